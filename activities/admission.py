@@ -1,0 +1,74 @@
+"""Taking a slot, choosing a host: local activities on Postgres."""
+
+from temporalio import activity
+
+from stratavore.events.envelope import NewEvent
+from stratavore.models.session import LiveRunner
+from stratavore.models.states import SessionState
+from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placement, PlaceRequest
+from stratavore.store import admission, runners, sessions
+from stratavore.store.database import Database
+
+
+class AdmissionActivities:
+    """What comes before a launch."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn
+    async def admit(self, request: AdmitRequest) -> Admission:
+        """Open the session's row, if this workflow has not, and take a slot or a place in the line."""
+        async with self._database.transaction("admit") as transaction:
+            connection = transaction.connection
+            opened = await sessions.open_session(
+                connection, request.session_id, request.project_id, request.spec, request.incarnation
+            )
+            if opened and not request.resumes:
+                transaction.emit(
+                    NewEvent(
+                        session_id=request.session_id,
+                        key="created",
+                        type="session.created",
+                        project=request.project,
+                        data={"agent": request.spec.agent, "cwd": request.spec.cwd},
+                    )
+                )
+            granted, position, grants = await admission.join(
+                connection, request.session_id, request.project_id
+            )
+            if not granted:
+                await sessions.set_state(connection, request.session_id, SessionState.QUEUED, None)
+                transaction.emit(
+                    NewEvent(
+                        session_id=request.session_id,
+                        key=request.step,
+                        type="quota.exceeded",
+                        project=request.project,
+                        data={"limit": "max_concurrent_runners", "position": position},
+                    )
+                )
+        return Admission(granted=granted, position=position, grants=grants)
+
+    @activity.defn
+    async def place(self, request: PlaceRequest) -> Placement | None:
+        """Choose a host and create the next runner; None if no host is up."""
+        state = SessionState.RECOVERING if request.relaunch else SessionState.STARTING
+        async with self._database.transaction("place") as transaction:
+            if request.relaunch:
+                await runners.end_paused(transaction.connection, request.session_id)
+            return await runners.place(
+                transaction.connection, request.session_id, request.step, request.host, state
+            )
+
+    @activity.defn
+    async def find(self, request: FindRequest) -> Found:
+        """A runner of the session that has not ended."""
+        async with self._database.pool.acquire() as connection:
+            for runner in await runners.views(connection, session_id=request.session_id):
+                return Found(
+                    live=LiveRunner(
+                        runner_id=runner.runner_id, generation=runner.generation, host=runner.host
+                    )
+                )
+        return Found()

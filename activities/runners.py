@@ -1,0 +1,193 @@
+"""Starting, watching, typing into and ending runners: activities on the queue of the host that holds them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+from uuid import UUID, uuid5
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from stratavore.agents.registry import adapter_for
+from stratavore.environment import read_environment
+from stratavore.errors import StaleGeneration, StratavoreError
+from stratavore.events.envelope import NewEvent
+from stratavore.models.steps import (
+    Launched,
+    LaunchRequest,
+    RunnerExit,
+    SendRequest,
+    StopRequest,
+    SuperviseRequest,
+)
+from stratavore.paths import Home
+from stratavore.runtime.host import RunnerHost, Started
+from stratavore.runtime.rundir import RunSpec
+from stratavore.runtime.tmux import Tmux
+from stratavore.store import requests, runners, sessions
+from stratavore.store.database import Database
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class Monitor(Protocol):
+    """The host's monitor, as the activities use it."""
+
+    daemon_id: UUID
+
+    def watch(self, request: LaunchRequest, started: Started) -> None:
+        """Watch the processes of a runner from now on."""
+
+    def supervise(self, request: SuperviseRequest, workflow_id: str) -> RunnerExit | None:
+        """Tell the workflow when the runner ends; or how it ended, if it has."""
+
+    async def judge(self, request: LaunchRequest, started: Started) -> RunnerExit:
+        """How a runner ended that ended before it could be watched."""
+
+
+class RunnerActivities:
+    """The work of one host. Every activity can be tried again at any time: its key is the runner or the request."""
+
+    def __init__(
+        self, home: Home, database: Database, host: RunnerHost, tmux: Tmux, monitor: Monitor
+    ) -> None:
+        self._home = home
+        self._database = database
+        self._host = host
+        self._tmux = tmux
+        self._monitor = monitor
+
+    @activity.defn
+    async def launch(self, request: LaunchRequest) -> Launched:
+        """Start the agent, or adopt it if it is found alive, and show it as running."""
+        async with _heartbeats():
+            adapter = adapter_for(request.spec.agent)
+            argv = adapter.resume_argv(request.spec) if request.resume else adapter.start_argv(request.spec)
+            environment = read_environment(self._home.session_environment(request.session_id))
+            spec = RunSpec(
+                runner_id=request.runner_id,
+                session_id=request.session_id,
+                project_id=request.project_id,
+                project=request.project,
+                agent=request.spec.agent,
+                generation=request.generation,
+                argv=tuple(argv),
+                cwd=request.spec.cwd,
+            )
+            started = await self._host.launch(spec, environment)
+            if started.identity is None or started.exit is not None:
+                return Launched(end=await self._monitor.judge(request, started))
+            try:
+                await self._show_running(request, started)
+            except StaleGeneration as stale:
+                await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
+                raise ApplicationError(str(stale), non_retryable=True) from stale
+            self._monitor.watch(request, started)
+            if request.spec.prompt and not request.resume:
+                await self._type_once(
+                    str(uuid5(UUID(request.session_id), "prompt")),
+                    request.session_id,
+                    request.project_id,
+                    request.runner_id,
+                    request.spec.prompt,
+                    enter=True,
+                )
+        return Launched()
+
+    @activity.defn
+    async def supervise(self, request: SuperviseRequest) -> RunnerExit:
+        """Hand over to the monitor, which completes this activity when the runner ends."""
+        end = self._monitor.supervise(request, activity.info().workflow_id or "")
+        if end is None:
+            activity.raise_complete_async()
+        return end
+
+    @activity.defn
+    async def stop(self, request: StopRequest) -> None:
+        """End all processes of a runner. Of one that has ended, nothing is left to do."""
+        async with _heartbeats():
+            await self._host.stop(
+                request.runner_id,
+                request.project_id,
+                grace=request.grace.total_seconds(),
+                force=request.force,
+            )
+
+    @activity.defn
+    async def send(self, request: SendRequest) -> None:
+        """Type text, at most once."""
+        await self._type_once(
+            request.request_id,
+            request.session_id,
+            request.project_id,
+            request.runner_id,
+            request.text,
+            enter=request.enter,
+        )
+
+    async def _show_running(self, request: LaunchRequest, started: Started) -> None:
+        assert started.identity is not None
+        async with self._database.transaction("launch.run") as transaction:
+            connection = transaction.connection
+            current = await sessions.run(connection, request.session_id, request.generation)
+            if not current or not await runners.run(
+                connection, request.runner_id, started.identity, started.wrapper, self._monitor.daemon_id
+            ):
+                raise StaleGeneration(runner_id=request.runner_id)
+            data = {
+                "runner_id": request.runner_id,
+                "generation": request.generation,
+                "pid": started.identity.pid,
+            }
+            types = ["runner.started", "session.resumed"] if request.resume else ["runner.started"]
+            for type_ in types:
+                transaction.emit(
+                    NewEvent(
+                        session_id=request.session_id,
+                        key=f"{request.runner_id}/{type_}",
+                        type=type_,
+                        project=request.project,
+                        data=data,
+                    )
+                )
+
+    async def _type_once(
+        self, request_id: str, session_id: str, project_id: str, runner_id: str, text: str, *, enter: bool
+    ) -> None:
+        """Commit that it will be typed, type, commit that it was. Who finds only the first does not type again."""
+        async with self._database.transaction("send.begin") as transaction:
+            first = await requests.begin(transaction.connection, request_id, session_id, "send")
+        if not first:
+            async with self._database.transaction("send.doubt") as transaction:
+                await requests.finish(
+                    transaction.connection,
+                    request_id,
+                    session_id,
+                    "send",
+                    refused="the daemon was interrupted while typing; look at the terminal before sending it again",
+                )
+            return
+        refused: str | None = None
+        try:
+            await self._tmux.type_text(project_id, runner_id, text, enter=enter)
+        except StratavoreError as error:
+            refused = str(error)
+        async with self._database.transaction("send.finish") as transaction:
+            await requests.finish(transaction.connection, request_id, session_id, "send", refused=refused)
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Heartbeat while the body runs, so that the death of this process is noticed within seconds."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

@@ -1,0 +1,40 @@
+"""Connections to Temporal and Postgres, with one sentence when a server is away."""
+
+import asyncio
+
+import asyncpg
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+
+from stratavore.errors import ServerAway
+from stratavore.store.database import Database
+
+HINT = "Start everything with: stratavore daemon start"
+
+
+async def temporal(address: str, namespace: str) -> Client:
+    """A client of the namespace.
+
+    Raises:
+        ServerAway: nobody answers at the address.
+    """
+    try:
+        return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
+    except (RuntimeError, RPCError) as error:
+        raise ServerAway(server="Temporal", address=address, reason="it does not answer", hint=HINT) from error
+
+
+async def database(dsn: str, signing_key: bytes, *, connections: int = 12) -> Database:
+    """A pool of connections to Postgres.
+
+    Raises:
+        ServerAway: nobody answers, or Postgres refuses.
+    """
+    try:
+        return await Database.open(dsn, signing_key, connections=connections)
+    except (OSError, asyncpg.PostgresError, asyncio.TimeoutError) as error:
+        address = dsn.rpartition("@")[2]
+        raise ServerAway(
+            server="Postgres", address=address, reason=str(error) or "no answer", hint=HINT
+        ) from error

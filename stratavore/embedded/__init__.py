@@ -1,0 +1,1 @@
+"""Temporal, Postgres and RabbitMQ as private children for one machine."""

@@ -1,0 +1,180 @@
+"""What can go wrong, each with one sentence for a person and a documented exit code.
+
+The docstring of a class is its message; ``{names}`` in it are filled from the keyword arguments. ``code`` is stable and
+travels over the private API; ``exit_code`` is what ``stratavore`` ends with (listed in ``docs/cli.md``).
+"""
+
+import inspect
+from typing import Any, ClassVar
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_UNAVAILABLE = 4
+EXIT_REFUSED = 5
+EXIT_AGENT_FAILED = 6
+EXIT_TIMEOUT = 7
+
+
+class StratavoreError(Exception):
+    """Something went wrong: {reason}."""
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, **details: Any) -> None:
+        self.details = details
+        super().__init__(" ".join((inspect.getdoc(type(self)) or "").split()).format(**details))
+
+    def to_wire(self) -> dict[str, Any]:
+        """The error as the private API sends it."""
+        return {"code": self.code, "message": str(self), "exit_code": self.exit_code}
+
+
+class RemoteError(StratavoreError):
+    """{message}"""  # noqa: D400, D415 - the message is a sentence already
+
+    def __init__(self, *, code: str, message: str, exit_code: int) -> None:
+        super().__init__(message=message)
+        self.code = code  # type: ignore[misc]
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+class InvalidInput(StratavoreError):
+    """{reason}."""
+
+    code = "invalid_input"
+    exit_code = EXIT_USAGE
+
+
+class InvalidName(StratavoreError):
+    """'{name}' cannot be a project's name: {reason}. Use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit."""
+
+    code = "invalid_name"
+    exit_code = EXIT_USAGE
+
+
+class UnknownProject(StratavoreError):
+    """There is no project '{name}'{near}. Create it with: stratavore new {name}."""
+
+    code = "unknown_project"
+    exit_code = EXIT_NOT_FOUND
+
+
+class ProjectExists(StratavoreError):
+    """The project '{name}' already exists with the directory {path}. Choose another name."""
+
+    code = "project_exists"
+    exit_code = EXIT_REFUSED
+
+
+class UnknownTarget(StratavoreError):
+    """Nothing is called '{target}': it is no session, runner or project here. See: stratavore sessions."""
+
+    code = "unknown_target"
+    exit_code = EXIT_NOT_FOUND
+
+
+class AmbiguousTarget(StratavoreError):
+    """'{target}' could mean {candidates}. Type more of the id."""
+
+    code = "ambiguous_target"
+    exit_code = EXIT_NOT_FOUND
+
+
+class NoLiveSession(StratavoreError):
+    """'{target}' has no live session. Start one with: stratavore {target}."""
+
+    code = "no_live_session"
+    exit_code = EXIT_REFUSED
+
+
+class WrongState(StratavoreError):
+    """The session {session} is {state}, so it cannot be {action}. {hint}."""
+
+    code = "wrong_state"
+    exit_code = EXIT_REFUSED
+
+
+class MissingDirectory(StratavoreError):
+    """The directory {path} does not exist. Create it, or name another with --path."""
+
+    code = "missing_directory"
+    exit_code = EXIT_USAGE
+
+
+class ProgramNotFound(StratavoreError):
+    """The program '{program}' was not found or may not be executed on this machine. Install it, or give its whole path."""
+
+    code = "program_not_found"
+    exit_code = EXIT_AGENT_FAILED
+
+
+class AgentEndedAtOnce(StratavoreError):
+    """The program of session {session} ended at once ({exit}). {hint}. Its last lines: {lines}"""  # noqa: D400, D415
+
+    code = "agent_ended_at_once"
+    exit_code = EXIT_AGENT_FAILED
+
+
+class DaemonAway(StratavoreError):
+    """The daemon does not answer. Start it with: stratavore daemon start."""
+
+    code = "daemon_away"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class DaemonRunning(StratavoreError):
+    """A daemon already runs for {home} (process {pid}). See: stratavore daemon status."""
+
+    code = "daemon_running"
+    exit_code = EXIT_REFUSED
+
+
+class ServerAway(StratavoreError):
+    """{server} cannot be reached at {address}: {reason}. {hint}."""
+
+    code = "server_away"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class ServerMissing(StratavoreError):
+    """{server} is not installed: {reason}. {hint}."""
+
+    code = "server_missing"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class PortTaken(StratavoreError):
+    """The port {port} for {purpose} is taken by another program. Free it, or choose another with {setting}."""
+
+    code = "port_taken"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class DiskFull(StratavoreError):
+    """The disk that holds {path} is full. Make room there; what waits goes on by itself."""
+
+    code = "disk_full"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class UnsafeDirectory(StratavoreError):
+    """The directory {path} belongs to another user or is open to others. Choose another with STRATAVORE_HOME, or: chmod 700 {path}."""
+
+    code = "unsafe_directory"
+    exit_code = EXIT_REFUSED
+
+
+class TookTooLong(StratavoreError):
+    """The session {session} is still {state} after {seconds} s. It goes on by itself; look with: stratavore sessions."""
+
+    code = "took_too_long"
+    exit_code = EXIT_TIMEOUT
+
+
+class StaleGeneration(StratavoreError):
+    """The runner {runner_id} is not the current one of its session any more; what it wrote was refused."""
+
+    code = "stale_generation"
+    exit_code = EXIT_REFUSED

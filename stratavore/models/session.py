@@ -1,0 +1,118 @@
+"""Messages of the session workflow: its input, its signals, and what it carries over continue-as-new."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from stratavore.models.base import Model
+from stratavore.models.states import SessionState
+
+
+class LaunchSpec(Model):
+    """What to run, as the person asked for it. Carries no environment: histories hold no secrets."""
+
+    agent: str
+    argv: tuple[str, ...]
+    cwd: str
+    prompt: str | None = None
+    model: str | None = None
+
+
+class Policy(Model):
+    """How a session recovers. Times are of the workflow's clock."""
+
+    first_backoff: timedelta = timedelta(seconds=1)
+    longest_backoff: timedelta = timedelta(minutes=1)
+    stable_after: timedelta = timedelta(seconds=30)
+    """A runner that lived this long is relaunched at once, and its crash begins a new count."""
+    crashes_before_park: int = 5
+    grace: timedelta = timedelta(seconds=10)
+    """Between SIGTERM and SIGKILL."""
+    history_length: int | None = None
+    """Continue-as-new at this many history events; None: when the server suggests it."""
+
+
+class Wish(StrEnum):
+    """What the people in charge want the session to be."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    TERMINATE = "terminate"
+
+
+class Carried(Model):
+    """The state of a session's workflow, whole: what a continued run starts from."""
+
+    wish: Wish = Wish.RUN
+    force: bool = False
+    """The end that is wished for grants no grace."""
+    step: int = 0
+    """Number of the last keyed step."""
+    launches: int = 0
+    crashes: int = 0
+    """In a row, without a stable runner between them."""
+    seen: tuple[str, ...] = ()
+    """Ids of the latest requests, so that a repeated signal has no second effect."""
+    live: "LiveRunner | None" = None
+    admitted: bool = False
+    """Holds a slot."""
+    state: SessionState = SessionState.QUEUED
+    reason: str | None = None
+
+
+class LiveRunner(Model):
+    """The runner that is supervised now."""
+
+    runner_id: str
+    generation: int
+    host: str
+
+
+class SessionInput(Model):
+    """Starts the workflow ``session-<session_id>``."""
+
+    session_id: str
+    project_id: str
+    project: str
+    spec: LaunchSpec
+    host: str | None = None
+    """Where it was asked for, and is placed first."""
+    resumes: bool = False
+    """The session existed before and had ended."""
+    adopts: bool = False
+    """Its workflow was terminated by hand: a runner of it may be alive."""
+    policy: Policy = Policy()
+    carried: Carried = Carried()
+
+
+class PauseSignal(Model):
+    """Put the session away: no process, no slot."""
+
+    request_id: str
+
+
+class ResumeSignal(Model):
+    """Run a paused or parked session again."""
+
+    request_id: str
+
+
+class TerminateSignal(Model):
+    """End the session; ``force`` skips the grace period."""
+
+    request_id: str
+    force: bool = False
+
+
+class SendSignal(Model):
+    """Type text into the agent's terminal, and Enter after it."""
+
+    request_id: str
+    text: str
+    enter: bool = True
+
+
+class GrantSignal(Model):
+    """A slot was granted to this session. Only wakes it: Postgres holds the grant."""
+
+
+Carried.model_rebuild()

@@ -1,0 +1,58 @@
+"""The words for what sessions and runners are doing."""
+
+from enum import StrEnum
+
+
+class SessionState(StrEnum):
+    """What a session is; ``running`` means that its process lives and is supervised."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    RECOVERING = "recovering"
+    PAUSED = "paused"
+    LIMITED = "limited"
+    ASKING = "asking"
+    PARKED = "parked"
+    UNREACHABLE = "unreachable"
+    ENDED = "ended"
+
+
+LIVE_STATES = frozenset(SessionState) - {SessionState.ENDED}
+"""States of sessions whose workflow is open."""
+
+ACTIVE_STATES = frozenset({SessionState.STARTING, SessionState.RUNNING, SessionState.RECOVERING, SessionState.UNREACHABLE})
+"""States of sessions that have, or are about to have, a process."""
+
+
+class Activity(StrEnum):
+    """What an agent is doing, beside its session's state. ``waiting``: it asks a person something."""
+
+    STARTING = "starting"
+    BUSY = "busy"
+    WAITING = "waiting"
+    IDLE = "idle"
+    UNKNOWN = "unknown"
+
+
+class RunnerStatus(StrEnum):
+    """What a runner is, for metrics and the command line. ``paused``: the last runner of a paused session."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    TERMINATED = "terminated"
+    FAILED = "failed"
+
+
+class ExitKind(StrEnum):
+    """How a runner ended, as its host and its agent's adapter judge it."""
+
+    COMPLETED = "completed"
+    """By itself: exit code 0, or a person ended it at its keyboard."""
+    CRASHED = "crashed"
+    """With an error of its own, or by a signal that nobody here sent."""
+    LOST = "lost"
+    """Taken along by something else: tmux, the machine's shutdown, a reboot."""
+    REFUSED = "refused"
+    """Never started: program or directory is not there, or may not be used."""

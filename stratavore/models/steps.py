@@ -1,0 +1,152 @@
+"""Messages between the session workflow and its activities. Each request names its key."""
+
+from datetime import datetime, timedelta
+
+from stratavore.models.base import Model
+from stratavore.models.session import LaunchSpec, LiveRunner
+from stratavore.models.states import ExitKind, RunnerStatus, SessionState
+
+
+class AdmitRequest(Model):
+    """Open the session's row, if it is new, and take a slot or a place in the line. Key: (session, step)."""
+
+    session_id: str
+    step: str
+    incarnation: str
+    project_id: str
+    project: str
+    spec: LaunchSpec
+    resumes: bool
+
+
+class Admission(Model):
+    """The answer: a slot, or a place in the line."""
+
+    granted: bool
+    position: int = 0
+    """Counted from 1; 0 when granted."""
+    grants: tuple[str, ...] = ()
+    """Other sessions that got a slot in the same transaction, to be woken."""
+
+
+class PlaceRequest(Model):
+    """Choose a host and create the next runner. Key: (session, step); a live runner of the session is given again."""
+
+    session_id: str
+    step: str
+    host: str | None
+    relaunch: bool
+
+
+class Placement(Model):
+    """The runner to launch; ``None`` when no host has a good lease."""
+
+    runner_id: str
+    generation: int
+    host: str
+
+
+class LaunchRequest(Model):
+    """Start the agent on this host, or adopt the one found alive. Key: runner id."""
+
+    runner_id: str
+    session_id: str
+    generation: int
+    project_id: str
+    project: str
+    spec: LaunchSpec
+    resume: bool
+    """The conversation has been begun before."""
+
+
+class Launched(Model):
+    """The runner runs and is watched; or ``end`` says that it ended before that."""
+
+    end: "RunnerExit | None" = None
+
+
+class SuperviseRequest(Model):
+    """Watch the runner until it ends. Key: (workflow id, activity id = runner id)."""
+
+    runner_id: str
+    session_id: str
+    generation: int
+
+
+class RunnerExit(Model):
+    """How a runner ended, as its host saw it."""
+
+    runner_id: str
+    kind: ExitKind
+    code: int | None = None
+    signals: tuple[str, ...] = ()
+    at: datetime
+    lived: timedelta
+    reason: str
+    """One sentence for a person."""
+    last_lines: str = ""
+
+
+class StopRequest(Model):
+    """End the runner's processes. Key: runner id; stopping what has ended is nothing."""
+
+    runner_id: str
+    project_id: str
+    grace: timedelta
+    force: bool
+
+
+class SendRequest(Model):
+    """Type text into the runner's terminal. Key: request id; typed at most once."""
+
+    request_id: str
+    session_id: str
+    runner_id: str
+    project_id: str
+    text: str
+    enter: bool
+
+
+class RefuseRequest(Model):
+    """Say that a request cannot be done. Key: request id."""
+
+    request_id: str
+    session_id: str
+    kind: str
+    reason: str
+
+
+class RecordRequest(Model):
+    """Write the end of a runner and what follows from it, in one transaction. Key: (session, step)."""
+
+    session_id: str
+    step: str
+    project: str
+    state: SessionState
+    reason: str | None
+    release: bool
+    """Give the slot, or the place in the line, back."""
+    exit: RunnerExit | None = None
+    status: RunnerStatus | None = None
+    """Of the runner that ended."""
+
+
+class FindRequest(Model):
+    """Look for a runner of the session that has not ended."""
+
+    session_id: str
+
+
+class Found(Model):
+    """The runner that was found."""
+
+    live: LiveRunner | None = None
+
+
+class Recorded(Model):
+    """Sessions that got a slot by it, to be woken; the same ones when the step is repeated."""
+
+    grants: tuple[str, ...] = ()
+
+
+Launched.model_rebuild()

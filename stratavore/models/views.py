@@ -1,0 +1,138 @@
+"""Read models: what lists show and ``--format json`` prints. The keys are stable and documented in ``docs/cli.md``."""
+
+from datetime import datetime
+from typing import Any
+
+from stratavore.models.base import Model
+from stratavore.models.states import Activity, RunnerStatus, SessionState
+
+
+class ProjectView(Model):
+    """A project, with what is open in it."""
+
+    project_id: str
+    name: str
+    path: str
+    agent: str
+    argv: tuple[str, ...]
+    model: str | None
+    created_at: datetime
+    live_sessions: int = 0
+    running: int = 0
+
+
+class SessionView(Model):
+    """A session as Postgres shows it."""
+
+    session_id: str
+    agent_session_id: str
+    project: str
+    agent: str
+    state: SessionState
+    activity: Activity
+    position: int | None
+    """In the waiting line, from 1; None when it does not wait."""
+    generation: int
+    created_at: datetime
+    ended_at: datetime | None
+    tokens_used: int
+    cost_usd: float | None
+    reason: str | None
+    host: str | None = None
+    runner_id: str | None = None
+    argv: tuple[str, ...] = ()
+
+
+class RunnerView(Model):
+    """A runner as Postgres shows it."""
+
+    runner_id: str
+    session_id: str
+    generation: int
+    project: str
+    agent: str
+    model: str | None
+    host: str
+    status: RunnerStatus
+    activity: Activity
+    pid: int | None
+    started_at: datetime | None
+    tokens_used: int
+    cost_usd: float | None
+    memory_mb: float | None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    exit_reason: str | None = None
+    last_lines: str | None = None
+
+
+class EventView(Model):
+    """An event of the record. ``sequence`` orders the events of one session."""
+
+    id: str
+    type: str
+    session_id: str | None
+    project: str
+    sequence: int
+    time: datetime
+    data: dict[str, Any]
+
+
+class QuotaView(Model):
+    """A limit with what is used of it. ``limit`` None: none is set."""
+
+    scope: str
+    project: str | None
+    name: str
+    limit: int | None
+    used: int
+    waiting: int
+
+
+class Terminal(Model):
+    """How to reach the terminal and the files of a session's current or last runner, on the machine that holds it."""
+
+    session: SessionView
+    runner_id: str
+    project_id: str
+    host: str
+    live: bool
+    attach: tuple[str, ...]
+    attach_read_only: tuple[str, ...]
+    log: str
+    screen: str
+
+
+class ServerView(Model):
+    """A server this daemon works with."""
+
+    name: str
+    address: str
+    state: str
+    pid: int | None = None
+    detail: str = ""
+    ui: str | None = None
+
+
+class DaemonView(Model):
+    """What ``daemon status`` shows."""
+
+    pid: int
+    host: str
+    version: str
+    uptime_s: float
+    servers: tuple[ServerView, ...]
+    psql: str | None = None
+    metrics: str | None = None
+
+
+class StatusView(Model):
+    """What ``status`` shows: counts, and the live sessions."""
+
+    projects: int
+    sessions: dict[str, int]
+    """Count by state, live states only."""
+    activities: dict[str, int]
+    waiting_in_line: int
+    events_undelivered: int
+    live: tuple[SessionView, ...]

@@ -1,0 +1,70 @@
+"""The connection pool, and transactions whose events are appended before they commit."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+import asyncpg
+
+from stratavore.events.envelope import NewEvent
+from stratavore.events.outbox import append
+from stratavore.killpoints import effect
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+
+class Transaction:
+    """An open transaction, and the events that its commit will imply."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._events: list[NewEvent] = []
+
+    def emit(self, event: NewEvent) -> None:
+        """Let an event happen if, and only if, this transaction commits."""
+        self._events.append(event)
+
+    async def flush(self, key: bytes) -> None:
+        """Append what was emitted. Called once, before the commit."""
+        if self._events:
+            await append(self.connection, self._events, key=key)
+
+
+class Database:
+    """Postgres as every part of the system uses it. Away for a while is normal: callers retry."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", signing_key: bytes) -> None:
+        self.pool = pool
+        self._signing_key = signing_key
+
+    @classmethod
+    async def open(cls, dsn: str, signing_key: bytes, *, connections: int = 12) -> Self:
+        """Connect; at most ``connections`` at once."""
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=connections, init=_use_json, command_timeout=30, timeout=5
+        )
+        return cls(pool, signing_key)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, name: str) -> AsyncIterator[Transaction]:
+        """A transaction with the kill points ``name.before`` and ``name.after`` (after the commit)."""
+        with effect(name):
+            async with self.pool.acquire() as connection, connection.transaction():
+                transaction = Transaction(connection)
+                yield transaction
+                await transaction.flush(self._signing_key)
+
+
+async def _use_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+def as_dict(record: asyncpg.Record) -> dict[str, Any]:
+    """A row as keyword arguments of a model."""
+    return dict(record.items())

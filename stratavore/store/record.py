@@ -1,0 +1,73 @@
+"""The end of a runner and all that follows from it, in one transaction."""
+
+from typing import Any
+
+from stratavore.events.envelope import NewEvent
+from stratavore.models.states import RunnerStatus, SessionState
+from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
+from stratavore.store import admission, runners, sessions, steps
+from stratavore.store.database import Database, Transaction
+
+_SESSION_EVENTS = {
+    SessionState.PAUSED: "session.paused",
+    SessionState.PARKED: "session.parked",
+    SessionState.ENDED: "session.ended",
+}
+
+
+async def record(database: Database, request: RecordRequest) -> Recorded:
+    """Write a runner's end, the session's next state, its slot, the grants that follow, and the events.
+
+    A step that was done before has no second effect and gives the same grants.
+    """
+    async with database.transaction("record") as transaction:
+        connection = transaction.connection
+        # The row lock makes a repeated step wait for the first one.
+        await connection.execute("SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE", request.session_id)
+        done = await steps.find(connection, request.session_id, request.step)
+        if done is not None:
+            return Recorded.model_validate(done)
+        if request.exit and request.status:
+            await _end_runner(transaction, request, request.exit, request.status)
+        await sessions.set_state(connection, request.session_id, request.state, request.reason)
+        if request.state is SessionState.ENDED:
+            await runners.end_paused(connection, request.session_id)
+        if event := _SESSION_EVENTS.get(request.state):
+            transaction.emit(
+                NewEvent(
+                    session_id=request.session_id,
+                    key=request.step,
+                    type=event,
+                    project=request.project,
+                    data={"reason": request.reason},
+                )
+            )
+        grants = await admission.leave(connection, request.session_id) if request.release else ()
+        recorded = Recorded(grants=grants)
+        await steps.write(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
+    return recorded
+
+
+async def _end_runner(
+    transaction: Transaction, request: RecordRequest, end: RunnerExit, status: RunnerStatus
+) -> None:
+    await runners.finish(transaction.connection, status, end)
+    data: dict[str, Any] = {
+        "runner_id": end.runner_id,
+        "kind": end.kind,
+        "exit_code": end.code,
+        "signals": list(end.signals),
+        "lived_s": round(end.lived.total_seconds(), 3),
+        "reason": end.reason,
+    }
+    if status is RunnerStatus.FAILED:
+        data["last_lines"] = end.last_lines
+    transaction.emit(
+        NewEvent(
+            session_id=request.session_id,
+            key=f"{end.runner_id}/ended",
+            type="runner.failed" if status is RunnerStatus.FAILED else "runner.stopped",
+            project=request.project,
+            data=data,
+        )
+    )

@@ -1,0 +1,36 @@
+"""Commands whose effect is no state: what became of them, by request id."""
+
+from dataclasses import dataclass
+
+from stratavore.store.database import Connection
+from stratavore.store.queries import load
+
+SQL = load(__file__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``doing``, ``done`` or ``refused``, with one sentence why."""
+
+    state: str
+    detail: str | None
+
+
+async def begin(connection: Connection, request_id: str, session_id: str, kind: str) -> bool:
+    """Say that the effect is about to happen. Returns False if that was said before: it may have happened."""
+    return await connection.fetchval(SQL.begin, request_id, session_id, kind) is not None
+
+
+async def finish(
+    connection: Connection, request_id: str, session_id: str, kind: str, *, refused: str | None = None
+) -> None:
+    """Say what became of it; the first word counts."""
+    await connection.execute(
+        SQL.finish, request_id, session_id, kind, "refused" if refused else "done", refused
+    )
+
+
+async def outcome(connection: Connection, request_id: str) -> Outcome | None:
+    """What is known of a request."""
+    row = await connection.fetchrow(SQL.outcome, request_id)
+    return Outcome(row["state"], row["detail"]) if row else None

@@ -1,0 +1,142 @@
+"""Runners: placing, running, ending, and what their host's monitor sees of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from stratavore.models.base import Model
+from stratavore.models.states import Activity, RunnerStatus, SessionState
+from stratavore.models.steps import Placement, RunnerExit
+from stratavore.models.views import RunnerView
+from stratavore.runtime.processes import ProcessIdentity
+from stratavore.store.database import Connection, as_dict
+from stratavore.store.queries import load
+
+SQL = load(__file__)
+
+
+class LiveRow(Model):
+    """A runner that has not ended, with what its host needs to find it again."""
+
+    runner_id: str
+    session_id: str
+    generation: int
+    status: RunnerStatus
+    pid: int | None
+    pid_ticks: int | None
+    wrapper_pid: int | None
+    wrapper_ticks: int | None
+    boot_id: str | None
+    activity: Activity
+    started_at: datetime | None
+    agent: str
+    project_id: str
+    project: str
+
+    @property
+    def agent_process(self) -> ProcessIdentity | None:
+        """The agent's process, if it was started."""
+        return self._identity(self.pid, self.pid_ticks)
+
+    @property
+    def wrapper_process(self) -> ProcessIdentity | None:
+        """The wrapper's process, if it was started."""
+        return self._identity(self.wrapper_pid, self.wrapper_ticks)
+
+    def _identity(self, pid: int | None, ticks: int | None) -> ProcessIdentity | None:
+        if pid is None or ticks is None or self.boot_id is None:
+            return None
+        return ProcessIdentity(pid=pid, start_ticks=ticks, boot_id=self.boot_id)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the monitor saw of one runner. Memory and CPU are measured less often: None keeps the last figures."""
+
+    runner_id: str
+    activity: Activity
+    memory_mb: float | None = None
+    cpu_percent: float | None = None
+
+
+async def place(
+    connection: Connection, session_id: str, step: str, host: str | None, state: SessionState
+) -> Placement | None:
+    """Create the next runner of a session, or give again the one that this step made. None: no host has a good lease."""
+    row = await connection.fetchrow(SQL.place, session_id, step, host, state)
+    return Placement(runner_id=row["id"], generation=row["generation"], host=row["host"]) if row else None
+
+
+async def run(
+    connection: Connection,
+    runner_id: str,
+    agent: ProcessIdentity,
+    wrapper: ProcessIdentity | None,
+    watched_by: UUID,
+) -> bool:
+    """Show a runner as running. Returns False if it has ended."""
+    found = await connection.fetchval(
+        SQL.run,
+        runner_id,
+        agent.pid,
+        agent.start_ticks,
+        wrapper.pid if wrapper else None,
+        wrapper.start_ticks if wrapper else None,
+        agent.boot_id,
+        watched_by,
+    )
+    return found is not None
+
+
+async def finish(connection: Connection, status: RunnerStatus, end: RunnerExit) -> bool:
+    """Write how a runner ended. Returns False if that was written before."""
+    found = await connection.fetchval(
+        SQL.finish, end.runner_id, status, end.code, end.kind, end.reason, end.last_lines, end.at
+    )
+    return found is not None
+
+
+async def end_paused(connection: Connection, session_id: str) -> None:
+    """The session runs again or is over: the runner that it was paused with is an ended one like the others."""
+    await connection.execute(SQL.end_paused, session_id)
+
+
+async def live_of_host(connection: Connection, host: str) -> list[LiveRow]:
+    """Runners that should be alive on a host."""
+    return [LiveRow.model_validate(as_dict(row)) for row in await connection.fetch(SQL.live_of_host, host)]
+
+
+async def adopt(connection: Connection, runner_ids: Sequence[str], daemon_id: UUID) -> None:
+    """Say which daemon watches these runners now."""
+    await connection.execute(SQL.adopt, list(runner_ids), daemon_id)
+
+
+async def is_ended(connection: Connection, runner_id: str) -> bool:
+    """Whether the end of a runner is recorded (or it never was)."""
+    ended = await connection.fetchval(SQL.is_ended, runner_id)
+    return ended is not False
+
+
+async def flush(connection: Connection, seen: Sequence[Sighting]) -> None:
+    """Write what the monitor saw of many runners, in one statement."""
+    await connection.execute(
+        SQL.flush,
+        [one.runner_id for one in seen],
+        [one.activity for one in seen],
+        [one.memory_mb for one in seen],
+        [one.cpu_percent for one in seen],
+    )
+
+
+async def views(
+    connection: Connection, *, project: str | None = None, ended: bool = False, session_id: str | None = None
+) -> list[RunnerView]:
+    """Runners in the order of their creation; ended ones only if asked for."""
+    rows = await connection.fetch(SQL.views, project, ended, session_id)
+    return [RunnerView.model_validate(as_dict(row)) for row in rows]
+
+
+async def counts(connection: Connection) -> dict[str, int]:
+    """How many runners have each status, for ever."""
+    return {row["status"]: row["n"] for row in await connection.fetch(SQL.counts)}

@@ -1,0 +1,82 @@
+-- name: place
+-- One runner for each step; a runner of the session that has not ended is given again instead of a second one.
+WITH session AS (
+    SELECT id, host FROM sessions WHERE id = $1 FOR UPDATE
+), known AS (
+    SELECT runners.id, generation, runners.host FROM runners, session
+    WHERE session_id = session.id AND (step = $2 OR ended_at IS NULL)
+    ORDER BY generation DESC LIMIT 1
+), chosen AS (
+    SELECT coalesce(
+        (SELECT host FROM session),
+        (SELECT name FROM hosts WHERE name = $3 AND lease_expires_at > now() AND NOT draining),
+        (SELECT name FROM hosts WHERE lease_expires_at > now() AND NOT draining
+         ORDER BY (SELECT count(*) FROM runners WHERE runners.host = hosts.name AND ended_at IS NULL), name LIMIT 1)) AS host
+), raised AS (
+    UPDATE sessions SET generation = generation + 1, host = chosen.host, state = $4, updated_at = now() FROM chosen
+    WHERE id = $1 AND chosen.host IS NOT NULL AND NOT EXISTS (SELECT FROM known)
+    RETURNING generation, chosen.host
+), made AS (
+    INSERT INTO runners (id, session_id, generation, step, host, status)
+    SELECT $1::uuid::text || '.' || generation, $1, generation, $2, host, 'starting' FROM raised
+    RETURNING id, generation, host
+)
+SELECT * FROM known UNION ALL SELECT * FROM made
+
+-- name: run
+UPDATE runners
+SET status = 'running', pid = $2, pid_ticks = $3, wrapper_pid = $4, wrapper_ticks = $5, boot_id = $6, watched_by = $7,
+    started_at = coalesce(started_at, now())
+WHERE id = $1 AND ended_at IS NULL
+RETURNING id
+
+-- name: finish
+UPDATE runners
+SET status = $2, exit_code = $3, exit_kind = $4, exit_reason = $5, last_lines = $6, ended_at = $7
+WHERE id = $1 AND ended_at IS NULL
+RETURNING id
+
+-- name: end_paused
+-- A session that is put away for good has no paused runner any more.
+UPDATE runners SET status = 'terminated' WHERE session_id = $1 AND status = 'paused'
+
+-- name: live_of_host
+SELECT runners.id AS runner_id, session_id::text, runners.generation, runners.status, pid, pid_ticks, wrapper_pid,
+       wrapper_ticks, boot_id, activity, started_at, sessions.agent, sessions.project_id::text, projects.name AS project
+FROM runners
+JOIN sessions ON sessions.id = session_id
+JOIN projects ON projects.id = sessions.project_id
+WHERE runners.host = $1 AND runners.ended_at IS NULL
+
+-- name: adopt
+UPDATE runners SET watched_by = $2 WHERE id = ANY ($1::text[])
+
+-- name: is_ended
+SELECT ended_at IS NOT NULL FROM runners WHERE id = $1
+
+-- name: flush
+-- What the monitor saw of many runners; an ended runner, or one of an old generation, is left as it is.
+UPDATE runners SET activity = seen.activity,
+                   activity_at = CASE WHEN runners.activity = seen.activity THEN activity_at ELSE now() END,
+                   memory_mb = coalesce(seen.memory_mb, runners.memory_mb),
+                   cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent)
+FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS seen (id, activity, memory_mb, cpu_percent),
+     sessions
+WHERE runners.id = seen.id AND runners.ended_at IS NULL
+  AND sessions.id = runners.session_id AND sessions.generation = runners.generation
+
+-- name: views
+SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.name AS project, sessions.agent,
+       sessions.model, runners.host, status,
+       CASE WHEN runners.ended_at IS NULL THEN activity ELSE 'idle' END AS activity, pid, started_at,
+       input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens AS tokens_used,
+       cost_usd::float8, memory_mb, runners.ended_at, exit_code, exit_reason, last_lines
+FROM runners
+JOIN sessions ON sessions.id = session_id
+JOIN projects ON projects.id = sessions.project_id
+WHERE ($1::text IS NULL OR projects.name = $1) AND ($2 OR runners.ended_at IS NULL)
+  AND ($3::uuid IS NULL OR session_id = $3)
+ORDER BY runners.created_at, runners.id
+
+-- name: counts
+SELECT status, count(*) AS n FROM runners GROUP BY status

@@ -1,0 +1,59 @@
+"""Sessions: opening, changing state, looking."""
+
+from collections.abc import Sequence
+
+from stratavore.models.session import LaunchSpec
+from stratavore.models.states import SessionState
+from stratavore.models.views import SessionView
+from stratavore.store.database import Connection, as_dict
+from stratavore.store.queries import load
+
+SQL = load(__file__)
+
+
+async def open_session(
+    connection: Connection, session_id: str, project_id: str, spec: LaunchSpec, incarnation: str
+) -> bool:
+    """Write the row of a session that a workflow owns from now on. Returns False if that workflow wrote it before."""
+    done = await connection.execute(
+        SQL.open, session_id, project_id, spec.agent, spec.model, list(spec.argv), spec.cwd, incarnation
+    )
+    return done.endswith(" 1")
+
+
+async def set_state(connection: Connection, session_id: str, state: SessionState, reason: str | None) -> None:
+    """Show a new state, with its reason."""
+    await connection.execute(SQL.set_state, session_id, state, reason)
+
+
+async def run(connection: Connection, session_id: str, generation: int) -> bool:
+    """Show ``running``. Returns False if the generation is not the current one any more."""
+    return await connection.fetchval(SQL.run, session_id, generation) is not None
+
+
+async def views(
+    connection: Connection,
+    *,
+    ids: Sequence[str] | None = None,
+    project: str | None = None,
+    ended: bool = False,
+) -> list[SessionView]:
+    """Sessions in the order of their creation; ended ones only if asked for."""
+    rows = await connection.fetch(SQL.views, ids, project, ended)
+    return [SessionView.model_validate(as_dict(row)) for row in rows]
+
+
+async def state_of(connection: Connection, session_id: str) -> SessionState | None:
+    """The state of one session, cheaply; None if there is no row yet."""
+    state = await connection.fetchval(SQL.state, session_id)
+    return SessionState(state) if state else None
+
+
+async def matching(connection: Connection, prefix: str) -> list[str]:
+    """Ids of at most six sessions that begin with ``prefix``, newest first."""
+    return [row["session_id"] for row in await connection.fetch(SQL.matching, prefix)]
+
+
+async def counts(connection: Connection) -> dict[str, int]:
+    """How many sessions are in each state, ended ones left out."""
+    return {row["state"]: row["n"] for row in await connection.fetch(SQL.counts)}

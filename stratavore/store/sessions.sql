@@ -1,0 +1,52 @@
+-- name: open
+-- A new session, or an ended one that a new workflow takes up again. The same workflow asking again changes nothing.
+INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation)
+VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7)
+ON CONFLICT (id) DO UPDATE
+    SET state = CASE WHEN sessions.state = 'ended' THEN 'queued' ELSE sessions.state END,
+        reason = NULL, ended_at = NULL, incarnation = excluded.incarnation, updated_at = now()
+    WHERE sessions.incarnation <> excluded.incarnation
+
+-- name: set_state
+UPDATE sessions
+SET state = $2, reason = $3, updated_at = now(), ended_at = CASE WHEN $2 = 'ended' THEN coalesce(ended_at, now()) END
+WHERE id = $1
+
+-- name: run
+-- Fenced: only the current generation may say that it runs.
+UPDATE sessions SET state = 'running', reason = NULL, updated_at = now() WHERE id = $1 AND generation = $2 RETURNING id
+
+-- name: views
+WITH line AS (
+    SELECT session_id, row_number() OVER (ORDER BY ticket) AS position FROM admissions WHERE granted_at IS NULL
+), spent AS (
+    SELECT session_id, sum(cost_usd)::float8 AS cost_usd,
+           sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used
+    FROM runners WHERE $1::uuid[] IS NULL OR session_id = ANY ($1::uuid[]) GROUP BY session_id
+)
+SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS project, sessions.agent, state,
+       CASE WHEN state IN ('running', 'unreachable') THEN coalesce(runners.activity, 'unknown')
+            WHEN state IN ('starting', 'recovering') THEN 'starting' ELSE 'idle' END AS activity,
+       CASE WHEN state = 'queued' THEN line.position END AS position,
+       sessions.generation, sessions.created_at, sessions.ended_at,
+       coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd, sessions.reason, sessions.host,
+       runners.id AS runner_id, sessions.argv
+FROM sessions
+JOIN projects ON projects.id = sessions.project_id
+LEFT JOIN line ON line.session_id = sessions.id
+LEFT JOIN spent ON spent.session_id = sessions.id
+LEFT JOIN runners ON runners.session_id = sessions.id AND runners.generation = sessions.generation
+WHERE ($1::uuid[] IS NULL OR sessions.id = ANY ($1::uuid[]))
+  AND ($2::text IS NULL OR projects.name = $2)
+  AND ($3 OR sessions.state <> 'ended')
+ORDER BY sessions.created_at, sessions.id
+
+-- name: state
+SELECT state FROM sessions WHERE id = $1
+
+-- name: matching
+SELECT sessions.id::text AS session_id, state FROM sessions
+WHERE id::text LIKE $1 || '%' ORDER BY created_at DESC LIMIT 6
+
+-- name: counts
+SELECT state, count(*) AS n FROM sessions WHERE state <> 'ended' GROUP BY state

@@ -1,0 +1,5 @@
+-- name: find
+SELECT result FROM steps WHERE session_id = $1 AND step = $2
+
+-- name: write
+INSERT INTO steps (session_id, step, result) VALUES ($1, $2, $3)

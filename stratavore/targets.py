@@ -1,0 +1,71 @@
+"""What a person means by a TARGET: a project, a session or a runner, by its id or the beginning of it."""
+
+import difflib
+import re
+
+from stratavore.errors import AmbiguousTarget, NoLiveSession, UnknownProject, UnknownTarget
+from stratavore.models.states import LIVE_STATES
+from stratavore.models.views import ProjectView, SessionView
+from stratavore.naming import session_of
+from stratavore.store import projects, sessions
+from stratavore.store.database import Connection
+
+_ID = re.compile(r"^[0-9a-f-]{1,36}(\.[0-9]+)?$")
+
+
+async def project(connection: Connection, name: str) -> ProjectView:
+    """The project of that name.
+
+    Raises:
+        UnknownProject: there is none; names that are near are told.
+    """
+    found = await projects.by_name(connection, name)
+    if found is None:
+        near = difflib.get_close_matches(name, await projects.names(connection), n=2)
+        raise UnknownProject(
+            name=name, near=f" (did you mean {' or '.join(near)}?)" if near else ""
+        )
+    return found
+
+
+async def all_of(connection: Connection, target: str) -> list[SessionView]:
+    """The sessions that a command to many concerns: a project's live ones, or the one that is named."""
+    if await projects.by_name(connection, target):
+        return await sessions.views(connection, project=target)
+    return [await _by_id(connection, target)]
+
+
+async def one(connection: Connection, target: str, *, live: bool) -> SessionView:
+    """The one session that is meant; of a project its newest live one, or, unless ``live``, its newest.
+
+    Raises:
+        UnknownTarget: nothing has that name or id.
+        AmbiguousTarget: several ids begin so.
+        NoLiveSession: the project has none.
+    """
+    if await projects.by_name(connection, target) is None:
+        return await _by_id(connection, target)
+    found = await sessions.views(connection, project=target, ended=not live)
+    found.sort(key=lambda view: (view.state in LIVE_STATES, view.created_at))
+    if not found:
+        raise NoLiveSession(target=target)
+    return found[-1]
+
+
+async def _by_id(connection: Connection, target: str) -> SessionView:
+    prefix = session_of(target.lower())
+    ids = await sessions.matching(connection, prefix) if _ID.match(target.lower()) else []
+    if not ids:
+        raise UnknownTarget(target=target)
+    if len(ids) > 1:
+        raise AmbiguousTarget(target=target, candidates=" or ".join(_told_apart(ids)))
+    return (await sessions.views(connection, ids=ids, ended=True))[0]
+
+
+def _told_apart(ids: list[str]) -> list[str]:
+    """The ids, cut as short as they still differ; at most three."""
+    length = next(n for n in range(8, 37) if len({one[:n] for one in ids}) == len(ids))
+    shown = [one[:length] for one in ids[:3]]
+    return [*shown, "others"] if len(ids) > 3 else shown
+
+

@@ -1,0 +1,1 @@
+"""The private API: see docs/private-api.md."""

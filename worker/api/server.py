@@ -1,0 +1,136 @@
+"""The private API on a unix socket: one line of JSON asks, lines of JSON answer."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pydantic import BaseModel
+from temporalio.service import RPCError
+
+from stratavore.errors import InvalidInput, ServerAway, StratavoreError
+
+log = logging.getLogger(__name__)
+
+LONGEST_LINE = 4 * 1024 * 1024
+
+Method = Callable[..., Any]
+
+
+class ApiServer:
+    """Answers calls with the methods it is given. A method returns a result, or an async iterator of items."""
+
+    def __init__(self, path: Path, methods: Mapping[str, Method]) -> None:
+        self._path = path
+        self._methods = methods
+        self._server: asyncio.Server | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Listen. A socket that a dead daemon left is replaced; the daemon's lock says that it is dead."""
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, path=self._path, limit=LONGEST_LINE)
+        self._path.chmod(0o600)
+
+    async def close(self) -> None:
+        """Stop listening and end the calls that are under way."""
+        if self._server:
+            self._server.close()
+        for call in list(self._calls):
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client went away; what it asked for is done or will be
+        finally:
+            self._calls.discard(call)
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await reader.readline()
+            if not line:
+                return
+            result = await self._call(line)
+            if isinstance(result, AsyncIterator):
+                await self._stream(result, reader, writer)
+                return
+            answer = {"result": result}
+        except StratavoreError as error:
+            answer = {"error": error.to_wire()}
+        except Exception as error:
+            answer = {"error": _told(error).to_wire()}
+        await _write(writer, answer)
+
+    async def _call(self, line: bytes) -> Any:
+        try:
+            asked = json.loads(line)
+            method = self._methods[asked["method"]]
+            params = asked.get("params") or {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(reason="This daemon does not know that call; is it of another version?") from error
+        result = method(**params)
+        if isinstance(result, AsyncIterator):
+            return result
+        return _as_json(await result)
+
+    async def _stream(
+        self, items: AsyncIterator[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Send items until they end or the client closes."""
+
+        async def send() -> None:
+            async for item in items:
+                await _write(writer, {"item": _as_json(item)})
+
+        sending = asyncio.create_task(send())
+        closed = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait({sending, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            closed.cancel()
+            await asyncio.gather(sending, closed, return_exceptions=True)
+
+
+async def _write(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
+    writer.write(json.dumps(answer).encode() + b"\n")
+    await writer.drain()
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value]
+    return value
+
+
+def _told(error: Exception) -> StratavoreError:
+    """An error that is no sentence yet, as one."""
+    match error:
+        case RPCError():
+            return ServerAway(server="Temporal", address="its address", reason=error.message, hint="It is tried again; see: stratavore daemon status")
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
+            return ServerAway(server="Postgres", address="its address", reason=str(error) or "no answer in time", hint="See: stratavore daemon status")
+        case TypeError():
+            log.exception("a call with wrong parameters")
+            return InvalidInput(reason="This daemon does not take these parameters; is it of another version?")
+        case _:
+            log.exception("a call failed in a way nobody thought of")
+            return StratavoreError(reason=f"{type(error).__name__}: {error}; the daemon's log has more")

@@ -1,0 +1,251 @@
+"""``stratavored``: the servers, the workers, the host monitor, the event relay and the API of one host."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from temporalio.worker import Worker
+
+from activities.admission import AdmissionActivities
+from activities.records import RecordActivities
+from activities.runners import RunnerActivities
+from stratavore import __version__, connect, telemetry
+from stratavore.config import Settings
+from stratavore.control import Control
+from stratavore.embedded.records import write_private
+from stratavore.embedded.secrets import Secrets
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.errors import ServerAway, StratavoreError
+from stratavore.events.broker import Broker
+from stratavore.events.relay import Relay
+from stratavore.models.views import DaemonView, ServerView
+from stratavore.paths import Home
+from stratavore.runtime.host import RunnerHost
+from stratavore.runtime.procfs import boot_id
+from stratavore.runtime.tmux import Tmux
+from stratavore.store import hosts, runners
+from stratavore.store.database import Database
+from stratavore.store.migrate import migrate
+from worker import namespace
+from worker.api.server import ApiServer
+from worker.lock import DaemonLock
+from worker.monitor import HostMonitor
+from worker.registry import host_worker, session_worker
+
+log = logging.getLogger("stratavored")
+
+SERVERS_SECONDS = 2.0
+LEASE_SECONDS = 5.0
+SNAPSHOT_SECONDS = 5.0
+
+
+class Daemon:
+    """Everything that runs on one host. No daemon is special: any of them may end at any moment."""
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        self._home = home
+        self._settings = settings
+        self._id = uuid4()
+        self._began = monotonic()
+        self._stack = EmbeddedStack(home, settings)
+        self._stop = asyncio.Event()
+        self._metrics_address = ""
+
+    async def run(self) -> None:
+        """Start everything, run until asked to stop, and leave sessions and servers running."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await self._stack.start(progress=log.info)
+        await self._database_ready()
+        key = bytes.fromhex(Secrets.of(self._home).event_signing_key)
+        database = await connect.database(self._stack.postgres_dsn, key)
+        client = await connect.temporal(self._stack.temporal_address, self._settings.temporal.namespace)
+        await namespace.prepare(client)
+        await self._renew_lease(database)
+
+        tmux = Tmux(self._home)
+        host = RunnerHost(self._home, tmux)
+        monitor = HostMonitor(
+            self._home,
+            self._settings.host,
+            self._id,
+            database,
+            client,
+            host,
+            tmux,
+            interval=self._settings.monitor_interval_seconds,
+        )
+        recovered = await monitor.recover()
+        log.info("runners taken over: %d", recovered)
+        admission, records = AdmissionActivities(database), RecordActivities(database)
+        activities = RunnerActivities(self._home, database, host, tmux, monitor)
+        broker = Broker(lambda: self._stack.rabbitmq_url)
+        relay = Relay(self._stack.postgres_dsn, broker, daemon_id=self._id, key=key)
+        control = Control(self._home, self._settings.host, database, client)
+        metrics = telemetry.serve(self._settings.metrics.port)
+        self._metrics_address = f"http://127.0.0.1:{metrics.server_port}/metrics"
+        api = ApiServer(self._home.api_socket, self._methods(control, broker))
+        await api.start()
+        self._write_file()
+
+        workers = [
+            session_worker(client, admission, records),
+            host_worker(client, self._settings.host, activities),
+        ]
+        background = [
+            asyncio.create_task(job)
+            for job in (
+                *(self._work(worker) for worker in workers),
+                monitor.run(),
+                relay.run(),
+                self._every(SERVERS_SECONDS, self._stack.ensure),
+                self._every(LEASE_SECONDS, lambda: self._renew_lease(database)),
+                self._every(SNAPSHOT_SECONDS, lambda: self._snapshot(database)),
+            )
+        ]
+        log.info("ready: host %s, metrics at %s", self._settings.host, self._metrics_address)
+        stopping = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in done if task is not stopping]
+
+        log.info("stopping; sessions go on")
+        await api.close()
+        await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
+        for task in (*background, stopping):
+            task.cancel()
+        await asyncio.gather(*background, stopping, return_exceptions=True)
+        await monitor.close()
+        await broker.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(database.close(), 2)
+        for task in failed:
+            task.result()
+
+    async def _database_ready(self) -> None:
+        """Migrate. A Postgres that is not up yet, or away, is waited for: everything else starts from it."""
+        for attempt in range(60):
+            try:
+                if await migrate(self._stack.postgres_dsn):
+                    log.info("the database was migrated")
+                return
+            except OSError as error:
+                if attempt == 0:
+                    log.warning("Postgres does not answer yet: %s", error)
+                await asyncio.sleep(0.5)
+        raise ServerAway(
+            server="Postgres",
+            address=self._stack.postgres_dsn.rpartition("@")[2],
+            reason="it does not answer",
+            hint="Look at its log below the state directory",
+        )
+
+    async def _work(self, worker: Worker) -> None:
+        await worker.run()
+
+    async def _every(self, seconds: float, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do a job again and again; one that fails is tried again like the others."""
+        while True:
+            try:
+                await job()
+            except Exception as error:
+                log.warning("a background job failed, and is tried again: %s", error or type(error).__name__)
+            await asyncio.sleep(seconds)
+
+    async def _renew_lease(self, database: Database) -> None:
+        async with database.pool.acquire() as connection:
+            await hosts.renew(
+                connection,
+                self._settings.host,
+                self._id,
+                version=__version__,
+                boot_id=boot_id(),
+                lease_seconds=self._settings.host_lease_seconds,
+            )
+
+    async def _snapshot(self, database: Database) -> None:
+        async with database.pool.acquire() as connection:
+            telemetry.set_snapshot(await telemetry.snapshot(connection))
+
+    def _methods(self, control: Control, broker: Broker) -> dict[str, Callable[..., Any]]:
+        own = {
+            name: getattr(control, name)
+            for name in dir(Control)
+            if not name.startswith("_") and callable(getattr(Control, name))
+        }
+        return {
+            **own,
+            "daemon_status": self._status,
+            "stop_daemon": self._stop_soon,
+            "subscribe": broker.subscribe,
+        }
+
+    async def _status(self) -> DaemonView:
+        return DaemonView(
+            pid=os.getpid(),
+            host=self._settings.host,
+            version=__version__,
+            uptime_s=round(monotonic() - self._began, 1),
+            servers=tuple(
+                ServerView(
+                    name=one.name,
+                    address=one.address,
+                    state=one.state,
+                    pid=one.pid,
+                    detail=one.detail,
+                    ui=one.ui,
+                )
+                for one in self._stack.servers()
+            ),
+            psql=self._stack.psql_command,
+            metrics=self._metrics_address,
+        )
+
+    async def _stop_soon(self) -> dict[str, str]:
+        self._stop.set()
+        return {}
+
+    def _write_file(self) -> None:
+        write_private(
+            self._home.daemon_file,
+            {
+                "pid": os.getpid(),
+                "host": self._settings.host,
+                "version": __version__,
+                "started_at": datetime.now(UTC).isoformat(),
+                "metrics": self._metrics_address,
+            },
+        )
+
+
+def main() -> None:
+    """Run the daemon in the foreground. Ends with the exit code of what went wrong, or 0."""
+    code = 0
+    telemetry.configure_logging(sys.stderr)
+    try:
+        home = Home.from_environment()
+        home.create()
+        DaemonLock(home).take()
+        asyncio.run(Daemon(home, Settings()).run())
+    except StratavoreError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        code = error.exit_code
+    except Exception:
+        log.exception("the daemon failed in a way nobody thought of")
+        code = 1
+    # A process that used the Temporal SDK sometimes dies by a signal at interpreter exit, after its work is done.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""The host monitor: watches every runner of this host at once, and tells Temporal and Postgres what it sees.
+
+It owns no fact. What it must know after a restart it reads from Postgres, the run directories and the kernel.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from time import monotonic, perf_counter
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from stratavore import naming, telemetry
+from stratavore.agents.registry import adapter_for
+from stratavore.killpoints import effect
+from stratavore.models.states import RunnerStatus, SessionState
+from stratavore.models.steps import LaunchRequest, RecordRequest, RunnerExit, SuperviseRequest
+from stratavore.paths import Home
+from stratavore.runtime.host import RunnerHost, Started
+from stratavore.runtime.processes import ProcessIdentity
+from stratavore.runtime.rundir import ExitRecord, RunDirectory
+from stratavore.runtime.tmux import Tmux
+from stratavore.runtime.watch import ExitWatch
+from stratavore.store import runners
+from stratavore.store.database import Database
+from stratavore.store.record import record
+from worker.sightings import Sightings
+from worker.watched import Watched
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 60.0
+HEARTBEATS_AT_ONCE = 20
+LONGEST_RETRY_SECONDS = 10.0
+ORPHAN_GRACE_SECONDS = 5.0
+
+
+class HostMonitor:
+    """Watches runners: exits by pidfd, output by the log files, memory in one pass."""
+
+    def __init__(
+        self,
+        home: Home,
+        host_name: str,
+        daemon_id: UUID,
+        database: Database,
+        client: Client,
+        host: RunnerHost,
+        tmux: Tmux,
+        *,
+        interval: float,
+    ) -> None:
+        self.daemon_id = daemon_id
+        self._home = home
+        self._host_name = host_name
+        self._database = database
+        self._client = client
+        self._host = host
+        self._interval = interval
+        self._watched: dict[str, Watched] = {}
+        self._stops: set[asyncio.Task[None]] = set()
+        self._exits = ExitWatch(home, self._on_exit, self._on_orphan)
+        self._sightings = Sightings(home, database, tmux)
+
+    @property
+    def watched(self) -> int:
+        """How many runners are watched now."""
+        return len(self._watched)
+
+    async def recover(self) -> int:
+        """Take over every runner of this host that has not ended. Returns how many."""
+        async with self._database.pool.acquire() as connection:
+            rows = [row for row in await runners.live_of_host(connection, self._host_name) if row.agent_process]
+            with effect("monitor.adopt"):
+                await runners.adopt(connection, [row.runner_id for row in rows], self.daemon_id)
+        for number, row in enumerate(rows):
+            assert row.agent_process is not None
+            self._add(
+                Watched(
+                    row.runner_id,
+                    row.session_id,
+                    row.project_id,
+                    row.project,
+                    row.agent,
+                    row.agent_process,
+                    row.started_at or datetime.now(UTC),
+                    row.activity,
+                    next_heartbeat=monotonic() + number * 0.02,
+                ),
+                row.wrapper_process,
+            )
+        return len(rows)
+
+    def watch(self, request: LaunchRequest, started: Started) -> None:
+        """Watch the processes of a runner from now on. Watching twice is watching once."""
+        assert started.identity is not None
+        self._add(
+            Watched(
+                request.runner_id,
+                request.session_id,
+                request.project_id,
+                request.project,
+                request.spec.agent,
+                started.identity,
+                datetime.now(UTC),
+                next_heartbeat=monotonic() + HEARTBEAT_SECONDS,
+            ),
+            started.wrapper,
+        )
+
+    def supervise(self, request: SuperviseRequest, workflow_id: str) -> RunnerExit | None:
+        """The workflow waits for this runner's end from now on; returns the end if it came first."""
+        watched = self._watched.get(request.runner_id)
+        if watched is None:
+            # Not ours to judge by memory alone: it is recorded as ended, or recover() has yet to see it.
+            raise RuntimeError(f"the runner {request.runner_id} is not watched on this host")
+        return watched.end
+
+    async def judge(self, request: LaunchRequest, started: Started) -> RunnerExit:
+        """How a runner ended that ended before it could be watched."""
+        lines = await self._host.finish(request.runner_id, request.project_id)
+        return self._exit_of(request.runner_id, request.spec.agent, started.exit, timedelta(0), lines)
+
+    async def run(self) -> None:
+        """Look at all runners again and again, until cancelled."""
+        while True:
+            began = monotonic()
+            try:
+                await self._sightings.look(list(self._watched.values()))
+                await self._heartbeat(began)
+            except (OSError, RPCError, asyncio.TimeoutError) as error:
+                log.warning("the monitor could not tell what it sees, and tries again", extra={"error": str(error)})
+            except Exception:
+                log.exception("the monitor failed in a way nobody thought of, and tries again")
+            await asyncio.sleep(max(0.05, self._interval - (monotonic() - began)))
+
+    async def close(self) -> None:
+        """Stop watching; the runners go on."""
+        self._exits.close()
+        tasks = [*self._stops, *(watched.ending for watched in self._watched.values() if watched.ending)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _add(self, watched: Watched, wrapper: ProcessIdentity | None) -> None:
+        if watched.runner_id in self._watched:
+            return
+        self._watched[watched.runner_id] = watched
+        self._exits.add(watched.runner_id, watched.identity, wrapper)
+
+    def _on_exit(self, runner_id: str) -> None:
+        """Called once the agent is proven dead."""
+        watched = self._watched[runner_id]
+        watched.ending = asyncio.create_task(self._see_to_end(watched))
+
+    def _on_orphan(self, runner_id: str) -> None:
+        """The agent lost its terminal and nobody can reach it any more: end it, so that the session goes on in a new one."""
+        watched = self._watched[runner_id]
+        log.warning("an agent lost its terminal and is ended", extra={"runner": runner_id})
+        stop = self._host.stop(runner_id, watched.project_id, grace=ORPHAN_GRACE_SECONDS, force=False)
+        task = asyncio.create_task(stop)
+        self._stops.add(task)
+        task.add_done_callback(self._stops.discard)
+
+    async def _see_to_end(self, watched: Watched) -> None:
+        """Clean up after the runner, and tell its workflow for as long as it takes."""
+        exit_record = RunDirectory(self._home, watched.runner_id).exit()
+        ended_at = exit_record.at if exit_record else datetime.now(UTC)
+        delay = 0.05
+        while True:
+            try:
+                if watched.end is None:
+                    lines = await self._host.finish(watched.runner_id, watched.project_id)
+                    watched.end = self._exit_of(
+                        watched.runner_id, watched.agent, exit_record, ended_at - watched.started_at, lines
+                    )
+                if await self._tell(watched, watched.end):
+                    break
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.warning(
+                    "the end of a runner could not be told, and is told again",
+                    extra={"runner": watched.runner_id, "error": str(error)},
+                )
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
+        del self._watched[watched.runner_id]
+
+    async def _tell(self, watched: Watched, end: RunnerExit) -> bool:
+        """Complete the supervision. "Not found" is a question to ask of Postgres, never an end."""
+        workflow_id = naming.workflow_id(watched.session_id)
+        handle = self._client.get_async_activity_handle(
+            workflow_id=workflow_id, run_id=None, activity_id=watched.runner_id
+        )
+        try:
+            with effect("monitor.complete"):
+                await handle.complete(end)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            async with self._database.pool.acquire() as connection:
+                if await runners.is_ended(connection, watched.runner_id):
+                    return True
+            return await self._record_without_workflow(workflow_id, watched, end)
+        return True
+
+    async def _record_without_workflow(self, workflow_id: str, watched: Watched, end: RunnerExit) -> bool:
+        """A workflow that somebody terminated decides nothing any more: its runner's end is the session's."""
+        try:
+            description = await self._client.get_workflow_handle(workflow_id).describe()
+            if description.status is WorkflowExecutionStatus.RUNNING:
+                return False  # between two runs, or before the supervision was scheduled
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        await record(
+            self._database,
+            RecordRequest(
+                session_id=watched.session_id,
+                step=f"{watched.runner_id}/without-workflow",
+                project=watched.project,
+                state=SessionState.ENDED,
+                reason=f"{end.reason}; its workflow had been terminated",
+                release=True,
+                exit=end,
+                status=RunnerStatus.TERMINATED,
+            ),
+        )
+        return True
+
+    def _exit_of(
+        self, runner_id: str, agent: str, exit_record: ExitRecord | None, lived: timedelta, lines: str
+    ) -> RunnerExit:
+        spec = RunDirectory(self._home, runner_id).spec()
+        kind, reason = adapter_for(agent).classify_exit(exit_record, spec)
+        return RunnerExit(
+            runner_id=runner_id,
+            kind=kind,
+            code=exit_record.code if exit_record else None,
+            signals=exit_record.signals if exit_record else (),
+            at=exit_record.at if exit_record else datetime.now(UTC),
+            lived=max(lived, timedelta(0)),
+            reason=reason,
+            last_lines=lines,
+        )
+
+    async def _heartbeat(self, now: float) -> None:
+        """Heartbeat for the supervisions that are due, a few at a time."""
+        due = [one for one in self._watched.values() if one.next_heartbeat <= now and one.end is None]
+        gate = asyncio.Semaphore(HEARTBEATS_AT_ONCE)
+        await asyncio.gather(*(self._heartbeat_one(one, gate) for one in due))
+
+    async def _heartbeat_one(self, watched: Watched, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            handle = self._client.get_async_activity_handle(
+                workflow_id=naming.workflow_id(watched.session_id), run_id=None, activity_id=watched.runner_id
+            )
+            began = perf_counter()
+            try:
+                await handle.heartbeat()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    watched.next_heartbeat = monotonic() + 5
+                    raise
+            telemetry.HEARTBEAT_LATENCY.observe(perf_counter() - began)
+            watched.next_heartbeat = monotonic() + HEARTBEAT_SECONDS
+

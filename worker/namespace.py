@@ -1,0 +1,90 @@
+"""Prepare the Temporal namespace: retention and search attributes. Repeating it changes nothing."""
+
+import asyncio
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from stratavore.errors import ServerAway
+from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
+
+RETENTION = timedelta(days=30)
+PATIENCE_SECONDS = 30.0
+_NAMES = (PROJECT.name, STATE.name, AGENT.name, HOST.name)
+
+
+async def prepare(client: Client) -> None:
+    """Make the namespace usable: it exists, and knows our search attributes.
+
+    Raises:
+        ServerAway: the server did not make it usable in time.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await _namespace(client)
+            await _search_attributes(client)
+    except TimeoutError as error:
+        raise ServerAway(
+            server="Temporal",
+            address=client.service_client.config.target_host,
+            reason=f"the namespace {client.namespace} did not become usable",
+            hint="Look at its log below the state directory",
+        ) from error
+
+
+async def _namespace(client: Client) -> None:
+    registered = False
+    while True:
+        try:
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=client.namespace)
+            )
+            return
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        if not registered:
+            registered = True
+            try:
+                await client.workflow_service.register_namespace(
+                    RegisterNamespaceRequest(
+                        namespace=client.namespace,
+                        workflow_execution_retention_period=Duration(seconds=int(RETENTION.total_seconds())),
+                    )
+                )
+            except RPCError as error:
+                if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                    raise
+        await asyncio.sleep(0.1)
+
+
+async def _search_attributes(client: Client) -> None:
+    added = False
+    while True:
+        try:
+            known = await client.operator_service.list_search_attributes(
+                ListSearchAttributesRequest(namespace=client.namespace)
+            )
+            missing = [name for name in _NAMES if name not in known.custom_attributes]
+            if not missing:
+                return
+            if not added:
+                await client.operator_service.add_search_attributes(
+                    AddSearchAttributesRequest(
+                        namespace=client.namespace,
+                        search_attributes=dict.fromkeys(
+                            missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+                        ),
+                    )
+                )
+                added = True
+        except RPCError as error:
+            # A namespace just made is not known everywhere at once.
+            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS):
+                raise
+        await asyncio.sleep(0.1)

@@ -1,0 +1,460 @@
+"""The session workflow: admit, place, launch, supervise, decide, record, for as long as the session lives."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.admission import AdmissionActivities
+    from activities.records import RecordActivities
+    from activities.runners import RunnerActivities
+    from stratavore.models.session import (
+        Carried,
+        GrantSignal,
+        LiveRunner,
+        PauseSignal,
+        ResumeSignal,
+        SendSignal,
+        SessionInput,
+        TerminateSignal,
+        Wish,
+    )
+    from stratavore.models.states import RunnerStatus, SessionState
+    from stratavore.models.steps import (
+        AdmitRequest,
+        FindRequest,
+        LaunchRequest,
+        Placement,
+        PlaceRequest,
+        RecordRequest,
+        RefuseRequest,
+        RunnerExit,
+        SendRequest,
+        StopRequest,
+        SuperviseRequest,
+    )
+    from stratavore.naming import host_queue, short, workflow_id
+    from stratavore.search_attributes import HOST, STATE
+    from workflows import timeouts
+    from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
+
+REMEMBERED_REQUESTS = 64
+
+
+@workflow.defn(name="Session")
+class SessionWorkflow:
+    """One conversation with an agent, whatever happens to the processes that it takes."""
+
+    @workflow.init
+    def __init__(self, start: SessionInput) -> None:
+        carried = start.carried
+        self._start = start
+        self._wish = carried.wish
+        self._force = carried.force
+        self._step = carried.step
+        self._launches = carried.launches
+        self._crashes = carried.crashes
+        self._seen = list(carried.seen)
+        self._live = carried.live
+        self._admitted = carried.admitted
+        self._state = carried.state
+        self._reason = carried.reason
+        self._stopped = False  # the live runner was asked to stop; a continued run asks again
+        self._woken = False
+        self._typing = asyncio.Lock()
+
+    @workflow.run
+    async def run(self, start: SessionInput) -> str:
+        """Live through every runner of the session. Returns why it ended."""
+        self._describe()
+        if start.adopts and self._step == 0:
+            self._live = await self._find()
+        while self._state is not SessionState.ENDED:
+            if self._should_continue():
+                await self._until(workflow.all_handlers_finished)
+                self._continue()
+            if self._live:
+                await self._supervise(self._live)
+            elif self._wish is Wish.TERMINATE:
+                await self._record(End("ended on request", RunnerStatus.TERMINATED))
+            elif self._wish is Wish.PAUSE:
+                await self._rest()
+            elif self._admitted or await self._admit():
+                await self._launch()
+        await self._until(workflow.all_handlers_finished)
+        return self._reason or "ended"
+
+    # What people ask for
+
+    @workflow.signal
+    def pause(self, signal: PauseSignal) -> None:
+        """Put the session away."""
+        if self._is_new(signal.request_id) and self._wish is Wish.RUN:
+            self._wish = Wish.PAUSE
+
+    @workflow.signal
+    def resume(self, signal: ResumeSignal) -> None:
+        """Run a paused or parked session again."""
+        if self._is_new(signal.request_id) and self._wish is Wish.PAUSE:
+            self._wish = Wish.RUN
+            self._crashes = 0
+
+    @workflow.signal
+    def terminate(self, signal: TerminateSignal) -> None:
+        """End the session. Nothing takes this back."""
+        if self._is_new(signal.request_id):
+            self._wish = Wish.TERMINATE
+            self._force = self._force or signal.force
+
+    @workflow.signal
+    async def send(self, signal: SendSignal) -> None:
+        """Type text into the live runner's terminal; texts are typed one after the other, in the order they came."""
+        if not self._is_new(signal.request_id):
+            return
+        async with self._typing:
+            refusal = await self._type(signal)
+            if refusal:
+                await workflow.execute_local_activity_method(
+                    RecordActivities.refuse,
+                    RefuseRequest(
+                        request_id=signal.request_id,
+                        session_id=self._start.session_id,
+                        kind="send",
+                        reason=refusal,
+                    ),
+                    start_to_close_timeout=timeouts.STEP,
+                    retry_policy=timeouts.FOR_EVER,
+                )
+
+    @workflow.signal
+    def grant(self, _: GrantSignal) -> None:
+        """A slot may be there: look."""
+        self._woken = True
+
+    # The loop's steps
+
+    async def _find(self) -> LiveRunner | None:
+        found = await self._settled(
+            workflow.start_local_activity_method(
+                AdmissionActivities.find,
+                FindRequest(session_id=self._start.session_id),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+            )
+        )
+        self._admitted = found.live is not None
+        return found.live
+
+    async def _admit(self) -> bool:
+        """Take a slot, or wait in line until something changes."""
+        self._woken = False
+        admission = await self._settled(
+            workflow.start_local_activity_method(
+                AdmissionActivities.admit,
+                AdmitRequest(
+                    session_id=self._start.session_id,
+                    step=self._next_step("admit"),
+                    incarnation=workflow.info().first_execution_run_id,
+                    project_id=self._start.project_id,
+                    project=self._start.project,
+                    spec=self._start.spec,
+                    resumes=self._start.resumes,
+                ),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+                summary="take a slot",
+            )
+        )
+        await self._wake(admission.grants)
+        self._admitted = admission.granted
+        if not admission.granted:
+            self._show(SessionState.QUEUED, f"place {admission.position} in line")
+            await self._until(
+                lambda: self._woken or self._wish is not Wish.RUN or self._should_continue(),
+                timeout=timeouts.NEXT_LOOK_FOR_SLOT,
+            )
+        return self._admitted
+
+    async def _launch(self) -> None:
+        """Place and start the next runner."""
+        placement: Placement | None = await self._settled(
+            workflow.start_local_activity_method(
+                AdmissionActivities.place,
+                PlaceRequest(
+                    session_id=self._start.session_id,
+                    step=self._next_step("place"),
+                    host=self._start.host,
+                    relaunch=self._launches > 0 or self._start.resumes,
+                ),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+                summary="choose a host",
+            )
+        )
+        if placement is None:
+            self._show(SessionState.QUEUED, "no host is up")
+            await self._until(lambda: self._wish is not Wish.RUN, timeout=timeouts.NEXT_LOOK_FOR_HOST)
+            return
+        self._launches += 1
+        self._stopped = False
+        live = LiveRunner(
+            runner_id=placement.runner_id, generation=placement.generation, host=placement.host
+        )
+        launched = await self._settled(
+            workflow.start_activity_method(
+                RunnerActivities.launch,
+                LaunchRequest(
+                    runner_id=live.runner_id,
+                    session_id=self._start.session_id,
+                    generation=live.generation,
+                    project_id=self._start.project_id,
+                    project=self._start.project,
+                    spec=self._start.spec,
+                    resume=live.generation > 1,
+                ),
+                task_queue=host_queue(live.host),
+                start_to_close_timeout=timeouts.LAUNCH,
+                heartbeat_timeout=timeouts.LAUNCH_HEARTBEAT,
+                retry_policy=timeouts.FOR_EVER,
+                summary=f"start runner {live.generation} on {live.host}",
+            )
+        )
+        self._live = live
+        if launched.end:
+            await self._settle(launched.end)
+        else:
+            self._show(SessionState.RUNNING, None)
+
+    async def _supervise(self, live: LiveRunner) -> None:
+        """Wait for the runner's end, have it stopped when people wish it, and do what follows. Or continue as new."""
+        watch = workflow.start_activity_method(
+            RunnerActivities.supervise,
+            SuperviseRequest(
+                runner_id=live.runner_id, session_id=self._start.session_id, generation=live.generation
+            ),
+            activity_id=live.runner_id,
+            task_queue=host_queue(live.host),
+            start_to_close_timeout=timeouts.SUPERVISE,
+            heartbeat_timeout=timeouts.SUPERVISE_HEARTBEAT,
+            # The first interval differs from session to session: after an outage all of them time out at once.
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(seconds=1 + 9 * workflow.random().random()),
+                maximum_interval=timedelta(minutes=1),
+            ),
+            cancellation_type=workflow.ActivityCancellationType.ABANDON,
+            summary=f"watch runner {live.generation} on {live.host}",
+        )
+        asked: bool | None = None  # to stop: with force, without, or not yet
+
+        def must_ask() -> bool:
+            return (self._wish is not Wish.RUN and asked is None) or (self._force and asked is False)
+
+        while not watch.done():
+            if must_ask():
+                asked = self._force
+                self._stop(live)
+            await self._until(lambda: watch.done() or must_ask() or self._should_continue())
+            if self._should_continue() and not watch.done():
+                return
+        await self._settle(await watch)
+
+    def _stop(self, live: LiveRunner) -> None:
+        """Have the runner's processes ended. What it achieves is told by the supervision."""
+        self._stopped = True
+        workflow.start_activity_method(
+            RunnerActivities.stop,
+            StopRequest(
+                runner_id=live.runner_id,
+                project_id=self._start.project_id,
+                grace=self._start.policy.grace,
+                force=self._force,
+            ),
+            task_queue=host_queue(live.host),
+            start_to_close_timeout=self._start.policy.grace + timeouts.LAUNCH,
+            heartbeat_timeout=timeouts.STOP_HEARTBEAT,
+            retry_policy=timeouts.FOR_EVER,
+            cancellation_type=workflow.ActivityCancellationType.ABANDON,
+            summary="end its processes" + (" at once" if self._force else ""),
+        )
+
+    async def _settle(self, end: RunnerExit) -> None:
+        """Decide what follows from a runner's end, record it, and do it."""
+        decision = decide(
+            end,
+            wish=self._wish,
+            stopped=self._stopped,
+            launches=self._launches,
+            crashes=self._crashes,
+            policy=self._start.policy,
+        )
+        self._live = None
+        await self._record(decision, end)
+        match decision:
+            case Relaunch():
+                self._crashes = decision.crashes
+                if decision.after:
+                    await self._until(lambda: self._wish is not Wish.RUN, timeout=decision.after)
+            case PutAway():
+                if self._wish is Wish.RUN:
+                    self._wish = Wish.PAUSE
+            case End():
+                pass
+
+    async def _rest(self) -> None:
+        """Be paused or parked until somebody asks for something else."""
+        if self._state not in (SessionState.PAUSED, SessionState.PARKED):
+            await self._record(PutAway(parked=False, reason=None))
+        await self._until(lambda: self._wish is not Wish.PAUSE or self._should_continue())
+
+    async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> None:
+        """Write the decision with all that follows from it, then wake those who got a slot by it."""
+        state = state_after(decision)
+        release = not isinstance(decision, Relaunch)
+        recorded = await self._settled(
+            workflow.start_local_activity_method(
+                RecordActivities.record,
+                RecordRequest(
+                    session_id=self._start.session_id,
+                    step=self._next_step("record"),
+                    project=self._start.project,
+                    state=state,
+                    reason=decision.reason,
+                    release=release,
+                    exit=end,
+                    status=status_after(decision) if end else None,
+                ),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+                summary=f"record: {state}",
+            )
+        )
+        if release:
+            self._admitted = False
+        self._show(state, decision.reason)
+        await self._wake(recorded.grants)
+
+    async def _wake(self, sessions: Sequence[str]) -> None:
+        """Tell sessions that they hold a slot now. One that has closed meanwhile cannot hear it."""
+        await self._settled(
+            asyncio.gather(
+                *(
+                    workflow.get_external_workflow_handle(workflow_id(session)).signal(
+                        SessionWorkflow.grant, GrantSignal()
+                    )
+                    for session in sessions
+                ),
+                return_exceptions=True,
+            )
+        )
+
+    async def _type(self, signal: SendSignal) -> str | None:
+        """Have the text typed. Returns why it was not."""
+        if not self._live or self._state is not SessionState.RUNNING or self._wish is not Wish.RUN:
+            return f"the session is {self._state}, nothing can be typed"
+        try:
+            await workflow.execute_activity_method(
+                RunnerActivities.send,
+                SendRequest(
+                    request_id=signal.request_id,
+                    session_id=self._start.session_id,
+                    runner_id=self._live.runner_id,
+                    project_id=self._start.project_id,
+                    text=signal.text,
+                    enter=signal.enter,
+                ),
+                task_queue=host_queue(self._live.host),
+                schedule_to_close_timeout=timeouts.SEND,
+                start_to_close_timeout=timeouts.STEP,
+                summary="type text",
+            )
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError):
+                return error.cause.message
+            return "its host did not answer in time; the text may have been typed"
+        return None
+
+    # How it waits, and what it shows
+
+    async def _until(self, condition: Callable[[], bool], timeout: timedelta | None = None) -> None:
+        """Wait for a condition, at most ``timeout``. A cancellation from outside becomes the wish to end."""
+        while True:
+            try:
+                await workflow.wait_condition(condition, timeout=timeout)
+            except asyncio.TimeoutError:
+                return
+            except asyncio.CancelledError:
+                self._wish = Wish.TERMINATE
+                continue
+            return
+
+    async def _settled(self, effect: "asyncio.Future[Any]") -> Any:
+        """The result of an effect that a cancellation must not tear: it ends in order, then the session does."""
+        await self._until(effect.done)
+        return effect.result()
+
+    def _next_step(self, name: str) -> str:
+        """The key of the next keyed effect; the same when the history is replayed."""
+        self._step += 1
+        return f"{workflow.info().first_execution_run_id}/{self._step}/{name}"
+
+    def _is_new(self, request_id: str) -> bool:
+        """Whether a request was not seen before."""
+        if request_id in self._seen:
+            return False
+        self._seen = [*self._seen[1 - REMEMBERED_REQUESTS :], request_id]
+        return True
+
+    def _show(self, state: SessionState, reason: str | None) -> None:
+        """Change the state that the Web UI and searches show."""
+        changed = state is not self._state or (self._live is not None and state is SessionState.RUNNING)
+        self._state, self._reason = state, reason
+        if changed:
+            updates = [STATE.value_set(str(state))]
+            if self._live:
+                updates.append(HOST.value_set(self._live.host))
+            workflow.upsert_search_attributes(updates)
+        self._describe()
+
+    def _describe(self) -> None:
+        spec = self._start.spec
+        lines = [
+            f"**{self._state}**" + (f": {self._reason}" if self._reason else ""),
+            "",
+            f"- project `{self._start.project}`, agent `{spec.agent}`, in `{spec.cwd}`",
+        ]
+        if self._live:
+            lines.append(f"- runner {self._live.generation} on host `{self._live.host}`")
+        if self._crashes:
+            lines.append(f"- {self._crashes} crashes in a row")
+        lines.append(f"- attach: `stratavore attach {short(self._start.session_id)}`")
+        workflow.set_current_details("\n".join(lines))
+
+    def _should_continue(self) -> bool:
+        length = self._start.policy.history_length
+        info = workflow.info()
+        if length is not None and info.get_current_history_length() >= length:
+            return True
+        return info.is_continue_as_new_suggested()
+
+    def _continue(self) -> None:
+        carried = Carried(
+            wish=self._wish,
+            force=self._force,
+            step=self._step,
+            launches=self._launches,
+            crashes=self._crashes,
+            seen=tuple(self._seen),
+            live=self._live,
+            admitted=self._admitted,
+            state=self._state,
+            reason=self._reason,
+        )
+        workflow.continue_as_new(
+            self._start.model_copy(update={"carried": carried, "adopts": False}),
+            task_timeout=timeouts.WORKFLOW_TASK,
+        )

@@ -1,0 +1,34 @@
+"""Timeouts that recovery waits for, and retry policies. The protocol in ``docs/architecture.md`` gives the reasons."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+WORKFLOW_TASK = timedelta(seconds=5)
+"""A worker that dies with a workflow task costs this long. Set again at continue-as-new."""
+
+STEP = timedelta(seconds=10)
+"""One try of a local activity: a transaction in Postgres."""
+
+LAUNCH = timedelta(seconds=60)
+LAUNCH_HEARTBEAT = timedelta(seconds=3)
+
+STOP_HEARTBEAT = timedelta(seconds=10)
+
+SUPERVISE = timedelta(days=3650)
+"""As good as for ever; the server wants an end."""
+SUPERVISE_HEARTBEAT = timedelta(minutes=5)
+"""Far above the 60 s between two heartbeats: a daemon that restarts must not cost a retry."""
+
+SEND = timedelta(seconds=30)
+
+NEXT_LOOK_FOR_SLOT = timedelta(minutes=10)
+"""Grants are signalled; this is the net for a signal that was never sent."""
+NEXT_LOOK_FOR_HOST = timedelta(seconds=5)
+
+FOR_EVER = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=10),
+)
+"""Servers that are away come back; an error that no retry can mend is raised as non-retryable where it happens."""
