@@ -5,7 +5,7 @@ from temporalio import activity
 from stratavore.events.envelope import NewEvent
 from stratavore.models.session import LiveRunner
 from stratavore.models.states import SessionState
-from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placement, PlaceRequest
+from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placed, PlaceRequest
 from stratavore.store import admission, runners, sessions
 from stratavore.store.database import Database
 
@@ -51,8 +51,8 @@ class AdmissionActivities:
         return Admission(granted=granted, position=position, grants=grants)
 
     @activity.defn
-    async def place(self, request: PlaceRequest) -> Placement | None:
-        """Choose a host and create the next runner; None if no host is up."""
+    async def place(self, request: PlaceRequest) -> Placed:
+        """Choose a host and create the next runner."""
         state = SessionState.RECOVERING if request.relaunch else SessionState.STARTING
         async with self._database.transaction("place") as transaction:
             if request.relaunch:

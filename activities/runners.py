@@ -13,6 +13,7 @@ from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
+from stratavore.killpoints import effect
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
@@ -65,6 +66,7 @@ class RunnerActivities:
             adapter = adapter_for(request.spec.agent)
             argv = adapter.resume_argv(request.spec) if request.resume else adapter.start_argv(request.spec)
             environment = read_environment(self._home.session_environment(request.session_id))
+            environment |= adapter.environment(request.spec)
             spec = RunSpec(
                 runner_id=request.runner_id,
                 session_id=request.session_id,
@@ -170,7 +172,8 @@ class RunnerActivities:
             return
         refused: str | None = None
         try:
-            await self._tmux.type_text(project_id, runner_id, text, enter=enter)
+            with effect("send.type"):
+                await self._tmux.type_text(project_id, runner_id, text, enter=enter)
         except StratavoreError as error:
             refused = str(error)
         async with self._database.transaction("send.finish") as transaction:

@@ -325,7 +325,10 @@ class Control:
         message = ResumeSignal(request_id=request_id)
         if session.state is SessionState.ENDED:
             start = await self._again(session)
-            await self._start(start.model_copy(update={"resumes": True}), again=True)
+            # The signal is for a workflow that has recorded the end and is not closed yet.
+            await self._start(
+                start.model_copy(update={"resumes": True}), again=True, signal=("resume", message)
+            )
         elif not await self._signal(session.session_id, "resume", message):
             await self._take_up(session, "resume", message)
 

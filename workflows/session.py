@@ -29,8 +29,9 @@ with workflow.unsafe.imports_passed_through():
         AdmitRequest,
         FindRequest,
         LaunchRequest,
-        Placement,
+        Placed,
         PlaceRequest,
+        Recorded,
         RecordRequest,
         RefuseRequest,
         RunnerExit,
@@ -65,6 +66,7 @@ class SessionWorkflow:
         self._state = carried.state
         self._reason = carried.reason
         self._stopped = False  # the live runner was asked to stop; a continued run asks again
+        self._resumed = carried.resumed
         self._woken = False
         self._typing = asyncio.Lock()
 
@@ -87,6 +89,11 @@ class SessionWorkflow:
             elif self._admitted or await self._admit():
                 await self._launch()
         await self._until(workflow.all_handlers_finished)
+        if self._resumed:
+            self._wish, self._force, self._launches = Wish.RUN, False, 0
+            self._state, self._resumed = SessionState.QUEUED, False
+            self._start = self._start.model_copy(update={"resumes": True})
+            self._continue()
         return self._reason or "ended"
 
     # What people ask for
@@ -99,10 +106,16 @@ class SessionWorkflow:
 
     @workflow.signal
     def resume(self, signal: ResumeSignal) -> None:
-        """Run a paused or parked session again."""
-        if self._is_new(signal.request_id) and self._wish is Wish.PAUSE:
+        """Run a paused, parked or ended session again."""
+        if not self._is_new(signal.request_id):
+            return
+        self._crashes = 0
+        if self._wish is Wish.PAUSE:
             self._wish = Wish.RUN
-            self._crashes = 0
+        else:
+            # Postgres shows already that the session is parked or ended, and this workflow has yet to hear of it: the
+            # worker that recorded it died before it could say so.
+            self._resumed = True
 
     @workflow.signal
     def terminate(self, signal: TerminateSignal) -> None:
@@ -182,7 +195,7 @@ class SessionWorkflow:
 
     async def _launch(self) -> None:
         """Place and start the next runner."""
-        placement: Placement | None = await self._settled(
+        placed: Placed = await self._settled(
             workflow.start_local_activity_method(
                 AdmissionActivities.place,
                 PlaceRequest(
@@ -196,12 +209,16 @@ class SessionWorkflow:
                 summary="choose a host",
             )
         )
+        self._admitted = placed.holds_slot
+        if not placed.holds_slot:
+            return  # it was given back by a step of which a dead worker said nothing: take one again
+        placement = placed.placement
         if placement is None:
             self._show(SessionState.QUEUED, "no host is up")
             await self._until(lambda: self._wish is not Wish.RUN, timeout=timeouts.NEXT_LOOK_FOR_HOST)
             return
         self._launches += 1
-        self._stopped = False
+        self._stopped = self._resumed = False
         live = LiveRunner(
             runner_id=placement.runner_id, generation=placement.generation, host=placement.host
         )
@@ -297,10 +314,10 @@ class SessionWorkflow:
         match decision:
             case Relaunch():
                 self._crashes = decision.crashes
-                if decision.after:
+                if self._state is SessionState.RECOVERING and decision.after:
                     await self._until(lambda: self._wish is not Wish.RUN, timeout=decision.after)
             case PutAway():
-                if self._wish is Wish.RUN:
+                if self._wish is Wish.RUN and not self._resumed:
                     self._wish = Wish.PAUSE
             case End():
                 pass
@@ -312,10 +329,13 @@ class SessionWorkflow:
         await self._until(lambda: self._wish is not Wish.PAUSE or self._should_continue())
 
     async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> None:
-        """Write the decision with all that follows from it, then wake those who got a slot by it."""
+        """Write the decision with all that follows from it, then wake those who got a slot by it.
+
+        If a worker died right after the commit and a signal came in before the next one, the decision can be another one
+        now. What was written counts: the loop goes on from there.
+        """
         state = state_after(decision)
-        release = not isinstance(decision, Relaunch)
-        recorded = await self._settled(
+        recorded: Recorded = await self._settled(
             workflow.start_local_activity_method(
                 RecordActivities.record,
                 RecordRequest(
@@ -324,7 +344,7 @@ class SessionWorkflow:
                     project=self._start.project,
                     state=state,
                     reason=decision.reason,
-                    release=release,
+                    release=not isinstance(decision, Relaunch),
                     exit=end,
                     status=status_after(decision) if end else None,
                 ),
@@ -333,9 +353,8 @@ class SessionWorkflow:
                 summary=f"record: {state}",
             )
         )
-        if release:
-            self._admitted = False
-        self._show(state, decision.reason)
+        self._admitted = self._admitted and not recorded.released
+        self._show(recorded.state, decision.reason)
         await self._wake(recorded.grants)
 
     async def _wake(self, sessions: Sequence[str]) -> None:
@@ -354,7 +373,14 @@ class SessionWorkflow:
 
     async def _type(self, signal: SendSignal) -> str | None:
         """Have the text typed. Returns why it was not."""
-        if not self._live or self._state is not SessionState.RUNNING or self._wish is not Wish.RUN:
+        try:
+            # The row says "running" a moment before this workflow hears of it.
+            await workflow.wait_condition(
+                lambda: self._live is not None or self._wish is not Wish.RUN, timeout=timeouts.SEND
+            )
+        except asyncio.TimeoutError:
+            pass
+        if not self._live or self._wish is not Wish.RUN:
             return f"the session is {self._state}, nothing can be typed"
         try:
             await workflow.execute_activity_method(
@@ -453,6 +479,7 @@ class SessionWorkflow:
             admitted=self._admitted,
             state=self._state,
             reason=self._reason,
+            resumed=self._resumed,
         )
         workflow.continue_as_new(
             self._start.model_copy(update={"carried": carried, "adopts": False}),

@@ -1,0 +1,1 @@
+"""What Stratavore knows of the programs it runs: an adapter each, and nothing of them anywhere else."""

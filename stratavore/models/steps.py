@@ -39,11 +39,18 @@ class PlaceRequest(Model):
 
 
 class Placement(Model):
-    """The runner to launch; ``None`` when no host has a good lease."""
+    """The runner to launch."""
 
     runner_id: str
     generation: int
     host: str
+
+
+class Placed(Model):
+    """The answer. No placement is made for a session without a slot, or while no host has a good lease."""
+
+    holds_slot: bool
+    placement: Placement | None = None
 
 
 class LaunchRequest(Model):
@@ -144,9 +151,15 @@ class Found(Model):
 
 
 class Recorded(Model):
-    """Sessions that got a slot by it, to be woken; the same ones when the step is repeated."""
+    """What was written; the same when the step is repeated, even if it was asked otherwise then.
 
+    A step is asked otherwise when a signal came in after the first try had committed and before its worker could say so.
+    """
+
+    state: SessionState
+    released: bool
     grants: tuple[str, ...] = ()
+    """Sessions that got a slot by it, to be woken."""
 
 
 Launched.model_rebuild()

@@ -1,0 +1,1 @@
+"""Where a runner's process lives: run directory, processes, terminal."""

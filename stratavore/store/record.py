@@ -43,7 +43,7 @@ async def record(database: Database, request: RecordRequest) -> Recorded:
                 )
             )
         grants = await admission.leave(connection, request.session_id) if request.release else ()
-        recorded = Recorded(grants=grants)
+        recorded = Recorded(state=request.state, released=request.release, grants=grants)
         await steps.write(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
     return recorded
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from stratavore.models.base import Model
 from stratavore.models.states import Activity, RunnerStatus, SessionState
-from stratavore.models.steps import Placement, RunnerExit
+from stratavore.models.steps import Placed, Placement, RunnerExit
 from stratavore.models.views import RunnerView
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store.database import Connection, as_dict
@@ -62,10 +62,14 @@ class Sighting:
 
 async def place(
     connection: Connection, session_id: str, step: str, host: str | None, state: SessionState
-) -> Placement | None:
-    """Create the next runner of a session, or give again the one that this step made. None: no host has a good lease."""
+) -> Placed:
+    """Create the next runner of a session that holds a slot, or give again the one that this step made."""
     row = await connection.fetchrow(SQL.place, session_id, step, host, state)
-    return Placement(runner_id=row["id"], generation=row["generation"], host=row["host"]) if row else None
+    assert row is not None, "a session is placed after its row was opened"
+    if row["id"] is None:
+        return Placed(holds_slot=row["holds_slot"])
+    placement = Placement(runner_id=row["id"], generation=row["generation"], host=row["host"])
+    return Placed(holds_slot=row["holds_slot"], placement=placement)
 
 
 async def run(

@@ -1,7 +1,9 @@
 -- name: place
 -- One runner for each step; a runner of the session that has not ended is given again instead of a second one.
+-- Without a slot, none: whatever a workflow believes, a limit is a limit.
 WITH session AS (
-    SELECT id, host FROM sessions WHERE id = $1 FOR UPDATE
+    SELECT sessions.id, host, granted_at IS NOT NULL AS holds_slot
+    FROM sessions LEFT JOIN admissions ON session_id = sessions.id WHERE sessions.id = $1 FOR UPDATE OF sessions
 ), known AS (
     SELECT runners.id, generation, runners.host FROM runners, session
     WHERE session_id = session.id AND (step = $2 OR ended_at IS NULL)
@@ -13,15 +15,18 @@ WITH session AS (
         (SELECT name FROM hosts WHERE lease_expires_at > now() AND NOT draining
          ORDER BY (SELECT count(*) FROM runners WHERE runners.host = hosts.name AND ended_at IS NULL), name LIMIT 1)) AS host
 ), raised AS (
-    UPDATE sessions SET generation = generation + 1, host = chosen.host, state = $4, updated_at = now() FROM chosen
-    WHERE id = $1 AND chosen.host IS NOT NULL AND NOT EXISTS (SELECT FROM known)
+    UPDATE sessions SET generation = generation + 1, host = chosen.host, state = $4, reason = NULL, ended_at = NULL,
+                        updated_at = now()
+    FROM chosen, session
+    WHERE sessions.id = session.id AND holds_slot AND chosen.host IS NOT NULL AND NOT EXISTS (SELECT FROM known)
     RETURNING generation, chosen.host
 ), made AS (
     INSERT INTO runners (id, session_id, generation, step, host, status)
     SELECT $1::uuid::text || '.' || generation, $1, generation, $2, host, 'starting' FROM raised
     RETURNING id, generation, host
 )
-SELECT * FROM known UNION ALL SELECT * FROM made
+SELECT holds_slot, runner.id, runner.generation, runner.host
+FROM session LEFT JOIN (SELECT * FROM known UNION ALL SELECT * FROM made) AS runner ON true
 
 -- name: run
 UPDATE runners

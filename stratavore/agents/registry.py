@@ -1,0 +1,31 @@
+"""The adapters by name."""
+
+from stratavore.agents.adapter import Adapter
+from stratavore.agents.command import Command
+from stratavore.errors import EXIT_USAGE, StratavoreError
+
+_ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (Command(),)}
+
+
+class UnknownAgent(StratavoreError):
+    """There is no agent '{name}'. Known are: {known}."""
+
+    code = "unknown_agent"
+    exit_code = EXIT_USAGE
+
+
+def adapter_for(name: str) -> Adapter:
+    """The adapter of an agent.
+
+    Raises:
+        UnknownAgent: there is none of that name; its message lists those there are.
+    """
+    try:
+        return _ADAPTERS[name]
+    except KeyError:
+        raise UnknownAgent(name=name, known=", ".join(agent_names())) from None
+
+
+def agent_names() -> tuple[str, ...]:
+    """The names of all agents."""
+    return tuple(sorted(_ADAPTERS))

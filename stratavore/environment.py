@@ -1,0 +1,51 @@
+"""The environment that a session's runners get: that of the shell it was launched from, in a private file.
+
+A relaunch, after a reboot too, then has the same PATH and keys. Imports the standard library only: every
+launch pays for it.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from stratavore.errors import DiskFull
+
+# Of the calling shell or terminal, or of Stratavore itself: wrong or secret in the session's own terminal.
+_NOT_KEPT = re.compile(
+    r"TMUX.*|STY|WINDOW|WINDOWID|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_|STRATAVORE_.*|BASH_FUNC_.*"
+)
+
+
+def write_environment(path: Path, environment: Mapping[str, str]) -> None:
+    """Keep an environment for a session, for its owner only; whole or not at all, also after power loss.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    kept = (f"{name}={value}\0" for name, value in environment.items() if not _NOT_KEPT.fullmatch(name))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(os.fsencode("".join(kept)))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(path=path) from error
+        raise
+
+
+def read_environment(path: Path) -> dict[str, str]:
+    """What was written for a session; empty if nothing was (it was launched from another machine)."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    entries = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if entry)
+    return {name: value for name, _, value in entries}

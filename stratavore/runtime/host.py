@@ -1,0 +1,257 @@
+"""What a host does with runners: launch, stop, finish.
+
+Every operation can be repeated, and goes on where it was cut off.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stratavore.errors import StaleGeneration, StratavoreError
+from stratavore.killpoints import effect
+from stratavore.paths import Home
+from stratavore.runtime.batch import Batch
+from stratavore.runtime.logs import last_lines, plain_tail
+from stratavore.runtime.processes import (
+    Liveness,
+    ProcessIdentity,
+    Snapshot,
+    end,
+    liveness,
+    send_group,
+    wait_dead,
+)
+from stratavore.runtime.rundir import ExitRecord, RunDirectory, RunSpec
+from stratavore.runtime.tmux import TerminalFailed, Tmux
+
+LAUNCH_SECONDS = 30.0
+_FIRST_LOOK_SECONDS = 0.002
+_LONGEST_LOOK_SECONDS = 0.05
+_TERMINAL_LOOK_SECONDS = 1.0
+_WRAPPER_SECONDS = 2.0
+_LEFTOVER_GRACE_SECONDS = 1.0
+_SWEEPS = 5
+
+_log = logging.getLogger(__name__)
+
+
+class ProcessesRemain(StratavoreError):
+    """Processes of the runner {runner_id} still live: {pids}. Look at them with: ps -fp {pids}."""
+
+    code = "processes_remain"
+
+
+class LaunchFailed(StratavoreError):
+    """The runner {runner_id} did not begin: {reason}. It can be tried again."""
+
+    code = "launch_failed"
+
+
+@dataclass(frozen=True)
+class Started:
+    """What is known of a runner: its agent, the shell around it (``None`` for the dead), and its exit."""
+
+    identity: ProcessIdentity | None
+    wrapper: ProcessIdentity | None
+    exit: ExitRecord | None
+
+    @property
+    def lost(self) -> bool:
+        """It had begun, and nothing of it is left to tell how it ended."""
+        return self.identity is None and self.exit is None
+
+    @property
+    def orphaned(self) -> bool:
+        """Its agent lives without its wrapper, and so without a terminal: nobody can reach it."""
+        return self.identity is not None and self.wrapper is None
+
+
+class RunnerHost:
+    """The runners of one host."""
+
+    def __init__(self, home: Home, tmux: Tmux) -> None:
+        self._home = home
+        self._tmux = tmux
+        # Many runners that start or end at once share one look at the machine's processes.
+        self._snapshot: Batch[None, tuple[Snapshot, dict[str, list[ProcessIdentity]]]] = Batch(
+            _snapshot_for_all
+        )
+
+    async def launch(self, spec: RunSpec, environment: Mapping[str, str]) -> Started:
+        """Start the runner, or adopt the one that was started under its id; never a second one.
+
+        Raises:
+            StaleGeneration: a later runner of the session has been here.
+            ProcessesRemain: a process of an earlier runner of the session does not end.
+            LaunchFailed, TerminalFailed, ServerMissing: its terminal could not be opened.
+        """
+        run = RunDirectory(self._home, spec.runner_id)
+        if not run.started:
+            await self._clear_way(spec)
+            with effect("launch.prepare"):
+                await asyncio.to_thread(run.prepare, spec, environment)
+            with effect("launch.tmux"):
+                await self._tmux.start(spec)
+        return await self._settled(run, spec)
+
+    def look(self, runner_id: str) -> Started:
+        """What is known of a runner now."""
+        run = RunDirectory(self._home, runner_id)
+        # The exit comes last: who dies between two looks has written it before.
+        agent, wrapper = _unless_dead(run.agent()), _unless_dead(run.wrapper())
+        return Started(agent, wrapper, run.exit())
+
+    async def stop(self, runner_id: str, project_id: str, *, grace: float, force: bool) -> None:
+        """End the runner's processes; one that has not begun never will. The terminal stays for `finish`.
+
+        Args:
+            runner_id: whose.
+            project_id: of which project.
+            grace: seconds between SIGTERM to the agent's process group and SIGKILL to all.
+            force: grant no grace.
+
+        Raises:
+            ProcessesRemain: a process lives on even after SIGKILL.
+        """
+        run = RunDirectory(self._home, runner_id)
+        with effect("stop.signal"):
+            run.ask_stop()
+            foremost = _unless_dead(run.agent()) or _unless_dead(run.wrapper())
+            if foremost is not None:
+                before, _ = await self._snapshot(None)
+                known = set(before.tree(foremost.pid))
+                gone = False
+                if not force:
+                    send_group(foremost, signal.SIGTERM)
+                    gone = await wait_dead(foremost, grace)
+                if not gone:
+                    now, _ = await self._snapshot(None)
+                    known.update(now.tree(foremost.pid))
+                # Its descendants are known still, though who their parent was is not any more.
+                await end(known - {run.wrapper()}, grace=_LEFTOVER_GRACE_SECONDS if gone else 0)
+        await self._sweep(runner_id)
+
+    async def finish(self, runner_id: str, project_id: str) -> str:
+        """After the agent's end: keep the last screen, close the terminal, end what it left.
+
+        Returns:
+            The last lines that it showed.
+
+        Raises:
+            ProcessesRemain: the agent lives (it is not touched), or what it left does not end.
+        """
+        run = RunDirectory(self._home, runner_id)
+        agent = _unless_dead(run.agent())
+        if agent is not None:
+            raise ProcessesRemain(runner_id=runner_id, pids=agent.pid)
+        try:
+            with effect("finish.capture"):
+                screen = await self._last_screen(run, project_id)
+                if screen is not None:
+                    run.save_screen(screen)
+            with effect("finish.kill_session"):
+                await self._tmux.kill(project_id, runner_id)
+        except TerminalFailed as error:
+            # The terminal is for people to look at; the session does not wait for it.
+            _log.warning("the terminal of %s was not closed: %s", runner_id, error)
+        await self._sweep(runner_id)
+        return last_lines(run.saved_screen()) or last_lines(plain_tail(run.log))
+
+    async def _settled(self, run: RunDirectory, spec: RunSpec) -> Started:
+        """Wait until the agent's process is known, or how it ended, or that there is none."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        next_look = begun + _TERMINAL_LOOK_SECONDS
+        delay = _FIRST_LOOK_SECONDS
+        while clock() < begun + LAUNCH_SECONDS:
+            found = self.look(run.runner_id)
+            if found.identity or found.exit:
+                return found
+            if found.wrapper is None and run.wrapper() is not None:
+                return self.look(run.runner_id)  # dead: what it has not written by now it never will
+            if clock() >= next_look:
+                next_look = clock() + _TERMINAL_LOOK_SECONDS
+                pane = await self._tmux.pane(spec.project_id, run.runner_id)
+                if pane is None or pane.dead:
+                    return await self._never_began(run, spec)
+            await asyncio.sleep(delay)
+            delay = min(delay * 1.5, _LONGEST_LOOK_SECONDS)
+        raise LaunchFailed(
+            runner_id=run.runner_id, reason=f"nothing was seen of it in {LAUNCH_SECONDS:.0f} s"
+        )
+
+    async def _never_began(self, run: RunDirectory, spec: RunSpec) -> Started:
+        """The terminal is closed, and no wrapper said that it was there."""
+        if run.started:
+            return self.look(run.runner_id)
+        said = last_lines(await self._tmux.capture(spec.project_id, run.runner_id) or "", 3)
+        await self._tmux.kill(spec.project_id, run.runner_id)
+        raise LaunchFailed(runner_id=run.runner_id, reason=said or "its terminal closed at once")
+
+    async def _clear_way(self, spec: RunSpec) -> None:
+        """At most one runner of a session lives: end what is left of earlier ones; a later one goes first."""
+        if RunDirectory(self._home, f"{spec.session_id}.{spec.generation + 1}").path.exists():
+            raise StaleGeneration(runner_id=spec.runner_id)
+        if spec.generation == 1:
+            return
+        previous = RunDirectory(self._home, f"{spec.session_id}.{spec.generation - 1}")
+        recorded = [each for each in (previous.agent(), previous.wrapper()) if _unless_dead(each)]
+
+        def of_the_session(marked: Mapping[str, list[ProcessIdentity]]) -> list[ProcessIdentity]:
+            living = [runner for runner in marked if runner.rpartition(".")[0] == spec.session_id]
+            if any(int(runner.rpartition(".")[2]) > spec.generation for runner in living):
+                raise StaleGeneration(runner_id=spec.runner_id)
+            found = [each for runner in living if runner != spec.runner_id for each in marked[runner]]
+            return found + [each for each in recorded if each and _unless_dead(each) and each not in found]
+
+        await self._end_all(spec.runner_id, of_the_session)
+
+    async def _sweep(self, runner_id: str) -> None:
+        """End every process that carries the runner's marker, wherever it has moved."""
+        wrapper = RunDirectory(self._home, runner_id).wrapper()
+        if wrapper is not None:
+            await wait_dead(wrapper, _WRAPPER_SECONDS)  # it is about to write how the agent ended
+        await self._end_all(runner_id, lambda marked: marked.get(runner_id, []))
+
+    async def _end_all(
+        self, runner_id: str, choose: Callable[[Mapping[str, list[ProcessIdentity]]], list[ProcessIdentity]]
+    ) -> None:
+        """End the chosen processes, and look again for those that they started meanwhile."""
+        for _ in range(_SWEEPS):
+            _, marked = await self._snapshot(None)
+            chosen = choose(marked)
+            if not chosen:
+                return
+            await end(chosen, grace=_LEFTOVER_GRACE_SECONDS)
+        raise ProcessesRemain(runner_id=runner_id, pids=",".join(str(each.pid) for each in chosen))
+
+    async def _last_screen(self, run: RunDirectory, project_id: str) -> str | None:
+        """The screen with the last of what was written to it: tmux closes a pane when it has read all."""
+        wrapper = run.wrapper()
+        if wrapper is not None:
+            await wait_dead(wrapper, _WRAPPER_SECONDS)
+        for _ in range(20):
+            pane = await self._tmux.pane(project_id, run.runner_id)
+            if pane is None:
+                return None
+            if pane.dead:
+                break
+            await asyncio.sleep(_LONGEST_LOOK_SECONDS)
+        return await self._tmux.capture(project_id, run.runner_id)
+
+
+def _unless_dead(identity: ProcessIdentity | None) -> ProcessIdentity | None:
+    """``None`` if the process is proven dead."""
+    return identity if identity is not None and liveness(identity) is not Liveness.DEAD else None
+
+
+async def _snapshot_for_all(
+    askers: Sequence[None],
+) -> list[tuple[Snapshot, dict[str, list[ProcessIdentity]]]]:
+    def take() -> tuple[Snapshot, dict[str, list[ProcessIdentity]]]:
+        snapshot = Snapshot()
+        return snapshot, snapshot.marked()
+
+    return [await asyncio.to_thread(take)] * len(askers)

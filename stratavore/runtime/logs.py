@@ -1,0 +1,57 @@
+"""The log of a runner: everything its terminal showed, as it was written."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+LOG_LIMIT = 8 * 1024**2
+_TAIL = 16 * 1024
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, movements
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links
+    r"|\x1b[PX^_][^\x1b]*\x1b\\"
+    r"|\x1b[ -/]*[0-~]"
+)
+
+
+def trim_log(path: Path, limit: int = LOG_LIMIT) -> bool:
+    """Move a log larger than ``limit`` to ``<log>.1``, in the place of what was there; true if it did.
+
+    The log is emptied in place, since its writer keeps it open for appending. What comes between the last
+    look and the emptying is lost: microseconds of output.
+    """
+    try:
+        if path.stat().st_size <= limit:
+            return False
+    except FileNotFoundError:
+        return False
+    older, temporary = path.with_name(path.name + ".1"), path.with_name(path.name + ".new")
+    with path.open("rb") as source, temporary.open("wb") as copy:
+        shutil.copyfileobj(source, copy, 1024**2)
+        temporary.replace(older)
+        shutil.copyfileobj(source, copy, 1024**2)
+        copy.flush()
+        os.truncate(path, 0)
+    return True
+
+
+def last_lines(text: str, count: int = 15) -> str:
+    """The last lines that are not empty."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    return "\n".join([line for line in lines if line][-count:])
+
+
+def plain_tail(path: Path) -> str:
+    """The end of a log without colours and movements; empty if there is no log."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    # A line that was drawn over with a carriage return shows its last version.
+    lines = _ESCAPES.sub("", text).replace("\r\n", "\n").split("\n")
+    return "\n".join(
+        "".join(c for c in line.rpartition("\r")[2] if c.isprintable() or c == "\t") for line in lines
+    )

@@ -1,0 +1,260 @@
+"""Processes told apart for certain: a pid alone names nobody, since the kernel gives it out again."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from stratavore.runtime import procfs
+from stratavore.runtime.procfs import boot_id as boot_id
+
+RUNNER_MARKER = "STRATAVORE_RUNNER_ID"
+SESSION_MARKER = "STRATAVORE_SESSION_ID"
+
+_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1024**2
+_TICKS = os.sysconf("SC_CLK_TCK")
+_POLL_SECONDS = 0.2
+
+
+class Liveness(Enum):
+    """What is known of a process. Only ``DEAD`` is a proof; ``UNKNOWN`` must never be treated as one."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """One process, and no other that ever gets its pid."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process and its living descendants use. ``cpu_seconds`` falls when one of them ends."""
+
+    memory_mb: float
+    cpu_seconds: float
+    processes: int
+
+
+class Snapshot:
+    """All processes at one moment, from one pass over ``/proc`` for many runners.
+
+    What it names to be ended is never this process or one that it descends from: a daemon that was started
+    from within a session must not end itself.
+    """
+
+    def __init__(self) -> None:
+        self._boot_id = procfs.boot_id()
+        self._own = set(procfs.ancestors(os.getpid()))
+        self._table: dict[int, procfs.Stat] = {}
+        self._children: dict[int, list[int]] = {}
+        for pid in procfs.pids():
+            with suppress(OSError, ValueError):
+                stat = procfs.stat(pid)
+                if not stat.ended or procfs.threads(pid) > 1:
+                    self._table[pid] = stat
+                    self._children.setdefault(stat.parent, []).append(pid)
+
+    def tree(self, pid: int) -> list[ProcessIdentity]:
+        """The process and its descendants, parents first, without us."""
+        return [self._identity(each) for each in self._descend(pid) if each not in self._own]
+
+    def marked(self) -> dict[str, list[ProcessIdentity]]:
+        """Processes of ours, without us, by the runner whose marker they carry."""
+        found: dict[str, list[ProcessIdentity]] = {}
+        for pid in self._table:
+            runner = procfs.environment_value(pid, RUNNER_MARKER)
+            if runner and pid not in self._own:
+                found.setdefault(runner, []).append(self._identity(pid))
+        return found
+
+    def usage(self, pid: int) -> Usage | None:
+        """What the process and its descendants use; ``None`` if it is gone."""
+        members = [self._table[each] for each in self._descend(pid)]
+        if not members:
+            return None
+        return Usage(
+            memory_mb=sum(each.resident_pages for each in members) * _PAGE_MB,
+            cpu_seconds=sum(each.cpu_ticks for each in members) / _TICKS,
+            processes=len(members),
+        )
+
+    def _identity(self, pid: int) -> ProcessIdentity:
+        return ProcessIdentity(pid, self._table[pid].start_ticks, self._boot_id)
+
+    def _descend(self, pid: int) -> Iterator[int]:
+        waiting = [pid] if pid in self._table else []
+        while waiting:
+            current = waiting.pop()
+            yield current
+            waiting.extend(self._children.get(current, ()))
+
+
+def identify(pid: int) -> ProcessIdentity | None:
+    """The identity of the process that has ``pid`` now; ``None`` when there is none or it cannot be read."""
+    try:
+        return ProcessIdentity(pid, procfs.stat(pid).start_ticks, procfs.boot_id())
+    except (OSError, ValueError):
+        return None
+
+
+def parse_identity(line: str) -> ProcessIdentity | None:
+    """The identity that a shell wrote of itself: the boot id and its line of ``/proc/<pid>/stat``."""
+    boot, _, stat = line.partition(" ")
+    try:
+        return ProcessIdentity(int(stat.partition(" ")[0]), procfs.parse_stat(stat).start_ticks, boot)
+    except ValueError:
+        return None
+
+
+def liveness(identity: ProcessIdentity) -> Liveness:
+    """Whether the process lives. A zombie is dead; another process with its pid proves it dead."""
+    try:
+        if identity.boot_id != procfs.boot_id():
+            return Liveness.DEAD
+        stat = procfs.stat(identity.pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return _liveness_without_proc(identity.pid)
+    except (OSError, ValueError):
+        return Liveness.UNKNOWN
+    if stat.start_ticks != identity.start_ticks:
+        return Liveness.DEAD
+    if stat.ended and procfs.threads(identity.pid) <= 1:
+        return Liveness.DEAD
+    return Liveness.ALIVE
+
+
+def carries(pid: int, runner_id: str) -> bool:
+    """Whether the process was started with the marker of this runner in its environment."""
+    return procfs.environment_value(pid, RUNNER_MARKER) == runner_id
+
+
+def tree(pid: int) -> list[ProcessIdentity]:
+    """The process and its descendants, parents first."""
+    return Snapshot().tree(pid)
+
+
+def marked(*, session_id: str | None = None, runner_id: str | None = None) -> list[ProcessIdentity]:
+    """Processes of ours that carry the marker of the session or of the runner."""
+    return [
+        identity
+        for runner, found in Snapshot().marked().items()
+        if (runner_id is None or runner == runner_id)
+        and (session_id is None or runner.rpartition(".")[0] == session_id)
+        for identity in found
+    ]
+
+
+def measure(pids: Mapping[str, int]) -> dict[str, Usage]:
+    """What the trees below the given pids use, by the same keys, in one pass. Who is gone is left out."""
+    snapshot = Snapshot()
+    usages = {key: snapshot.usage(pid) for key, pid in pids.items()}
+    return {key: usage for key, usage in usages.items() if usage is not None}
+
+
+def open_pidfd(identity: ProcessIdentity) -> int | None:
+    """A descriptor that becomes readable when the process dies, whosever child it is; ``None``: proven dead.
+
+    Raises:
+        OSError: it cannot be told, as when no descriptor is free.
+    """
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except ProcessLookupError:
+        return None
+    # From here on the descriptor means one process; the question is only which.
+    if liveness(identity) is Liveness.DEAD:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def send(identity: ProcessIdentity, number: signal.Signals) -> None:
+    """Signal exactly this process; nothing happens if it is dead or not ours."""
+    with suppress(OSError):
+        descriptor = open_pidfd(identity)
+        if descriptor is not None:
+            try:
+                signal.pidfd_send_signal(descriptor, number)
+            finally:
+                os.close(descriptor)
+
+
+def send_group(identity: ProcessIdentity, number: signal.Signals) -> None:
+    """Signal the process group that the process is in; nothing happens if the process is dead."""
+    with suppress(OSError):
+        group = os.getpgid(identity.pid)
+        # Asked after the group was read: it was this process's group, not that of one with the same pid.
+        if group > 1 and group != os.getpgrp() and liveness(identity) is Liveness.ALIVE:
+            os.killpg(group, number)
+
+
+async def wait_dead(identity: ProcessIdentity, timeout: float) -> bool:
+    """Wait until the process is proven dead; false when it is not within ``timeout`` seconds."""
+    try:
+        descriptor = open_pidfd(identity)
+    except OSError:
+        return await _poll_dead(identity, timeout)
+    if descriptor is None:
+        return True
+    loop = asyncio.get_running_loop()
+    dead = asyncio.Event()
+    loop.add_reader(descriptor, dead.set)
+    try:
+        await asyncio.wait_for(dead.wait(), timeout)
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return True
+
+
+async def end(
+    identities: Iterable[ProcessIdentity], *, grace: float, patience: float = 5.0
+) -> list[ProcessIdentity]:
+    """End the processes: SIGTERM, ``grace`` seconds, SIGKILL, ``patience`` seconds. Returns those left."""
+    living = list(identities)
+    if grace > 0:
+        living = await _signal_and_wait(living, signal.SIGTERM, grace)
+    return await _signal_and_wait(living, signal.SIGKILL, patience)
+
+
+async def _signal_and_wait(
+    identities: list[ProcessIdentity], number: signal.Signals, timeout: float
+) -> list[ProcessIdentity]:
+    for identity in identities:
+        send(identity, number)
+    dead = await asyncio.gather(*(wait_dead(identity, timeout) for identity in identities))
+    return [identity for identity, is_dead in zip(identities, dead, strict=True) if not is_dead]
+
+
+async def _poll_dead(identity: ProcessIdentity, timeout: float) -> bool:
+    """For want of a descriptor, ask again and again."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while liveness(identity) is not Liveness.DEAD:
+        if loop.time() >= deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+def _liveness_without_proc(pid: int) -> Liveness:
+    """``/proc`` can hide processes of others; the kernel still says whether there is one."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return Liveness.DEAD
+    except OSError:
+        pass
+    return Liveness.UNKNOWN

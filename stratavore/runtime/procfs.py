@@ -1,0 +1,97 @@
+"""What Linux says of processes, read from ``/proc``."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Stat:
+    """The fields of ``/proc/<pid>/stat`` that are used here."""
+
+    state: str
+    parent: int
+    cpu_ticks: int
+    start_ticks: int
+    resident_pages: int
+
+    @property
+    def ended(self) -> bool:
+        """It ended, and its parent has not taken note yet; or only its first thread did."""
+        return self.state in "ZX"
+
+
+def boot_id() -> str:
+    """Names the time between two starts of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def pids() -> list[int]:
+    """All processes that can be seen."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+
+
+def stat(pid: int) -> Stat:
+    """The process's line.
+
+    Raises:
+        OSError: it is gone, or hidden.
+        ValueError: the line is not understood.
+    """
+    return parse_stat(_read(f"/proc/{pid}/stat").decode("utf-8", "replace"))
+
+
+def parse_stat(line: str) -> Stat:
+    """Understand a line of ``/proc/<pid>/stat``.
+
+    Raises:
+        ValueError: it cannot be understood.
+    """
+    # The name of the program stands in parentheses and may hold anything, more parentheses too.
+    fields = line[line.rindex(")") + 2 :].split()
+    if len(fields) < 22:
+        raise ValueError("too few fields")
+    return Stat(
+        state=fields[0],
+        parent=int(fields[1]),
+        cpu_ticks=int(fields[11]) + int(fields[12]),
+        start_ticks=int(fields[19]),
+        resident_pages=int(fields[21]),
+    )
+
+
+def environment_value(pid: int, name: str) -> str | None:
+    """A variable that the process's program was started with; ``None``: not there, or not ours to read."""
+    try:
+        environment = b"\0" + _read(f"/proc/{pid}/environ")
+    except OSError:
+        return None
+    key = f"\0{name}=".encode()
+    start = environment.find(key)
+    if start < 0:
+        return None
+    return environment[start + len(key) :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def threads(pid: int) -> int:
+    """How many threads the process has; 0 if it is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    except OSError:
+        return 0
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """The process, its parent, and so on."""
+    while pid > 0:
+        yield pid
+        try:
+            pid = stat(pid).parent
+        except (OSError, ValueError):
+            return
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - done for every process of the machine
+        return file.readall()

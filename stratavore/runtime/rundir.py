@@ -1,0 +1,202 @@
+"""The files of one runner: what must outlive every process, and what its wrapper says of it.
+
+``launch`` is a shell script of quoted words (environment, directory, program), read by ``wrapper.sh``; no
+shell ever parses what a person typed, and no value shows in a process list. Nothing is synchronised to the
+disk: a runner never outlives the machine's run, and the next one is given what it needs anew.
+"""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stratavore.errors import InvalidInput
+from stratavore.paths import Home, private_directory
+from stratavore.runtime.processes import RUNNER_MARKER, SESSION_MARKER, ProcessIdentity, parse_identity
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# Of the terminal that the launch was typed in, not of the one the agent gets.
+_OF_THE_OLD_TERMINAL = re.compile(
+    r"TERM|TERMCAP|COLUMNS|LINES|TMUX|TMUX_.*|STY|WINDOW|WINDOWID|TERM_.*|VTE_VERSION|LC_TERMINAL.*"
+    r"|(ITERM|KITTY|WEZTERM|ALACRITTY|KONSOLE|GHOSTTY|WT|VSCODE)_.*"
+)
+# A shell's own: setting them changes or stops the shell that reads the file.
+_OF_THE_SHELL = re.compile(
+    r"_|PWD|OLDPWD|SHLVL|PPID|UID|EUID|OPTIND|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|BASH_VERSINFO|BASHPID"
+)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What runs in a runner, and where."""
+
+    runner_id: str
+    session_id: str
+    project_id: str
+    project: str
+    agent: str
+    generation: int
+    argv: tuple[str, ...]
+    cwd: str
+    cols: int = 200
+    rows: int = 50
+
+
+@dataclass(frozen=True)
+class ExitRecord:
+    """How an agent ended.
+
+    ``signals``: those that its wrapper saw. ``refused``: it was never executed. ``asked``: we had asked it to
+    end.
+    """
+
+    code: int
+    signals: tuple[str, ...]
+    at: datetime
+    refused: bool = False
+    asked: bool = False
+
+
+class RunDirectory:
+    """The directory of one runner, mode 0700."""
+
+    def __init__(self, home: Home, runner_id: str) -> None:
+        self.path = home.run_directory(runner_id)
+        self.runner_id = runner_id
+        self._home = home
+
+    @property
+    def log(self) -> Path:
+        """Everything that the agent wrote to its terminal."""
+        return self.path / "log"
+
+    @property
+    def screen(self) -> Path:
+        """The last screen, saved when the runner had ended."""
+        return self.path / "screen"
+
+    @property
+    def started(self) -> bool:
+        """Whether the wrapper began, or was forbidden to; it never begins again."""
+        return (self.path / "started").exists()
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether we asked the runner to end, so that a SIGTERM was ours."""
+        return (self.path / "stop-asked").exists()
+
+    def prepare(self, spec: RunSpec, environment: Mapping[str, str]) -> None:
+        """Write what the wrapper reads. Doing it again is harmless.
+
+        Raises:
+            InvalidInput: no program can be executed with these words.
+        """
+        script = _launch_script(spec, environment, self._home)
+        private_directory(self.path)
+        self._write("spec.json", json.dumps(asdict(spec)).encode())
+        self._write("launch", script)
+
+    def spec(self) -> RunSpec | None:
+        """What was prepared; ``None`` if nothing was, or it cannot be read."""
+        try:
+            found = json.loads((self.path / "spec.json").read_bytes())
+            return RunSpec(**{**found, "argv": tuple(found["argv"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def wrapper(self) -> ProcessIdentity | None:
+        """The shell that runs the agent."""
+        return self._identity("started")
+
+    def agent(self) -> ProcessIdentity | None:
+        """The agent's own process."""
+        return self._identity("pid")
+
+    def agent_pid(self) -> int | None:
+        """The agent's own pid."""
+        agent = self.agent()
+        return agent.pid if agent else None
+
+    def exit(self) -> ExitRecord | None:
+        """How the agent ended; ``None``: the wrapper did not say (yet)."""
+        try:
+            with (self.path / "exit").open() as file:
+                code, *signals = file.readline().split()
+                at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+            refused = (self.path / "refused").exists()
+            return ExitRecord(int(code), tuple(dict.fromkeys(signals)), at, refused, self.stop_asked)
+        except (OSError, ValueError):
+            return None
+
+    def ask_stop(self) -> None:
+        """Note that the runner is to end; if it has not begun, it never will."""
+        if not self.path.is_dir():
+            return
+        (self.path / "stop-asked").touch()
+        (self.path / "started").touch()
+
+    def save_screen(self, text: str) -> None:
+        """Keep the last screen."""
+        self._write("screen", text.encode("utf-8", "surrogateescape"))
+
+    def saved_screen(self) -> str:
+        """The last screen; empty if none was kept."""
+        try:
+            return self.screen.read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def _identity(self, name: str) -> ProcessIdentity | None:
+        try:
+            text = (self.path / name).read_text(errors="replace")
+        except OSError:
+            return None
+        # Without its end the line may be half of one.
+        return parse_identity(text) if text.endswith("\n") else None
+
+    def _write(self, name: str, content: bytes) -> None:
+        """Whole or not at all, and for no one else to read."""
+        temporary = self.path / f".{name}.{os.getpid()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.replace(self.path / name)
+
+
+def _launch_script(spec: RunSpec, environment: Mapping[str, str], home: Home) -> bytes:
+    if not spec.argv or not spec.argv[0] or spec.argv[0].startswith("-"):
+        raise InvalidInput(reason="the program to run has no name, or one that begins with '-'")
+    if not os.path.isabs(spec.cwd):  # noqa: PTH117
+        raise InvalidInput(reason=f"the directory {spec.cwd} is not a whole path")
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in _cleaned(environment).items()]
+    markers = {
+        SESSION_MARKER: spec.session_id,
+        RUNNER_MARKER: spec.runner_id,
+        "STRATAVORE_PROJECT": spec.project,
+        "STRATAVORE_HOME": str(home.root),
+    }
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in markers.items()]
+    # The agent must not find our terminal server by its environment: its own tmux commands are not for it.
+    lines.append("unset TMUX TMUX_PANE")
+    lines.append(f"cd {shlex.quote(spec.cwd)} || exit 126")
+    lines.append("exec " + shlex.join(spec.argv))
+    script = os.fsencode("\n".join(lines) + "\n")
+    if b"\0" in script:
+        raise InvalidInput(reason="a program's words and environment cannot hold a NUL character")
+    return script
+
+
+def _cleaned(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if _NAME.fullmatch(name)
+        and not _OF_THE_SHELL.fullmatch(name)
+        and not _OF_THE_OLD_TERMINAL.fullmatch(name)
+    }
+    return kept | {"COLORTERM": "truecolor"}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Runs one agent in a terminal, and outlives it by the moment it takes to write down how it ended.
+#
+#     sh wrapper.sh RUN_DIRECTORY
+#
+# POSIX shell, builtins only but for the last `mv`. The files it writes are read by rundir.py:
+#   started  this shell: boot id and its line of /proc/PID/stat, which together name it for ever
+#   pid      the agent, in the same words; written before the agent's program is executed, by what becomes it
+#   refused  the agent's program could not be executed, or its directory not entered
+#   exit     the agent's exit code and the signals that this shell saw
+cd "$1" || exit 70
+
+# A runner is started once. Without clobbering, only one shell can create the file.
+read -r boot </proc/sys/kernel/random/boot_id
+read -r stat </proc/$$/stat
+set -C
+if ! echo "$boot $stat" 2>/dev/null >started; then
+    echo "This runner was started before."
+    exit 75
+fi
+set +C
+
+# Signals to the group reach this shell too; it must not die before the agent. A handler, since an ignored signal would be
+# ignored by the agent as well. Not for HUP: when the terminal is gone, so is the reason to stay.
+signals=
+trap 'signals="$signals TERM"' TERM
+trap 'signals="$signals INT"' INT
+trap 'signals="$signals QUIT"' QUIT
+
+# In the foreground: a background job would lose the terminal's input. `launch` holds quoted words only: the environment, the
+# directory and the program. It is read by the shell that becomes the agent, so that no name in it can disturb this one.
+/bin/sh -c '
+    read -r boot </proc/sys/kernel/random/boot_id
+    read -r stat </proc/$$/stat
+    echo "$boot $stat" >"$0/pid" || exit 74
+    trap "echo >\"\$0/refused\"" EXIT
+    . "$0/launch"
+' "$PWD"
+code=$?
+
+trap '' TERM INT QUIT
+echo "$code$signals" >exit.new && mv exit.new exit
+exit "$code"

@@ -1,0 +1,196 @@
+"""And if the process dies here? Asked of every effect of a session's path, before and after it.
+
+A daemon that dies at the point leads a session through its whole life; whenever it is found dead, it is started again.
+At the end everything has happened once.
+"""
+
+import asyncio
+import os
+import signal
+import uuid
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from cli.client import Unanswered
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.errors import RemoteError
+from stratavore.paths import Home
+from stratavore.runtime.processes import marked
+from tests.support.daemon import DaemonProcess
+from tests.support.points import named_effects
+
+ON_THE_PATH = (
+    "project.create",
+    "quota.set",
+    "admit",
+    "place",
+    "launch.prepare",
+    "launch.tmux",
+    "launch.run",
+    "monitor.adopt",
+    "monitor.flush",
+    "monitor.complete",
+    "finish.capture",
+    "finish.kill_session",
+    "stop.signal",
+    "send.begin",
+    "send.type",
+    "send.finish",
+    "record",
+    "relay.publish",
+    "relay.mark",
+)
+ELSEWHERE = {
+    "send.doubt": "reached only after a death in send.type, which this loop has",
+    "refuse": "tests/workflow: a request that is refused twice is refused once",
+}
+
+
+class Survivor:
+    """A daemon that dies at a point and is started again, and a client that repeats itself."""
+
+    def __init__(self, process: DaemonProcess, kill_at: str) -> None:
+        self.process = process
+        self.kill_at = kill_at
+        self.deaths = 0
+
+    async def begin(self) -> None:
+        self.process.spawn(kill_at=self.kill_at)
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait for an answer; a daemon that has died is started once more, and does not die again."""
+        while True:
+            try:
+                await self.process.call("daemon_status")
+                return
+            except Unanswered:
+                if self.process.ended:
+                    assert self.process.end() == -signal.SIGKILL, self.process.tail()
+                    self.deaths += 1
+                    self.process.spawn()
+                await asyncio.sleep(0.02)
+
+    async def call(self, method: str, /, **params: Any) -> Any:
+        while True:
+            try:
+                return await self.process.call(method, **params)
+            except Unanswered:
+                await self.ready()
+
+    async def state(self, session: str, *wanted: str, generation: int) -> None:
+        """Wait until the session is in one of the states with this generation."""
+        async with asyncio.timeout(60):
+            while True:
+                found = await self.call("wait", session_id=session, states=wanted, timeout_s=1)
+                if found and found["state"] in wanted and found["generation"] == generation:
+                    return
+                await asyncio.sleep(0.02)
+
+    async def command(self, session: str, action: str) -> None:
+        """Ask until it is heard: the second time it may be done already."""
+        request = str(uuid.uuid4())
+        try:
+            await self.call("command", target=session, action=action, request_id=request)
+        except RemoteError as error:
+            assert error.code == "wrong_state"
+
+
+@pytest.fixture
+def process(
+    home: Home, stack: EmbeddedStack, database: str, rabbitmq_url: str
+) -> Any:
+    made = DaemonProcess(
+        home,
+        temporal=stack.temporal_address,
+        namespace=f"test-{uuid.uuid4().hex[:12]}",
+        dsn=database,
+        rabbitmq=rabbitmq_url,
+        host=f"h-{uuid.uuid4().hex[:8]}",
+    )
+    yield made
+    made.kill()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("effect", ON_THE_PATH)
+async def test_a_death_here_changes_nothing(process: DaemonProcess, effect: str, moment: str) -> None:
+    daemon = Survivor(process, f"{effect}.{moment}")
+    await daemon.begin()
+    project = f"p{uuid.uuid4().hex[:8]}"
+    directory = process.home.root / project
+    directory.mkdir()
+    try:
+        await daemon.call("create_project", name=project, path=str(directory), argv=["cat"])
+    except RemoteError as error:
+        assert error.code == "project_exists"  # it died after it had answered nobody
+    await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=1)
+    session = str(uuid.uuid4())
+    await daemon.call("launch", project=project, session_ids=[session])
+    await daemon.state(session, "running", generation=1)
+    typed = await send(daemon, session)
+    await daemon.command(session, "pause")
+    await daemon.state(session, "paused", generation=1)
+    await daemon.command(session, "resume")
+    await daemon.state(session, "running", generation=2)
+    (runner,) = await daemon.call("list_runners")
+    os.kill(runner["pid"], signal.SIGKILL)
+    await daemon.state(session, "running", generation=3)
+    (runner,) = await daemon.call("list_runners")
+    assert runner["runner_id"] == f"{session}.3"
+    living = marked(session_id=session)
+    assert runner["pid"] in {one.pid for one in living}
+    (held,) = await process.fetch("SELECT session_id::text, granted_at IS NOT NULL AS granted FROM admissions")
+    assert (held["session_id"], held["granted"]) == (session, True)
+    await daemon.command(session, "terminate")
+    await daemon.state(session, "ended", generation=3)
+    await everything_happened_once(daemon, session, typed)
+
+
+async def send(daemon: Survivor, session: str) -> bool:
+    """Send a text. Returns whether it is known to have been typed."""
+    try:
+        await daemon.call("send", target=session, text="some words", request_id=str(uuid.uuid5(uuid.UUID(session), "send")))
+    except RemoteError as error:
+        assert "interrupted while typing" in str(error)
+        return False
+    return True
+
+
+async def everything_happened_once(daemon: Survivor, session: str, typed: bool) -> None:
+    process = daemon.process
+    assert marked(session_id=session) == []
+    assert await process.fetch("SELECT * FROM admissions") == []
+    runners = await process.fetch("SELECT generation, status, ended_at FROM runners ORDER BY generation")
+    assert [(row["generation"], row["status"]) for row in runners] == [
+        (1, "terminated"),
+        (2, "failed"),
+        (3, "terminated"),
+    ]
+    assert all(row["ended_at"] for row in runners)
+    rows = await process.fetch("SELECT type, sequence FROM events WHERE session_id = $1 ORDER BY sequence", session)
+    assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
+    counted = Counter(row["type"] for row in rows if row["type"] != "runner.activity")
+    assert counted == {
+        "session.created": 1,
+        "runner.started": 3,
+        "session.resumed": 2,
+        "runner.stopped": 2,
+        "runner.failed": 1,
+        "session.paused": 1,
+        "session.ended": 1,
+    }
+    echoed = (process.home.run_directory(f"{session}.1") / "log").read_text().count("some words")
+    assert echoed in ((2,) if typed else (0, 1, 2))  # cat's echo and output, or nobody knows
+    async with asyncio.timeout(60):
+        while await process.fetch("SELECT 1 FROM outbox WHERE NOT delivered"):
+            await daemon.ready()
+            await asyncio.sleep(0.05)
+    assert daemon.deaths == 1, f"{daemon.kill_at} was not reached"
+
+
+def test_every_effect_is_asked() -> None:
+    embedded = {name for name in named_effects() if name.startswith("embedded.")}  # tests/integration/embedded
+    assert set(named_effects()) - embedded == set(ON_THE_PATH) | set(ELSEWHERE)

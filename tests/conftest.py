@@ -1,0 +1,87 @@
+"""Fixtures for all tests. Servers are real: started when the first test asks, ended with the run."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.paths import Home
+from tests.support import guardian, servers
+from tests.support.daemon import DaemonProcess
+
+
+@pytest.fixture(scope="session")
+def homes() -> Iterator[Path]:
+    """The directory that holds the state directories of this run."""
+    with servers.guarded_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+async def home(homes: Path) -> AsyncIterator[Home]:
+    """An empty state directory; its terminals and servers are ended after the test."""
+    made = servers.new_home(homes)
+    yield made
+    await guardian.clean(made)
+
+
+@pytest.fixture(scope="session")
+def stack(homes: Path) -> EmbeddedStack:
+    """Temporal and Postgres, ready; RabbitMQ on its way (``rabbitmq_url`` waits). Stops with ``homes``."""
+    started = EmbeddedStack(servers.new_home(homes), servers.free_ports())
+    servers.run_apart(started.start())
+    return started
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(stack: EmbeddedStack) -> str:
+    """The AMQP URL of a RabbitMQ that takes connections."""
+    return servers.run_apart(servers.wait_for_rabbitmq(stack))
+
+
+@pytest.fixture(scope="session")
+def migrated_template(stack: EmbeddedStack) -> str:
+    """The name of a migrated database that others are copied from."""
+    servers.run_apart(servers.make_template(stack))
+    return servers.TEMPLATE
+
+
+@pytest.fixture
+async def database(stack: EmbeddedStack, migrated_template: str) -> AsyncIterator[str]:
+    """The DSN of a migrated database of the test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield servers.dsn_of(stack, name)
+    await servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def namespace(stack: EmbeddedStack) -> str:
+    """A Temporal namespace of the test's own, with the search attributes, at ``stack.temporal_address``."""
+    return await servers.new_namespace(stack)
+
+
+@pytest.fixture
+async def daemon_process(
+    home: Home, stack: EmbeddedStack, database: str
+) -> AsyncIterator[DaemonProcess]:
+    """A daemon that is not started yet, without a broker."""
+    made = DaemonProcess(
+        home,
+        temporal=stack.temporal_address,
+        namespace=f"test-{uuid.uuid4().hex[:12]}",
+        dsn=database,
+        rabbitmq=None,
+        host=f"h-{uuid.uuid4().hex[:8]}",
+    )
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+async def daemon(daemon_process: DaemonProcess) -> DaemonProcess:
+    """A daemon that answers."""
+    await daemon_process.start()
+    return daemon_process

@@ -1,0 +1,182 @@
+"""A real ``stratavored`` as a process of its own, on the servers of the test run, with a database and a namespace of its own."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from cli.client import Unanswered, call
+from stratavore.killpoints import VARIABLE
+from stratavore.naming import workflow_id
+from stratavore.paths import Home
+from tests.support.waiting import until
+
+START_SECONDS = 60.0
+
+
+class DaemonProcess:
+    """Starts, calls, kills and starts again one daemon of one state directory."""
+
+    def __init__(
+        self, home: Home, *, temporal: str, namespace: str, dsn: str, rabbitmq: str | None, host: str
+    ) -> None:
+        self.home = home
+        self.namespace = namespace
+        self.dsn = dsn
+        self.host = host
+        self._temporal = temporal
+        self._rabbitmq = rabbitmq
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = home.root / "daemon.test.log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the daemon, and a command line that works beside it, are started with."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        settings = {
+            "STRATAVORE_HOME": str(self.home.root),
+            "STRATAVORE_HOST": self.host,
+            "STRATAVORE_TEMPORAL__ADDRESS": self._temporal,
+            "STRATAVORE_TEMPORAL__NAMESPACE": self.namespace,
+            "STRATAVORE_POSTGRES__DSN": self.dsn,
+            "STRATAVORE_METRICS__PORT": "0",
+            "STRATAVORE_MONITOR_INTERVAL_SECONDS": "0.2",
+        }
+        if self._rabbitmq:
+            settings["STRATAVORE_RABBITMQ__URL"] = self._rabbitmq
+        else:
+            settings["STRATAVORE_RABBITMQ__ENABLED"] = "false"
+        return kept | settings
+
+    @property
+    def pid(self) -> int:
+        """Of the daemon that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    def spawn(self, *, kill_at: str | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """Start the process and do not wait. ``kill_at`` names the kill point at which it dies."""
+        environment = self.environment | dict(settings or {})
+        if kill_at:
+            environment[VARIABLE] = kill_at
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.daemon"],
+                env=environment,
+                cwd=self.home.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def start(self, *, kill_at: str | None = None, settings: Mapping[str, str] | None = None) -> None:
+        """Start it and wait until its API answers."""
+        self.spawn(kill_at=kill_at, settings=settings)
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until the API answers."""
+
+        def answers() -> bool:
+            assert self._process is not None
+            assert self._process.poll() is None, f"the daemon ended:\n{self.tail()}"
+            try:
+                call(self.home.api_socket, "daemon_status", {}, 5)
+            except Unanswered:
+                return False
+            return True
+
+        await until(answers, timeout=START_SECONDS, what="an answering daemon")
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.end(signal.SIGKILL)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it and give its exit code."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(timeout=30)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process that was started last has ended."""
+        return self._process is None or self._process.poll() is not None
+
+    async def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        await self.start()
+
+    def tail(self, lines: int = 30) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    async def call(self, method: str, /, **params: Any) -> Any:
+        """Call the private API."""
+        return await asyncio.to_thread(call, self.home.api_socket, method, params, 60)
+
+    async def project(self, argv: list[str], path: Path | None = None) -> str:
+        """A new project. Returns its name."""
+        name = f"p{uuid.uuid4().hex[:8]}"
+        directory = path or self.home.root / name
+        directory.mkdir(exist_ok=True)
+        await self.call("create_project", name=name, path=str(directory), argv=argv)
+        return name
+
+    async def launch(self, project: str, count: int = 1, **params: Any) -> list[str]:
+        """New sessions. Returns their ids."""
+        sessions = [str(uuid.uuid4()) for _ in range(count)]
+        await self.call("launch", project=project, session_ids=sessions, **params)
+        return sessions
+
+    async def wait(self, session: str, *states: str, timeout: float = 30) -> dict[str, Any]:
+        """The session, once it is in one of the states; through deaths of the daemon."""
+        found: dict[str, Any] | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        found = await self.call("wait", session_id=session, states=states, timeout_s=5)
+                    except Unanswered:
+                        await asyncio.sleep(0.05)
+                        continue
+                    if found and found["state"] in states:
+                        return found
+        except TimeoutError:
+            raise AssertionError(f"not {states} but {found}\n{self.tail()}") from None
+
+    async def command(self, target: str, action: str, **params: Any) -> None:
+        """Pause, resume or terminate."""
+        await self.call("command", target=target, action=action, request_id=str(uuid.uuid4()), **params)
+
+    async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """Ask the database directly."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return await connection.fetch(statement, *values)
+        finally:
+            await connection.close()
+
+    async def client(self) -> Client:
+        """A client of the daemon's namespace."""
+        return await Client.connect(
+            self._temporal, namespace=self.namespace, data_converter=pydantic_data_converter
+        )
+
+    async def history_length(self, session: str) -> int:
+        """How many events the session's workflow has."""
+        client = await self.client()
+        return (await client.get_workflow_handle(workflow_id(session)).describe()).history_length
