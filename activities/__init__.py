@@ -1,0 +1,1 @@
+"""Activities: what the session workflow has done, each idempotent by its key."""

@@ -34,9 +34,7 @@ class AdmissionActivities:
                         data={"agent": request.spec.agent, "cwd": request.spec.cwd},
                     )
                 )
-            granted, position, grants = await admission.join(
-                connection, request.session_id, request.project_id
-            )
+            granted, position, grants = await admission.join(connection, request.session_id, request.project_id)
             if not granted:
                 await sessions.set_state(connection, request.session_id, SessionState.QUEUED, None)
                 transaction.emit(
@@ -57,9 +55,7 @@ class AdmissionActivities:
         async with self._database.transaction("place") as transaction:
             if request.relaunch:
                 await runners.end_paused(transaction.connection, request.session_id)
-            return await runners.place(
-                transaction.connection, request.session_id, request.step, request.host, state
-            )
+            return await runners.place(transaction.connection, request.session_id, request.step, request.host, state)
 
     @activity.defn
     async def find(self, request: FindRequest) -> Found:
@@ -67,8 +63,6 @@ class AdmissionActivities:
         async with self._database.pool.acquire() as connection:
             for runner in await runners.views(connection, session_id=request.session_id):
                 return Found(
-                    live=LiveRunner(
-                        runner_id=runner.runner_id, generation=runner.generation, host=runner.host
-                    )
+                    live=LiveRunner(runner_id=runner.runner_id, generation=runner.generation, host=runner.host)
                 )
         return Found()

@@ -50,9 +50,7 @@ class Monitor(Protocol):
 class RunnerActivities:
     """The work of one host. Every activity can be tried again at any time: its key is the runner or the request."""
 
-    def __init__(
-        self, home: Home, database: Database, host: RunnerHost, tmux: Tmux, monitor: Monitor
-    ) -> None:
+    def __init__(self, home: Home, database: Database, host: RunnerHost, tmux: Tmux, monitor: Monitor) -> None:
         self._home = home
         self._database = database
         self._host = host

@@ -1,0 +1,1 @@
+"""The command line ``stratavore``: ``main.py``, and a module for each noun."""

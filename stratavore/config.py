@@ -16,7 +16,7 @@ class TemporalSettings(BaseModel):
     address: str | None = None
     namespace: str = "stratavore"
     binary: str | None = None
-    """Path of the ``temporal`` program for the embedded server; see ``stratavore/embedded/temporal.py`` for the search."""
+    """Path of the ``temporal`` program for the embedded server; ``stratavore/embedded/temporal.py`` has the search."""
     port: Port = 7233
     ui_port: Port = 8233
 
@@ -50,7 +50,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STRATAVORE_", env_nested_delimiter="__", frozen=True)
 
-    host: Annotated[str, Field(pattern=HOST_PATTERN)] = Field(default_factory=lambda: socket.gethostname().split(".")[0])
+    host: Annotated[str, Field(pattern=HOST_PATTERN)] = Field(
+        default_factory=lambda: socket.gethostname().split(".")[0]
+    )
     temporal: TemporalSettings = TemporalSettings()
     postgres: PostgresSettings = PostgresSettings()
     rabbitmq: RabbitmqSettings = RabbitmqSettings()

@@ -1,7 +1,5 @@
 """Connections to Temporal and Postgres, with one sentence when a server is away."""
 
-import asyncio
-
 import asyncpg
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -33,8 +31,6 @@ async def database(dsn: str, signing_key: bytes, *, connections: int = 12) -> Da
     """
     try:
         return await Database.open(dsn, signing_key, connections=connections)
-    except (OSError, asyncpg.PostgresError, asyncio.TimeoutError) as error:
+    except (TimeoutError, OSError, asyncpg.PostgresError) as error:
         address = dsn.rpartition("@")[2]
-        raise ServerAway(
-            server="Postgres", address=address, reason=str(error) or "no answer", hint=HINT
-        ) from error
+        raise ServerAway(server="Postgres", address=address, reason=str(error) or "no answer", hint=HINT) from error

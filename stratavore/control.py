@@ -6,7 +6,7 @@ Temporal. Commands are checked against the read model first; their effect is the
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -94,7 +94,7 @@ class Control:
         """Create a project for a directory that exists."""
         check_project_name(name)
         adapter_for(agent)
-        if not Path(path).is_dir():
+        if not await asyncio.to_thread(Path(path).is_dir):
             raise MissingDirectory(path=path)
         async with self._database.transaction("project.create") as transaction:
             made = await projects.create(transaction.connection, name, path, agent, list(argv), model)
@@ -128,15 +128,13 @@ class Control:
             model=found.model,
         )
         adapter_for(found.agent).check(spec)
-        if not Path(spec.cwd).is_dir():
+        if not await asyncio.to_thread(Path(spec.cwd).is_dir):
             raise MissingDirectory(path=spec.cwd)
-        await asyncio.gather(
-            *(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids)
-        )
+        await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
         return list(session_ids)
 
     async def open_project(self, project: str, session_id: str) -> dict[str, str]:
-        """What ``stratavore P`` does: attach to the live session, else resume the last one, else launch ``session_id``."""
+        """What ``stratavore P`` does: attach to the live session, else resume the last, else launch ``session_id``."""
         async with self._database.pool.acquire() as connection:
             await targets.project(connection, project)
             known = await sessions.views(connection, project=project, ended=True)
@@ -152,9 +150,7 @@ class Control:
         await self.launch(project, [session_id])
         return {"session_id": session_id, "action": "launch"}
 
-    async def command(
-        self, target: str, action: Action, request_id: str, force: bool = False
-    ) -> list[str]:
+    async def command(self, target: str, action: Action, request_id: str, force: bool = False) -> list[str]:
         """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect."""
         async with self._database.pool.acquire() as connection:
             if target == "all":
@@ -168,7 +164,7 @@ class Control:
         return [one.session_id for one in concerned]
 
     async def wait(self, session_id: str, states: Sequence[str], timeout_s: float) -> SessionView | None:
-        """The session as soon as its state is one of ``states``, or as it is at the timeout; None: it has no row yet."""
+        """The session once its state is one of ``states``, or as it is at the timeout; None: it has no row yet."""
         wanted, deadline, pause = set(states), monotonic() + timeout_s, 0.01
         while True:
             async with self._database.pool.acquire() as connection:
@@ -207,9 +203,7 @@ class Control:
             raise _wrong_state(target, [session], "attached to")
         files = RunDirectory(self._home, session.runner_id)
         commands = {
-            read_only: tuple(
-                self._tmux.attach_argv(project.project_id, session.runner_id, read_only=read_only)
-            )
+            read_only: tuple(self._tmux.attach_argv(project.project_id, session.runner_id, read_only=read_only))
             for read_only in (False, True)
         }
         return Terminal(
@@ -226,14 +220,14 @@ class Control:
 
     # Looking
 
-    async def list_sessions(self, project: str | None = None, all: bool = False) -> list[SessionView]:  # noqa: A002
+    async def list_sessions(self, project: str | None = None, all: bool = False) -> list[SessionView]:
         """Sessions, oldest first; ended ones only with ``all``."""
         async with self._database.pool.acquire() as connection:
             if project is not None:
                 await targets.project(connection, project)
             return await sessions.views(connection, project=project, ended=all)
 
-    async def list_runners(self, project: str | None = None, all: bool = False) -> list[RunnerView]:  # noqa: A002
+    async def list_runners(self, project: str | None = None, all: bool = False) -> list[RunnerView]:
         """Runners, oldest first; ended ones only with ``all``."""
         async with self._database.pool.acquire() as connection:
             if project is not None:
@@ -326,14 +320,12 @@ class Control:
         if session.state is SessionState.ENDED:
             start = await self._again(session)
             # The signal is for a workflow that has recorded the end and is not closed yet.
-            await self._start(
-                start.model_copy(update={"resumes": True}), again=True, signal=("resume", message)
-            )
+            await self._start(start.model_copy(update={"resumes": True}), again=True, signal=("resume", message))
         elif not await self._signal(session.session_id, "resume", message):
             await self._take_up(session, "resume", message)
 
     async def _take_up(self, session: SessionView, signal: str, message: Any) -> None:
-        """The session's workflow was terminated by hand: start it again, with the command, on the live runner if there is one."""
+        """Start the session's workflow, which was terminated by hand, again, with the command, on any live runner."""
         start = await self._again(session)
         await self._start(
             start.model_copy(update={"adopts": True, "resumes": True}), again=True, signal=(signal, message)
@@ -346,15 +338,12 @@ class Control:
         return self._input(project.project_id, session.project, session.session_id, spec)
 
     def _input(self, project_id: str, project: str, session_id: str, spec: LaunchSpec) -> SessionInput:
-        return SessionInput(
-            session_id=session_id, project_id=project_id, project=project, spec=spec, host=self._host
-        )
+        return SessionInput(session_id=session_id, project_id=project_id, project=project, spec=spec, host=self._host)
 
-    async def _start(
-        self, start: SessionInput, *, again: bool = False, signal: tuple[str, Any] | None = None
-    ) -> None:
+    async def _start(self, start: SessionInput, *, again: bool = False, signal: tuple[str, Any] | None = None) -> None:
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
-        try:
+        # Already started and ended: the same launch, repeated.
+        with suppress(WorkflowAlreadyStartedError):
             await self._client.start_workflow(
                 naming.WORKFLOW,
                 start,
@@ -375,8 +364,6 @@ class Control:
                 start_signal=signal[0] if signal else None,
                 start_signal_args=[signal[1]] if signal else [],
             )
-        except WorkflowAlreadyStartedError:
-            pass  # the same launch, repeated after its session had ended
 
 
 def _takes(session: SessionView, action: Action) -> bool:
@@ -431,7 +418,9 @@ async def open_control(home: Home) -> AsyncIterator[Control]:
     if stack is None:
         raise DaemonAway()
     client = await connect.temporal(stack.temporal_address, settings.temporal.namespace)
-    database = await connect.database(stack.postgres_dsn, bytes.fromhex(Secrets.of(home).event_signing_key), connections=4)
+    database = await connect.database(
+        stack.postgres_dsn, bytes.fromhex(Secrets.of(home).event_signing_key), connections=4
+    )
     try:
         yield Control(home, settings.host, database, client)
     finally:

@@ -13,9 +13,7 @@ from pathlib import Path
 from stratavore.errors import DiskFull
 
 # Of the calling shell or terminal, or of Stratavore itself: wrong or secret in the session's own terminal.
-_NOT_KEPT = re.compile(
-    r"TMUX.*|STY|WINDOW|WINDOWID|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_|STRATAVORE_.*|BASH_FUNC_.*"
-)
+_NOT_KEPT = re.compile(r"TMUX.*|STY|WINDOW|WINDOWID|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_|STRATAVORE_.*|BASH_FUNC_.*")
 
 
 def write_environment(path: Path, environment: Mapping[str, str]) -> None:

@@ -32,7 +32,7 @@ class StratavoreError(Exception):
 
 
 class RemoteError(StratavoreError):
-    """{message}"""  # noqa: D400, D415 - the message is a sentence already
+    """{message}"""
 
     def __init__(self, *, code: str, message: str, exit_code: int) -> None:
         super().__init__(message=message)
@@ -111,7 +111,7 @@ class ProgramNotFound(StratavoreError):
 
 
 class AgentEndedAtOnce(StratavoreError):
-    """The program of session {session} ended at once ({exit}). {hint}. Its last lines: {lines}"""  # noqa: D400, D415
+    """The program of session {session} ended at once ({exit}). {hint}. Its last lines: {lines}"""
 
     code = "agent_ended_at_once"
     exit_code = EXIT_AGENT_FAILED

@@ -1,8 +1,8 @@
 """Named points at which a test lets the process die with SIGKILL, to ask for ever: and if it dies here?
 
-Every await with an effect and every commit on a session's path is wrapped in :func:`effect`. The environment variable
-``STRATAVORE_KILL_AT`` names one point, ``<name>.before`` or ``<name>.after``; reaching it ends the process as power loss
-would. Without the variable a point costs one dictionary look-up.
+Every await with an effect and every commit on a session's path is wrapped in :func:`effect`. The environment
+variable ``STRATAVORE_KILL_AT`` names one point, ``<name>.before`` or ``<name>.after``; reaching it ends the process
+as power loss would. Without the variable a point costs one dictionary look-up.
 """
 
 import os

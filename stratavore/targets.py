@@ -22,9 +22,7 @@ async def project(connection: Connection, name: str) -> ProjectView:
     found = await projects.by_name(connection, name)
     if found is None:
         near = difflib.get_close_matches(name, await projects.names(connection), n=2)
-        raise UnknownProject(
-            name=name, near=f" (did you mean {' or '.join(near)}?)" if near else ""
-        )
+        raise UnknownProject(name=name, near=f" (did you mean {' or '.join(near)}?)" if near else "")
     return found
 
 
@@ -67,5 +65,3 @@ def _told_apart(ids: list[str]) -> list[str]:
     length = next(n for n in range(8, 37) if len({one[:n] for one in ids}) == len(ids))
     shown = [one[:length] for one in ids[:3]]
     return [*shown, "others"] if len(ids) > 3 else shown
-
-

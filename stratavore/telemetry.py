@@ -1,8 +1,180 @@
+"""Metrics for Prometheus, and logs in one line each.
+
+What Postgres knows is the same at every daemon, and is shown from a snapshot that the daemon takes every few
+seconds: a scrape costs no query, and one while Postgres is away shows the last known values with their time.
+"""
+
 import logging
-from prometheus_client import Histogram, start_http_server
-HEARTBEAT_LATENCY = Histogram("stratavore_heartbeat_latency_seconds","x")
-def serve(port):
-    server,_ = start_http_server(0); return server
-def configure_logging(s): logging.basicConfig(stream=s, level=20)
-async def snapshot(c): return None
-def set_snapshot(s): pass
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from stratavore.models.states import RunnerStatus, SessionState
+from stratavore.store.queries import load
+
+if TYPE_CHECKING:
+    from stratavore.store.database import Connection
+
+SQL = load(__file__)
+
+HEARTBEAT_LATENCY = Histogram(
+    "stratavore_heartbeat_latency_seconds",
+    "How long Temporal took to take the heartbeat of a runner's supervision",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+EVENTS_PUBLISHED = Counter(
+    "stratavore_events_published_total", "Events that the broker confirmed to this daemon's relay"
+)
+RELAY_PARTITIONS = Gauge("stratavore_relay_partitions", "Partitions of the outbox that this daemon's relay sends")
+_DAEMON = Gauge("stratavore_daemon_info", "The daemon that is scraped; always 1", ["host", "version"])
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What Postgres knew at a moment."""
+
+    runners: Mapping[str, int]
+    """By status."""
+    sessions: Mapping[str, int]
+    """By state."""
+    tokens_used: int
+    outbox_pending: int
+    events_dead: int
+    at: float = field(default_factory=time.time)
+
+
+async def snapshot(connection: "Connection") -> Snapshot:
+    """Ask Postgres."""
+    runners = await connection.fetch(SQL.runners)
+    sessions = await connection.fetch(SQL.sessions)
+    outbox = await connection.fetchrow(SQL.outbox)
+    assert outbox is not None
+    return Snapshot(
+        runners={row["status"]: row["n"] for row in runners},
+        sessions={row["state"]: row["n"] for row in sessions},
+        tokens_used=sum(row["tokens"] for row in runners),
+        outbox_pending=outbox["pending"],
+        events_dead=outbox["dead"],
+    )
+
+
+class SnapshotCollector(Collector):
+    """Shows the latest snapshot; nothing before the first, since unknown is not zero."""
+
+    latest: Snapshot | None = None
+
+    def describe(self) -> list[Metric]:
+        """Nothing: so that registering it does not collect."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of the latest snapshot."""
+        seen = self.latest
+        if seen is None:
+            return
+        # A gauge whatever its name says: the name is a promise made to those who watch it.
+        runners = GaugeMetricFamily("stratavore_runners_total", "Runners by status", labels=["status"])
+        for status in RunnerStatus:
+            runners.add_metric([status], seen.runners.get(status, 0))
+        yield runners
+        sessions = GaugeMetricFamily("stratavore_sessions", "Sessions by state", labels=["state"])
+        for state in SessionState:
+            sessions.add_metric([state], seen.sessions.get(state, 0))
+        yield sessions
+        yield CounterMetricFamily(
+            "stratavore_tokens_used", "Tokens that agents recorded as used", value=seen.tokens_used
+        )
+        yield GaugeMetricFamily(
+            "stratavore_outbox_pending", "Events that wait for the broker", value=seen.outbox_pending
+        )
+        yield GaugeMetricFamily("stratavore_events_dead", "Events that the broker refused", value=seen.events_dead)
+        yield GaugeMetricFamily(
+            "stratavore_snapshot_timestamp_seconds", "When Postgres was asked, in Unix time", value=seen.at
+        )
+
+
+_SNAPSHOTS = SnapshotCollector()
+REGISTRY.register(_SNAPSHOTS)
+
+
+def set_snapshot(seen: Snapshot) -> None:
+    """Show these values from now on."""
+    _SNAPSHOTS.latest = seen
+
+
+def describe_daemon(host: str, version: str) -> None:
+    """Show which daemon this is."""
+    _DAEMON.labels(host, version).set(1)
+
+
+def serve(port: int) -> WSGIServer:
+    """Serve ``/metrics`` on the loopback address, on this port if it is free, else on any.
+
+    Returns:
+        The server: ``server_port`` is its port, ``shutdown()`` and ``server_close()`` end it.
+    """
+    try:
+        server, _ = start_http_server(port, addr="127.0.0.1")
+    except OSError:
+        server, _ = start_http_server(0, addr="127.0.0.1")
+    return server
+
+
+_SECRETS = (
+    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:***@"),
+    (re.compile(r"(?i)\b(password|passwd|secret|token|api_key|signing_key|authorization)(['\"]?\s*[=:]\s*)"
+                r"(?:bearer\s+)?(?:'[^']*'|\"[^\"]*\"|[^\s,;&)}]+)"), r"\1\2***"),
+)  # fmt: skip
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/@%+-]+")
+
+
+class LineFormatter(logging.Formatter):
+    """A record as one line of ``name=value`` pairs (logfmt). Passwords and tokens that slipped in are blotted out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        time_ = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        pairs = {
+            "time": time_.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": blot(record.getMessage()),
+        }
+        if record.exc_info:
+            pairs["exception"] = blot(self.formatException(record.exc_info))
+        return " ".join(f"{name}={_quoted(value)}" for name, value in pairs.items())
+
+
+def blot(text: str) -> str:
+    """The text without passwords in addresses, and without values that are named as secrets."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def configure_logging(stream: TextIO, level: int | str = logging.INFO) -> None:
+    """Log to this stream, and nowhere else."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for noisy in ("aio_pika", "aiormq"):  # what matters of a lost connection is said by who lost it
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+def _quoted(value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(one if one.isprintable() else _escape(one) for one in escaped) + '"'
+
+
+def _escape(character: str) -> str:
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{ord(character):04x}")

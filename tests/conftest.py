@@ -64,9 +64,7 @@ async def namespace(stack: EmbeddedStack) -> str:
 
 
 @pytest.fixture
-async def daemon_process(
-    home: Home, stack: EmbeddedStack, database: str
-) -> AsyncIterator[DaemonProcess]:
+async def daemon_process(home: Home, stack: EmbeddedStack, database: str) -> AsyncIterator[DaemonProcess]:
     """A daemon that is not started yet, without a broker."""
     made = DaemonProcess(
         home,

@@ -1,0 +1,1 @@
+"""The daemon of one host: ``daemon.py`` puts it together."""

@@ -31,7 +31,7 @@ from stratavore.paths import Home
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.procfs import boot_id
 from stratavore.runtime.tmux import Tmux
-from stratavore.store import hosts, runners
+from stratavore.store import hosts
 from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
 from worker import namespace

@@ -130,7 +130,7 @@ class HostMonitor:
             try:
                 await self._sightings.look(list(self._watched.values()))
                 await self._heartbeat(began)
-            except (OSError, RPCError, asyncio.TimeoutError) as error:
+            except (TimeoutError, OSError, RPCError) as error:
                 log.warning("the monitor could not tell what it sees, and tries again", extra={"error": str(error)})
             except Exception:
                 log.exception("the monitor failed in a way nobody thought of, and tries again")
@@ -156,7 +156,7 @@ class HostMonitor:
         watched.ending = asyncio.create_task(self._see_to_end(watched))
 
     def _on_orphan(self, runner_id: str) -> None:
-        """The agent lost its terminal and nobody can reach it any more: end it, so that the session goes on in a new one."""
+        """End an agent that lost its terminal: nobody can reach it, and the session goes on in a new one."""
         watched = self._watched[runner_id]
         log.warning("an agent lost its terminal and is ended", extra={"runner": runner_id})
         stop = self._host.stop(runner_id, watched.project_id, grace=ORPHAN_GRACE_SECONDS, force=False)
@@ -267,4 +267,3 @@ class HostMonitor:
                     raise
             telemetry.HEARTBEAT_LATENCY.observe(perf_counter() - began)
             watched.next_heartbeat = monotonic() + HEARTBEAT_SECONDS
-

@@ -41,26 +41,26 @@ async def _namespace(client: Client) -> None:
     registered = False
     while True:
         try:
-            await client.workflow_service.describe_namespace(
-                DescribeNamespaceRequest(namespace=client.namespace)
-            )
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
             return
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
         if not registered:
             registered = True
-            try:
-                await client.workflow_service.register_namespace(
-                    RegisterNamespaceRequest(
-                        namespace=client.namespace,
-                        workflow_execution_retention_period=Duration(seconds=int(RETENTION.total_seconds())),
-                    )
-                )
-            except RPCError as error:
-                if error.status is not RPCStatusCode.ALREADY_EXISTS:
-                    raise
+            await _register(client)
         await asyncio.sleep(0.1)
+
+
+async def _register(client: Client) -> None:
+    retention = Duration(seconds=int(RETENTION.total_seconds()))
+    try:
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=retention)
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
 
 
 async def _search_attributes(client: Client) -> None:
@@ -77,9 +77,7 @@ async def _search_attributes(client: Client) -> None:
                 await client.operator_service.add_search_attributes(
                     AddSearchAttributesRequest(
                         namespace=client.namespace,
-                        search_attributes=dict.fromkeys(
-                            missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-                        ),
+                        search_attributes=dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
                     )
                 )
                 added = True

@@ -82,9 +82,7 @@ class Sightings:
             return None
         return max(0.0, 100 * (usage.cpu_seconds - before[1]) / (now - before[0]))
 
-    async def _write(
-        self, alive: Sequence[Watched], changes: Sequence[_Change], usage: dict[str, Usage]
-    ) -> None:
+    async def _write(self, alive: Sequence[Watched], changes: Sequence[_Change], usage: dict[str, Usage]) -> None:
         activities = {one.runner_id: one.activity for one in alive}
         activities |= {change.watched.runner_id: change.activity for change in changes}
         self._cpu = {runner_id: kept for runner_id, kept in self._cpu.items() if runner_id in activities}
@@ -119,6 +117,4 @@ class Sightings:
         for change in changes:
             change.watched.activity = change.activity
         for project_id, ones in by_project(change.watched for change in changes).items():
-            await self._tmux.set_options(
-                project_id, {one.runner_id: {"@activity": str(one.activity)} for one in ones}
-            )
+            await self._tmux.set_options(project_id, {one.runner_id: {"@activity": str(one.activity)} for one in ones})

@@ -1,0 +1,1 @@
+"""Workflows: messages and decisions, nothing else."""

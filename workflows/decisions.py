@@ -37,9 +37,7 @@ class End:
 Decision = Relaunch | PutAway | End
 
 
-def decide(
-    end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes: int, policy: Policy
-) -> Decision:
+def decide(end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes: int, policy: Policy) -> Decision:
     """Decide what a session does when its runner has ended.
 
     Args:
@@ -75,7 +73,8 @@ def _backoff(crashes: int, policy: Policy) -> timedelta:
     if crashes <= 1:
         return timedelta(0)
     # The exponent is bounded: 2**1000 seconds is no timedelta.
-    return min(policy.first_backoff * 2 ** min(crashes - 2, 20), policy.longest_backoff)
+    doublings: int = 2 ** min(crashes - 2, 20)
+    return min(policy.first_backoff * doublings, policy.longest_backoff)
 
 
 def state_after(decision: Decision) -> SessionState:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from stratavore.models.steps import (
         AdmitRequest,
         FindRequest,
+        Found,
         LaunchRequest,
         Placed,
         PlaceRequest,
@@ -152,7 +154,7 @@ class SessionWorkflow:
     # The loop's steps
 
     async def _find(self) -> LiveRunner | None:
-        found = await self._settled(
+        found: Found = await self._settled(
             workflow.start_local_activity_method(
                 AdmissionActivities.find,
                 FindRequest(session_id=self._start.session_id),
@@ -219,9 +221,7 @@ class SessionWorkflow:
             return
         self._launches += 1
         self._stopped = self._resumed = False
-        live = LiveRunner(
-            runner_id=placement.runner_id, generation=placement.generation, host=placement.host
-        )
+        live = LiveRunner(runner_id=placement.runner_id, generation=placement.generation, host=placement.host)
         launched = await self._settled(
             workflow.start_activity_method(
                 RunnerActivities.launch,
@@ -251,9 +251,7 @@ class SessionWorkflow:
         """Wait for the runner's end, have it stopped when people wish it, and do what follows. Or continue as new."""
         watch = workflow.start_activity_method(
             RunnerActivities.supervise,
-            SuperviseRequest(
-                runner_id=live.runner_id, session_id=self._start.session_id, generation=live.generation
-            ),
+            SuperviseRequest(runner_id=live.runner_id, session_id=self._start.session_id, generation=live.generation),
             activity_id=live.runner_id,
             task_queue=host_queue(live.host),
             start_to_close_timeout=timeouts.SUPERVISE,
@@ -331,8 +329,8 @@ class SessionWorkflow:
     async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> None:
         """Write the decision with all that follows from it, then wake those who got a slot by it.
 
-        If a worker died right after the commit and a signal came in before the next one, the decision can be another one
-        now. What was written counts: the loop goes on from there.
+        If a worker died right after the commit and a signal came in before the next one, the decision can be another
+        one now. What was written counts: the loop goes on from there.
         """
         state = state_after(decision)
         recorded: Recorded = await self._settled(
@@ -373,13 +371,11 @@ class SessionWorkflow:
 
     async def _type(self, signal: SendSignal) -> str | None:
         """Have the text typed. Returns why it was not."""
-        try:
-            # The row says "running" a moment before this workflow hears of it.
+        # The row says "running" a moment before this workflow hears of it.
+        with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._live is not None or self._wish is not Wish.RUN, timeout=timeouts.SEND
             )
-        except asyncio.TimeoutError:
-            pass
         if not self._live or self._wish is not Wish.RUN:
             return f"the session is {self._state}, nothing can be typed"
         try:
@@ -411,7 +407,7 @@ class SessionWorkflow:
         while True:
             try:
                 await workflow.wait_condition(condition, timeout=timeout)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 return
             except asyncio.CancelledError:
                 self._wish = Wish.TERMINATE

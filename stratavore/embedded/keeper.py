@@ -33,9 +33,7 @@ class Keeper:
             process, adopted = await self.start_or_find()
             if await self._ready(process):
                 verb = "found running" if adopted else "started"
-                progress(
-                    f"{self._server.title} {verb} on {self._address()} ({time.monotonic() - began:.1f} s)"
-                )
+                progress(f"{self._server.title} {verb} on {self._address()} ({time.monotonic() - began:.1f} s)")
                 return
             # Dead, perhaps because its port was taken just before it came to it; or hanging.
             await self.stop()
@@ -60,9 +58,7 @@ class Keeper:
             return process, True
         if process is not None:  # one of ours whose ports nobody knows any more
             await process.stop(self._server.stop_signal, self._server.stop_grace)
-        chosen = ports.choose(
-            self._server.usual_ports, record.ports, taken=self._records.ports(but=self._server.name)
-        )
+        chosen = ports.choose(self._server.usual_ports, record.ports, taken=self._records.ports(but=self._server.name))
         server = self._server
         record = Record(url=server.url(chosen), ui=server.ui(chosen), ports=chosen)
         with effect("embedded.intent"):

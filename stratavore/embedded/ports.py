@@ -36,8 +36,6 @@ def choose(usual: Mapping[str, int], last: Mapping[str, int], taken: Collection[
         wanted = [number for number in (last.get(name, 0), port) if number]
         wanted += random.sample(OTHERS, k=200)
         chosen[name] = next(
-            number
-            for number in wanted
-            if number not in taken and number not in chosen.values() and is_free(number)
+            number for number in wanted if number not in taken and number not in chosen.values() and is_free(number)
         )
     return chosen

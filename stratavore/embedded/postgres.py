@@ -218,9 +218,7 @@ class PostgresServer(Server):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _write_pgpass(self, ports: Mapping[str, int]) -> None:
-        lines = [
-            f"{host}:{ports['postgres']}:*:{USER}:{self._password}\n" for host in ("localhost", LOOPBACK)
-        ]
+        lines = [f"{host}:{ports['postgres']}:*:{USER}:{self._password}\n" for host in ("localhost", LOOPBACK)]
         self.pgpass.touch(mode=0o600)
         self.pgpass.write_text("".join(lines))
 

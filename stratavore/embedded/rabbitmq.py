@@ -22,9 +22,7 @@ ERL_ARGUMENTS = (
     "-kernel inet_dist_use_interface {127,0,0,1}"
     " +sbwt none +sbwtdcpu none +sbwtdio none"  # no spinning while idle
 )
-INSTALL_HINT = (
-    "Install it, for example with: sudo apt-get install rabbitmq-server; until then events wait in Postgres"
-)
+INSTALL_HINT = "Install it, for example with: sudo apt-get install rabbitmq-server; until then events wait in Postgres"
 
 
 def find_server() -> Path | None:
@@ -118,9 +116,7 @@ log.console.level = warning
         """As if under systemd: then the process started is the virtual machine, and SIGTERM stops it."""
         server = find_server()
         if server is None:
-            raise ServerMissing(
-                server=self.title, reason="there is no program rabbitmq-server", hint=INSTALL_HINT
-            )
+            raise ServerMissing(server=self.title, reason="there is no program rabbitmq-server", hint=INSTALL_HINT)
         return Command(
             argv=[str(server)],
             cwd=self.directory,

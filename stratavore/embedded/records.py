@@ -47,9 +47,7 @@ class Records:
 
     def ports(self, *, but: str) -> set[int]:
         """Every port promised to a server other than ``but``."""
-        return {
-            port for name, record in self._entries.items() if name != but for port in record.ports.values()
-        }
+        return {port for name, record in self._entries.items() if name != but for port in record.ports.values()}
 
     def put(self, name: str, record: Record) -> None:
         """Remember this of a server."""

@@ -68,9 +68,7 @@ class EmbeddedStack:
             temporal, postgres, rabbitmq = settings.temporal, settings.postgres, settings.rabbitmq
             self._temporal = TemporalServer(home, temporal.port, temporal.ui_port, temporal.binary)
             self._postgres = PostgresServer(home, secrets.postgres_password, postgres.port, postgres.database)
-            self._rabbitmq = RabbitmqServer(
-                home, secrets.rabbitmq_password, rabbitmq.port, rabbitmq.management_port
-            )
+            self._rabbitmq = RabbitmqServer(home, secrets.rabbitmq_password, rabbitmq.port, rabbitmq.management_port)
             self._rabbitmq_enabled = rabbitmq.enabled
             if temporal.address:
                 self._externals["temporal"] = temporal.address

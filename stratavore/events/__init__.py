@@ -1,0 +1,1 @@
+"""What happened, told to whoever listens: the signed record, the outbox, and the relay to RabbitMQ."""

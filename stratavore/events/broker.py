@@ -1,5 +1,206 @@
+"""RabbitMQ, as who publishes and who listens sees it. That it is away, for hours even, is normal."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
+from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed, DeliveryError
+from aiormq.exceptions import ChannelInvalidStateError
+from yarl import URL
+
+from stratavore.errors import InvalidInput, ServerAway
+from stratavore.events.envelope import CONTENT_TYPE, EventRow
+
+EXCHANGE = "stratavore.events"
+
+CONNECT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 10
+START_SECONDS = 20.0
+"""RabbitMQ starts slowly: who wants to listen waits this long for it."""
+LONGEST_KEY = 255
+LONGEST_QUEUE = 100_000
+"""Of a listener that does not listen: the oldest events leave its queue then."""
+
+_Away = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
+
+
+class BrokerAway(Exception):
+    """There is no connection, or it was lost: nobody knows what became of what was under way."""
+
+
+class Refused(Exception):
+    """The broker does not take this event."""
+
+
+class ChannelRefused(Refused):
+    """The broker closed the channel over something that was under way: this event, if it was alone."""
+
+
 class Broker:
-    def __init__(self, url): pass
-    async def close(self): pass
-    async def subscribe(self, pattern="#"):
-        yield {}
+    """The exchange ``stratavore.events``. Connects when it is needed, and again after a loss.
+
+    Args:
+        url: Gives the AMQP URL of now, or None if there is no RabbitMQ.
+        exchange: Its name, for tests that share a server.
+    """
+
+    def __init__(self, url: Callable[[], str | None], *, exchange: str = EXCHANGE) -> None:
+        self._url = url
+        self._name = exchange
+        self._connecting = asyncio.Lock()
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+        self._exchange: AbstractExchange | None = None
+
+    async def ready(self) -> None:
+        """Make sure that there is a connection and a channel to publish on.
+
+        Raises:
+            BrokerAway: there is none, and none can be made now.
+        """
+        async with self._connecting:
+            if self._channel is None or self._channel.is_closed:
+                await self.close()
+                self._connection, self._channel, self._exchange = await self._connect()
+
+    async def publish(self, event: EventRow) -> None:
+        """Publish one event, persistent, and wait for the broker's confirmation, as long as the connection lives.
+
+        Raises:
+            BrokerAway: the connection was lost before the confirmation came.
+            ChannelRefused: the broker closed the channel over this event, or over another that was under way.
+            Refused: the broker, or AMQP itself, does not take it.
+        """
+        exchange = self._exchange
+        if exchange is None:
+            raise BrokerAway("not connected")
+        message = aio_pika.Message(
+            event.body(),
+            content_type=CONTENT_TYPE,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=event.id,
+            timestamp=event.time,
+            type=event.type,
+        )
+        if len(event.routing_key) > LONGEST_KEY:
+            raise Refused(f"its routing key is longer than {LONGEST_KEY} characters")
+        try:
+            # Nobody listening is no fault: it is not mandatory that a queue is bound.
+            await exchange.publish(message, event.routing_key, mandatory=False)
+        except DeliveryError as error:
+            raise Refused("the broker did not accept it, as when a queue with a limit is full") from error
+        except ChannelPreconditionFailed as error:
+            raise ChannelRefused(str(error)) from error
+        except _Away as error:
+            raise BrokerAway(_reason(error)) from error
+
+    async def subscribe(
+        self, pattern: str = "#", *, ready: asyncio.Event | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Events as they are delivered from now on, as CloudEvents.
+
+        Args:
+            pattern: A topic pattern on routing keys: ``*`` is one word, ``#`` any number of words.
+            ready: Set when every event published afterwards will be given.
+
+        Raises:
+            ServerAway: RabbitMQ does not answer within some seconds, or the connection was lost.
+            InvalidInput: the pattern is too long.
+        """
+        if len(pattern.encode()) > LONGEST_KEY:
+            raise InvalidInput(reason=f"A pattern has at most {LONGEST_KEY} characters")
+        try:
+            async with self._queue(pattern) as queue, queue.iterator() as messages:
+                if ready:
+                    ready.set()
+                async for message in messages:
+                    async with message.process():
+                        event = _parsed(message.body)
+                    if event is not None:
+                        yield event
+        except (BrokerAway, *_Away) as error:
+            raise self._away(_reason(error)) from error
+        raise self._away("the connection was lost")
+
+    async def close(self) -> None:
+        """Close the connection. The broker can be used again; it connects anew."""
+        connection = self._connection
+        self._connection = self._channel = self._exchange = None
+        if connection is not None:
+            await _close(connection)
+
+    @asynccontextmanager
+    async def _queue(self, pattern: str) -> AsyncIterator[AbstractQueue]:
+        """A queue of its own on a connection of its own, which a slow listener cannot make slow for others."""
+        connection, channel, _ = await self._connect_patiently()
+        try:
+            await channel.set_qos(prefetch_count=100)
+            queue = await channel.declare_queue(
+                exclusive=True, auto_delete=True, arguments={"x-max-length": LONGEST_QUEUE}
+            )
+            await queue.bind(self._name, pattern)
+            yield queue
+        finally:
+            await _close(connection)
+
+    async def _connect_patiently(self) -> tuple[AbstractConnection, AbstractChannel, AbstractExchange]:
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while True:
+            try:
+                return await self._connect()
+            except BrokerAway:
+                if self._url() is None or asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
+
+    async def _connect(self) -> tuple[AbstractConnection, AbstractChannel, AbstractExchange]:
+        url = self._url()
+        if not url:
+            raise BrokerAway("there is no RabbitMQ")
+        # Found dead after some seconds, also where no packet says so.
+        patient = URL(url).update_query(heartbeat=HEARTBEAT_SECONDS)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await aio_pika.connect(patient)
+                try:
+                    channel = await connection.channel(publisher_confirms=True)
+                    exchange = await channel.declare_exchange(self._name, aio_pika.ExchangeType.TOPIC, durable=True)
+                except BaseException:
+                    await _close(connection)
+                    raise
+        except _Away as error:
+            raise BrokerAway(_reason(error)) from error
+        return connection, channel, exchange
+
+    def _away(self, reason: str) -> ServerAway:
+        return ServerAway(
+            server="RabbitMQ",
+            address=(self._url() or "").rpartition("@")[2] or "no address",
+            reason=reason,
+            hint="Events are kept meanwhile: stratavore events list",
+        )
+
+
+async def _close(connection: AbstractConnection) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await connection.close()
+    except _Away:
+        pass  # it is gone already
+
+
+def _parsed(body: bytes) -> dict[str, Any] | None:
+    """The event in a message; None if somebody else sent something else."""
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and event.get("specversion") == "1.0" else None
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

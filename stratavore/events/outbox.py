@@ -1,12 +1,119 @@
+"""Recording events in the transaction of the change that implies them.
+
+A sequence number is taken under the lock of its session's row, which the transaction holds until it commits.
+So numbers have no gaps, and of two events of a session the one with the smaller number is also the first to be
+seen by anybody, and the first in the outbox.
+"""
+
 import json
-from datetime import datetime, UTC
-from uuid import uuid4
-async def append(connection, events, *, key):
-    for e in events:
-        seq = await connection.fetchval("SELECT last_sequence FROM sessions WHERE id=$1 FOR UPDATE", e.session_id)
-        if await connection.fetchval("SELECT 1 FROM events WHERE session_id=$1 AND key=$2", e.session_id, e.key):
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+from zlib import crc32
+
+from stratavore.events.canonical import clean
+from stratavore.events.envelope import EventRow, NewEvent
+from stratavore.store.queries import load
+
+if TYPE_CHECKING:
+    from stratavore.store.database import Connection
+
+SQL = load(__file__)
+
+PARTITIONS = 16
+CHANNEL = "stratavore_outbox"
+"""NOTIFY tells here which partitions got something: their numbers, with spaces between."""
+
+
+def partition_of(session_id: str | None, project: str, type_: str) -> int:
+    """The partition of a session, always the same; events about the system are spread by project and type."""
+    return crc32((session_id or f"{project}/{type_}").encode()) % PARTITIONS
+
+
+async def append(connection: "Connection", events: Sequence[NewEvent], *, key: bytes) -> list[EventRow]:
+    """Record events within the caller's transaction, in the order given: three round trips for any number.
+
+    Locks the sessions' rows in the order of their ids. Call it once, last in the transaction.
+
+    Args:
+        connection: One with an open transaction.
+        events: What happened. An event whose cause is recorded already is left out.
+        key: The key to sign with.
+
+    Returns:
+        The events that are new.
+
+    Raises:
+        LookupError: a session has no row.
+        RuntimeError: there is no transaction.
+    """
+    if not connection.is_in_transaction():
+        raise RuntimeError("events are recorded in the transaction of their change")
+    wanted = _distinct(events)
+    if not wanted:
+        return []
+    sequences = await _lock(connection, {event.session_id for event in wanted if event.session_id})
+    known = await connection.fetchrow(
+        SQL.known, [event.session_id for event in wanted], [event.key for event in wanted]
+    )
+    assert known is not None
+    rows = []
+    for position, event in enumerate(wanted, start=1):
+        if position in known["positions"]:
             continue
-        i = uuid4()
-        await connection.execute("INSERT INTO events VALUES ($1,$2,$3,$4,$5,$6,now(),$7,'')", i, e.session_id, seq+1, e.key, e.type, e.project, e.data)
-        await connection.execute("INSERT INTO outbox(event_id, partition) VALUES ($1, 0)", i)
-        await connection.execute("UPDATE sessions SET last_sequence=$2 WHERE id=$1", e.session_id, seq+1)
+        sequence = 0
+        if event.session_id:
+            sequence = sequences[event.session_id] = sequences[event.session_id] + 1
+        row = EventRow(
+            id=str(uuid4()),
+            session_id=event.session_id,
+            sequence=sequence,
+            key=event.key,
+            type=str(event.type),
+            project=event.project,
+            time=known["now"],
+            data=clean(event.data),
+        )
+        rows.append(row.signed(key))
+    return await _insert(connection, rows) if rows else []
+
+
+def _distinct(events: Sequence[NewEvent]) -> list[NewEvent]:
+    """Each cause once, ids in one spelling; those about the system last, by key: so no callers deadlock."""
+    distinct: dict[tuple[str | None, str], NewEvent] = {}
+    for event in events:
+        session = str(UUID(event.session_id)) if event.session_id else None
+        if (session, event.key) not in distinct:
+            distinct[session, event.key] = NewEvent(session, event.key, event.type, event.project, event.data)
+    of_sessions = [event for event in distinct.values() if event.session_id]
+    of_system = [event for event in distinct.values() if not event.session_id]
+    return of_sessions + sorted(of_system, key=lambda event: event.key)
+
+
+async def _lock(connection: "Connection", sessions: set[str]) -> dict[str, int]:
+    if not sessions:
+        return {}
+    locked = await connection.fetch(SQL.lock, sorted(sessions))
+    sequences = {row["id"]: row["last_sequence"] for row in locked}
+    if missing := sessions - sequences.keys():
+        raise LookupError(f"no session has the id {min(missing)}")
+    return sequences
+
+
+async def _insert(connection: "Connection", rows: list[EventRow]) -> list[EventRow]:
+    recorded = await connection.fetchval(
+        SQL.append,
+        [row.id for row in rows],
+        [row.session_id for row in rows],
+        [row.sequence for row in rows],
+        [row.key for row in rows],
+        [row.type for row in rows],
+        [row.project for row in rows],
+        [row.time for row in rows],
+        [json.dumps(row.data) for row in rows],
+        [row.signature for row in rows],
+        [partition_of(row.session_id, row.project, row.type) for row in rows],
+        CHANNEL,
+    )
+    ids = set(recorded)
+    return [row for row in rows if row.id in ids]

@@ -1,0 +1,1 @@
+"""Messages of workflows and activities, and what lists show."""

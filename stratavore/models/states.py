@@ -21,7 +21,9 @@ class SessionState(StrEnum):
 LIVE_STATES = frozenset(SessionState) - {SessionState.ENDED}
 """States of sessions whose workflow is open."""
 
-ACTIVE_STATES = frozenset({SessionState.STARTING, SessionState.RUNNING, SessionState.RECOVERING, SessionState.UNREACHABLE})
+ACTIVE_STATES = frozenset(
+    {SessionState.STARTING, SessionState.RUNNING, SessionState.RECOVERING, SessionState.UNREACHABLE}
+)
 """States of sessions that have, or are about to have, a process."""
 
 

@@ -153,7 +153,7 @@ class Found(Model):
 class Recorded(Model):
     """What was written; the same when the step is repeated, even if it was asked otherwise then.
 
-    A step is asked otherwise when a signal came in after the first try had committed and before its worker could say so.
+    A step is asked otherwise when a signal came in between the commit of the first try and its worker saying so.
     """
 
     state: SessionState

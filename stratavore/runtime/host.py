@@ -75,9 +75,7 @@ class RunnerHost:
         self._home = home
         self._tmux = tmux
         # Many runners that start or end at once share one look at the machine's processes.
-        self._snapshot: Batch[None, tuple[Snapshot, dict[str, list[ProcessIdentity]]]] = Batch(
-            _snapshot_for_all
-        )
+        self._snapshot: Batch[None, tuple[Snapshot, dict[str, list[ProcessIdentity]]]] = Batch(_snapshot_for_all)
 
     async def launch(self, spec: RunSpec, environment: Mapping[str, str]) -> Started:
         """Start the runner, or adopt the one that was started under its id; never a second one.
@@ -178,9 +176,7 @@ class RunnerHost:
                     return await self._never_began(run, spec)
             await asyncio.sleep(delay)
             delay = min(delay * 1.5, _LONGEST_LOOK_SECONDS)
-        raise LaunchFailed(
-            runner_id=run.runner_id, reason=f"nothing was seen of it in {LAUNCH_SECONDS:.0f} s"
-        )
+        raise LaunchFailed(runner_id=run.runner_id, reason=f"nothing was seen of it in {LAUNCH_SECONDS:.0f} s")
 
     async def _never_began(self, run: RunDirectory, spec: RunSpec) -> Started:
         """The terminal is closed, and no wrapper said that it was there."""

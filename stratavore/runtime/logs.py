@@ -52,6 +52,4 @@ def plain_tail(path: Path) -> str:
         return ""
     # A line that was drawn over with a carriage return shows its last version.
     lines = _ESCAPES.sub("", text).replace("\r\n", "\n").split("\n")
-    return "\n".join(
-        "".join(c for c in line.rpartition("\r")[2] if c.isprintable() or c == "\t") for line in lines
-    )
+    return "\n".join("".join(c for c in line.rpartition("\r")[2] if c.isprintable() or c == "\t") for line in lines)

@@ -219,9 +219,7 @@ async def wait_dead(identity: ProcessIdentity, timeout: float) -> bool:
     return True
 
 
-async def end(
-    identities: Iterable[ProcessIdentity], *, grace: float, patience: float = 5.0
-) -> list[ProcessIdentity]:
+async def end(identities: Iterable[ProcessIdentity], *, grace: float, patience: float = 5.0) -> list[ProcessIdentity]:
     """End the processes: SIGTERM, ``grace`` seconds, SIGKILL, ``patience`` seconds. Returns those left."""
     living = list(identities)
     if grace > 0:

@@ -195,8 +195,6 @@ def _cleaned(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environment.items()
-        if _NAME.fullmatch(name)
-        and not _OF_THE_SHELL.fullmatch(name)
-        and not _OF_THE_OLD_TERMINAL.fullmatch(name)
+        if _NAME.fullmatch(name) and not _OF_THE_SHELL.fullmatch(name) and not _OF_THE_OLD_TERMINAL.fullmatch(name)
     }
     return kept | {"COLORTERM": "truecolor"}

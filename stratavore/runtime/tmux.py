@@ -5,12 +5,10 @@ does not hold up the next. No shell parses a person's string here, and what tmux
 quoted.
 """
 
-import asyncio
 import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +17,7 @@ from uuid import uuid4
 from stratavore.errors import EXIT_UNAVAILABLE, ServerMissing, StratavoreError
 from stratavore.paths import Home
 from stratavore.runtime.batch import Batch
+from stratavore.runtime.client import Answer, run
 from stratavore.runtime.processes import RUNNER_MARKER, SESSION_MARKER
 from stratavore.runtime.rundir import RunSpec
 
@@ -54,18 +53,6 @@ class PaneInfo:
     dead: bool
     logged: bool
     watchers: int
-
-
-@dataclass(frozen=True)
-class _Answer:
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def absent(self) -> bool:
-        """There is no such server or session."""
-        return self.code != 0 and bool(_ABSENT.search(self.errors))
 
 
 class Tmux:
@@ -185,7 +172,7 @@ class Tmux:
     async def _ask(self, project_id: str, *command: str) -> str | None:
         """The output; ``None`` if there is no such server or session."""
         answer = await self._call(project_id, *command)
-        if answer.absent:
+        if _absent(answer):
             return None
         if answer.code != 0:
             raise self._failed(answer.errors, project_id)
@@ -196,7 +183,7 @@ class Tmux:
         if answer.code != 0:
             raise self._failed(answer.errors, project_id)
 
-    async def _call(self, project_id: str, *command: str, script: str = "") -> _Answer:
+    async def _call(self, project_id: str, *command: str, script: str = "") -> Answer:
         """Run one tmux client in the state directory."""
         argv = (
             "tmux",
@@ -208,28 +195,17 @@ class Tmux:
             *command,
         )
         try:
-            client = await asyncio.create_subprocess_exec(
-                *argv,
+            return await run(
+                argv,
                 cwd=self._home.root,
-                env=_environment(self._home),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                environment=_environment(self._home),
+                input_=script,
+                timeout=CALL_SECONDS,
             )
         except FileNotFoundError as error:
             raise ServerMissing(server="tmux", reason=str(error), hint="Install tmux 3.2 or later") from error
-        try:
-            sent = script.encode("utf-8", "surrogateescape")
-            output, errors = await asyncio.wait_for(client.communicate(sent), CALL_SECONDS)
         except TimeoutError as error:
-            raise self._failed(f"no answer in {CALL_SECONDS:.0f} s", project_id) from error
-        finally:
-            if client.returncode is None:
-                with suppress(ProcessLookupError):
-                    client.kill()
-                await client.wait()
-        code = client.returncode if client.returncode is not None else 1
-        return _Answer(code, output.decode("utf-8", "surrogateescape"), errors.decode("utf-8", "replace"))
+            raise self._failed(f"no answer in {CALL_SECONDS:g} s", project_id) from error
 
     def _failed(self, reason: str, project_id: str) -> TerminalFailed:
         said = reason.strip().replace("\n", "; ") or "it gave no reason"
@@ -244,6 +220,11 @@ class Tmux:
             temporary.write_bytes(content)
             temporary.replace(path)
         return copy
+
+
+def _absent(answer: Answer) -> bool:
+    """There is no such server or session, and nothing else is wrong."""
+    return answer.code != 0 and bool(_ABSENT.search(answer.errors))
 
 
 def session_name(runner_id: str) -> str:
@@ -327,6 +308,4 @@ def _environment(home: Home) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in {"PATH", "HOME", "SHELL", "USER", "LOGNAME", "LANG"} or name.startswith("LC_")
     }
-    return (
-        {"PATH": os.defpath, "LANG": "C.UTF-8", "TERM": "xterm"} | kept | {"STRATAVORE_HOME": str(home.root)}
-    )
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "TERM": "xterm"} | kept | {"STRATAVORE_HOME": str(home.root)}

@@ -1,0 +1,1 @@
+"""Postgres: a module and a file of named queries for each aggregate."""

@@ -1,6 +1,6 @@
 """Bring a database to this version's schema: Alembic, with each migration in plain SQL.
 
-The usual case, nothing to do, is told by one query and imports neither Alembic nor SQLAlchemy (0.4 s of a daemon's start).
+The usual case, nothing to do, is told by one query and imports neither Alembic nor SQLAlchemy (0.4 s).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Named SQL queries: a module's statements lie beside it, in the ``.sql`` file of the same name.
 
-Each statement follows a line ``-- name: some_name``. The line stays in the statement, so that ``pg_stat_activity`` and
-the server's log say which query it is::
+Each statement follows a line ``-- name: some_name``. The line stays in the statement, so that
+``pg_stat_activity`` and the server's log say which query it is::
 
     SQL = load(__file__)
     await connection.fetch(SQL.some_name, ...)

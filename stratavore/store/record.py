@@ -48,9 +48,7 @@ async def record(database: Database, request: RecordRequest) -> Recorded:
     return recorded
 
 
-async def _end_runner(
-    transaction: Transaction, request: RecordRequest, end: RunnerExit, status: RunnerStatus
-) -> None:
+async def _end_runner(transaction: Transaction, request: RecordRequest, end: RunnerExit, status: RunnerStatus) -> None:
     await runners.finish(transaction.connection, status, end)
     data: dict[str, Any] = {
         "runner_id": end.runner_id,

@@ -25,9 +25,7 @@ async def finish(
     connection: Connection, request_id: str, session_id: str, kind: str, *, refused: str | None = None
 ) -> None:
     """Say what became of it; the first word counts."""
-    await connection.execute(
-        SQL.finish, request_id, session_id, kind, "refused" if refused else "done", refused
-    )
+    await connection.execute(SQL.finish, request_id, session_id, kind, "refused" if refused else "done", refused)
 
 
 async def outcome(connection: Connection, request_id: str) -> Outcome | None:

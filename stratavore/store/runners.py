@@ -60,9 +60,7 @@ class Sighting:
     cpu_percent: float | None = None
 
 
-async def place(
-    connection: Connection, session_id: str, step: str, host: str | None, state: SessionState
-) -> Placed:
+async def place(connection: Connection, session_id: str, step: str, host: str | None, state: SessionState) -> Placed:
     """Create the next runner of a session that holds a slot, or give again the one that this step made."""
     row = await connection.fetchrow(SQL.place, session_id, step, host, state)
     assert row is not None, "a session is placed after its row was opened"

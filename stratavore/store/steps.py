@@ -14,5 +14,5 @@ async def find(connection: Connection, session_id: str, step: str) -> Any | None
 
 
 async def write(connection: Connection, session_id: str, step: str, result: Any) -> None:
-    """Keep a step's result, in the transaction of its effects; a second writer fails on the key and finds it next time."""
+    """Keep a step's result, in the transaction of its effects; a second writer fails and finds it next time."""
     await connection.execute(SQL.write, session_id, step, result)

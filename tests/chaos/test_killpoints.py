@@ -99,9 +99,7 @@ class Survivor:
 
 
 @pytest.fixture
-def process(
-    home: Home, stack: EmbeddedStack, database: str, rabbitmq_url: str
-) -> Any:
+def process(home: Home, stack: EmbeddedStack, database: str, rabbitmq_url: str) -> Any:
     made = DaemonProcess(
         home,
         temporal=stack.temporal_address,
@@ -152,7 +150,9 @@ async def test_a_death_here_changes_nothing(process: DaemonProcess, effect: str,
 async def send(daemon: Survivor, session: str) -> bool:
     """Send a text. Returns whether it is known to have been typed."""
     try:
-        await daemon.call("send", target=session, text="some words", request_id=str(uuid.uuid5(uuid.UUID(session), "send")))
+        await daemon.call(
+            "send", target=session, text="some words", request_id=str(uuid.uuid5(uuid.UUID(session), "send"))
+        )
     except RemoteError as error:
         assert "interrupted while typing" in str(error)
         return False

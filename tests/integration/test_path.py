@@ -3,7 +3,7 @@
 import os
 import signal
 
-from stratavore.runtime.processes import identify, liveness, Liveness
+from stratavore.runtime.processes import Liveness, identify, liveness
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import until
 
@@ -39,7 +39,9 @@ async def test_launch_pause_resume_and_end(daemon: DaemonProcess) -> None:
     await daemon.command(session, "terminate")
     await daemon.wait(session, "ended")
     assert await daemon.fetch("SELECT 1 FROM admissions") == []
-    types = [row["type"] for row in await daemon.fetch("SELECT type FROM events WHERE type !~ 'activity' ORDER BY sequence")]
+    types = [
+        row["type"] for row in await daemon.fetch("SELECT type FROM events WHERE type !~ 'activity' ORDER BY sequence")
+    ]
     assert types == [
         "session.created",
         "runner.started",
@@ -155,7 +157,9 @@ async def test_text_is_typed_into_the_terminal(daemon: DaemonProcess) -> None:
     project = await daemon.project(["cat"])
     (session,) = await daemon.launch(project, prompt="the first words")
     await daemon.wait(session, "running")
-    await daemon.call("send", target=session, text="grüße, 'quoted' $HOME", request_id="00000000-0000-4000-8000-000000000001")
+    await daemon.call(
+        "send", target=session, text="grüße, 'quoted' $HOME", request_id="00000000-0000-4000-8000-000000000001"
+    )
     await daemon.call("send", target=session, text="again", request_id="00000000-0000-4000-8000-000000000001")
     log = daemon.home.run_directory(f"{session}.1") / "log"
     await until(lambda: log.read_text().count("grüße, 'quoted' $HOME") == 2, what="echo and output of cat")

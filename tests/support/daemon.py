@@ -1,4 +1,4 @@
-"""A real ``stratavored`` as a process of its own, on the servers of the test run, with a database and a namespace of its own."""
+"""A real ``stratavored`` as a process of its own, on the servers of the run, with its own database and namespace."""
 
 import asyncio
 import os
@@ -26,9 +26,7 @@ START_SECONDS = 60.0
 class DaemonProcess:
     """Starts, calls, kills and starts again one daemon of one state directory."""
 
-    def __init__(
-        self, home: Home, *, temporal: str, namespace: str, dsn: str, rabbitmq: str | None, host: str
-    ) -> None:
+    def __init__(self, home: Home, *, temporal: str, namespace: str, dsn: str, rabbitmq: str | None, host: str) -> None:
         self.home = home
         self.namespace = namespace
         self.dsn = dsn
@@ -172,9 +170,7 @@ class DaemonProcess:
 
     async def client(self) -> Client:
         """A client of the daemon's namespace."""
-        return await Client.connect(
-            self._temporal, namespace=self.namespace, data_converter=pydantic_data_converter
-        )
+        return await Client.connect(self._temporal, namespace=self.namespace, data_converter=pydantic_data_converter)
 
     async def history_length(self, session: str) -> int:
         """How many events the session's workflow has."""

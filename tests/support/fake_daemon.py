@@ -1,4 +1,4 @@
-"""A daemon that says what a test told it to: for what the command line makes of answers, not for what is true."""
+"""A daemon that says what a test told it to: for what the command line makes of answers."""
 
 import json
 import socketserver

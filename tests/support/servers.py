@@ -119,9 +119,7 @@ async def new_namespace(stack: EmbeddedStack) -> str:
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
     )
     keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    attributes = AddSearchAttributesRequest(
-        namespace=name, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword)
-    )
+    attributes = AddSearchAttributesRequest(namespace=name, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
     # The server learns of a new namespace and of its attributes from caches.
     query = " AND ".join(f"{attribute} = 'x'" for attribute in SEARCH_ATTRIBUTES)
     await _until_accepted(lambda: client.operator_service.add_search_attributes(attributes))

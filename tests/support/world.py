@@ -77,9 +77,7 @@ class World:
             self.placements[request.step] = Placement(
                 runner_id=f"{request.session_id}.{generation}", generation=generation, host=self.host
             )
-        return Placed(
-            holds_slot=request.session_id in self.holders, placement=self.placements[request.step]
-        )
+        return Placed(holds_slot=request.session_id in self.holders, placement=self.placements[request.step])
 
     @activity.defn
     async def find(self, request: FindRequest) -> Found:
@@ -128,12 +126,10 @@ class World:
     async def refuse(self, request: RefuseRequest) -> None:
         self.refused.append(request)
 
-    async def end(
-        self, runner_id: str, kind: ExitKind, lived: timedelta = timedelta(seconds=1)
-    ) -> None:
+    async def end(self, runner_id: str, kind: ExitKind, lived: timedelta = timedelta(seconds=1)) -> None:
         """Let a runner end, as the host's monitor would tell it."""
         if runner_id not in self.running:
-            return
+            return None
         self.running.discard(runner_id)
         handle = self.client.get_async_activity_handle(
             workflow_id=workflow_id(session_of(runner_id)), run_id=None, activity_id=runner_id

@@ -125,9 +125,19 @@ def _told(error: Exception) -> StratavoreError:
     """An error that is no sentence yet, as one."""
     match error:
         case RPCError():
-            return ServerAway(server="Temporal", address="its address", reason=error.message, hint="It is tried again; see: stratavore daemon status")
+            return ServerAway(
+                server="Temporal",
+                address="its address",
+                reason=error.message,
+                hint="It is tried again; see: stratavore daemon status",
+            )
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
-            return ServerAway(server="Postgres", address="its address", reason=str(error) or "no answer in time", hint="See: stratavore daemon status")
+            return ServerAway(
+                server="Postgres",
+                address="its address",
+                reason=str(error) or "no answer in time",
+                hint="See: stratavore daemon status",
+            )
         case TypeError():
             log.exception("a call with wrong parameters")
             return InvalidInput(reason="This daemon does not take these parameters; is it of another version?")

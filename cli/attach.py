@@ -1,0 +1,147 @@
+"""``stratavore attach``: a session in this terminal, from runner to runner, until one leaves or it ends."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import text
+from cli.service import service
+from cli.terminal import Progress, interactive, note
+from cli.waiting import AT_REST, START_SECONDS, Session, in_line, wait_for, wait_once
+from stratavore.errors import InvalidInput, ServerMissing, StratavoreError, WrongState
+
+END_SECONDS = 15.0
+"""Between the end of a program and the end of its session's record."""
+_TMUX_COMMAND = "attach-session"
+
+
+def attach(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
+    read_only: Annotated[bool, typer.Option("--read-only", "-r", help="Watch only; keys do nothing.")] = False,
+) -> None:
+    """Show a session in this terminal.
+
+    Leave it with Ctrl-b d: it goes on. Many can be attached at once. When its agent dies, the next one is
+    shown as soon as it runs.
+
+    Examples:
+        stratavore attach site
+        stratavore attach 1a2b3c4d --read-only
+    """
+    if not interactive():
+        raise InvalidInput(
+            reason="A session can only be shown in a terminal; without one: stratavore logs, stratavore send"
+        )
+    terminal = service.call("terminal", target=target)
+    check_reachable(terminal, "attach")
+    show(terminal["session"]["session_id"], read_only=read_only)
+
+
+def show(session_id: str, *, read_only: bool = False) -> None:
+    """Attach to a session's runner, and to the next one if it dies, until one leaves or nothing runs."""
+    if session_id == os.environ.get("STRATAVORE_SESSION_ID"):
+        raise InvalidInput(reason="This terminal is the session's own; it cannot be shown inside itself")
+    short = text.short(session_id)
+    shown = None
+    while True:
+        session = _running(session_id)
+        if session["state"] != "running":
+            _tell_rest(session, expected=shown is not None)
+            return
+        terminal = service.call("terminal", target=session_id)
+        check_reachable(terminal, "attach")
+        if shown is not None:
+            note(f"The agent of {short} ended and runs again.")
+        shown = terminal["runner_id"]
+        code = _run(terminal["attach_read_only" if read_only else "attach"])
+        if pane_lives(terminal):
+            if code != 0:
+                raise StratavoreError(reason=f"tmux could not show the session {short} here (exit code {code})")
+            note(f"Detached; the session goes on. Attach again: stratavore attach {short}")
+            return
+        wait_once(session_id, (*AT_REST, "recovering", "starting", "queued"), END_SECONDS)
+
+
+def check_reachable(terminal: dict[str, Any], command: str) -> None:
+    """Check that a session's terminal is on this machine.
+
+    Raises:
+        StratavoreError: it is on another one.
+    """
+    host, here = terminal["host"], this_host()
+    if host != here:
+        short = text.short(terminal["session"]["session_id"])
+        raise InvalidInput(
+            reason=f"The session {short} runs on {host}, and this is {here}; "
+            f"use: ssh -t {host} stratavore {command} {short}"
+        )
+
+
+def this_host() -> str:
+    """This machine's name, as its daemon calls it."""
+    try:
+        return str(json.loads(service.home.daemon_file.read_text())["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        import socket
+
+        return os.environ.get("STRATAVORE_HOST") or socket.gethostname().split(".")[0]
+
+
+def pane_lives(terminal: dict[str, Any]) -> bool:
+    """Whether the runner's program runs in its terminal."""
+    return ask_tmux(terminal, "display-message", "-p", "#{pane_dead}") == "0\n"
+
+
+def ask_tmux(terminal: dict[str, Any], *words: str) -> str | None:
+    """The answer of the runner's tmux server about its pane; None if it gives none."""
+    attach: list[str] = terminal["attach"]
+    server = attach[: attach.index(_TMUX_COMMAND)]
+    command, *rest = words
+    try:
+        answer = subprocess.run(
+            [*server, command, "-t", f"{attach[-1]}:", *rest], capture_output=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.decode(errors="replace") if answer.returncode == 0 else None
+
+
+def _running(session_id: str) -> Session:
+    """The session when it runs, or when it will not run by itself."""
+    with Progress() as progress:
+        return wait_for(
+            session_id,
+            ("running", *AT_REST),
+            seconds=START_SECONDS,
+            progress=progress,
+            doing="waiting for it to run",
+            forgiven=in_line,
+        )
+
+
+def _tell_rest(session: Session, *, expected: bool) -> None:
+    """Say that nothing runs any more; that it never did is an error.
+
+    Raises:
+        WrongState: there was nothing to show from the beginning.
+    """
+    short = text.short(session["session_id"])
+    again = f"stratavore resume {short}"
+    because = f": {text.one_line(session['reason']).rstrip('.')}" if session["reason"] else ""
+    if not expected:
+        hint = f"Run it again with: {again}"
+        raise WrongState(session=short, state=session["state"] + because, action="attached to", hint=hint)
+    state = {"ended": "has ended", "paused": "is paused", "parked": "is parked"}[session["state"]]
+    note(f"The session {short} {state}{because}. Run it again: {again}")
+
+
+def _run(command: list[str]) -> int:
+    """Give the terminal to a program until it ends; returns its exit code."""
+    try:
+        return subprocess.run(command, cwd=Path("/"), check=False).returncode
+    except FileNotFoundError as error:
+        raise ServerMissing(server="tmux", reason=str(error), hint="Install tmux 3.2 or later") from error

@@ -1,0 +1,158 @@
+"""Starting the daemon in the background, and stopping it."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cli import client
+from cli.terminal import Progress
+from cli.text import one_line
+from stratavore.errors import EXIT_FAILED, RemoteError, StratavoreError
+from stratavore.paths import Home
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+LOOK_SECONDS = 0.05
+_ANSWER_SECONDS = 5.0
+
+
+def start_daemon(home: Home) -> bool:
+    """Start a daemon that outlives this process, and wait until it answers. Returns False if one ran already.
+
+    Raises:
+        StratavoreError: it ended instead (what it said last is the message), or does not answer in time.
+    """
+    home.create()
+    if answers(home):
+        return False
+    log = home.logs / "daemon.log"
+    with log.open("ab") as output, Progress() as progress:
+        log.chmod(0o600)
+        begin = output.seek(0, os.SEEK_END)
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "worker.daemon"],
+            cwd=home.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        said = Said(log, begin)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            code = daemon.poll()
+            for line in said.lines():
+                progress.show(f"starting: {line}")
+            if answers(home):
+                return code is None  # another one may have been quicker
+            if code is not None:
+                raise _died(said, code, log)
+            time.sleep(LOOK_SECONDS)
+    raise StratavoreError(
+        reason=f"The daemon (process {daemon.pid}) did not answer in {START_SECONDS:.0f} s; see {log}"
+    )
+
+
+def stop_daemon(home: Home) -> bool:
+    """Ask the daemon to stop, and wait until it has. Returns False if none ran.
+
+    Raises:
+        StratavoreError: it lives and does not stop.
+    """
+    if not daemon_lives(home):
+        return False
+    pid = home.daemon_lock.read_text().strip()
+    try:
+        client.call(home.api_socket, "stop_daemon", {}, _ANSWER_SECONDS)
+    except client.Unanswered:
+        raise StratavoreError(
+            reason=f"The daemon (process {pid}) lives but does not answer; end it with: kill {pid}"
+        ) from None
+    with Progress() as progress:
+        if not _until(lambda: not daemon_lives(home), STOP_SECONDS, lambda: progress.show("the daemon is stopping …")):
+            raise StratavoreError(reason=f"The daemon did not stop in {STOP_SECONDS:.0f} s; end it with: kill -9 {pid}")
+    return True
+
+
+def answers(home: Home) -> bool:
+    """Whether a daemon answers."""
+    try:
+        client.call(home.api_socket, "daemon_status", {}, _ANSWER_SECONDS)
+    except client.Unanswered:
+        return False
+    except RemoteError:
+        return True
+    return True
+
+
+def daemon_lives(home: Home) -> bool:
+    """Whether a daemon holds the lock, answering or not."""
+    try:
+        file = os.open(home.daemon_lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def terminals_live(home: Home) -> bool:
+    """Whether any terminal of a session is open on this machine."""
+    return any(_listens(socket) for socket in home.sockets.glob("t-*"))
+
+
+class Said:
+    """What the daemon writes to its log, line by line."""
+
+    def __init__(self, log: Path, begin: int) -> None:
+        self._log = log
+        self._read = begin
+        self.last = ""
+
+    def lines(self) -> list[str]:
+        """Whole lines that are new."""
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            whole = file.read().rpartition(b"\n")[0]
+        if not whole:
+            return []
+        self._read += len(whole) + 1
+        found = [one_line(line) for line in whole.decode("utf-8", "replace").split("\n") if line.strip()]
+        self.last = found[-1] if found else self.last
+        return found
+
+
+def _died(said: Said, code: int, log: Path) -> StratavoreError:
+    said.lines()
+    message = said.last.removeprefix("Error: ") or f"The daemon ended at once; see {log}"
+    return RemoteError(code="daemon_ended", message=message, exit_code=code if code > 0 else EXIT_FAILED)
+
+
+def _listens(path: Path) -> bool:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _until(condition: Callable[[], bool], seconds: float, meanwhile: Callable[[], None]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        meanwhile()
+        time.sleep(LOOK_SECONDS)
+    return True

@@ -1,0 +1,155 @@
+"""``stratavore send``, ``pause``, ``resume`` and ``kill``."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from cli import text
+from cli.output import Format, FormatOption, pick, show_value
+from cli.service import PATIENCE, service
+from cli.sessions import KEYS, state_of
+from cli.terminal import Progress, interactive, note
+from cli.waiting import AT_REST, Session, in_line, wait_for, wait_once
+from stratavore.errors import InvalidInput
+from stratavore.names import ALL
+
+SEND_SECONDS = 45.0
+"""A little longer than the daemon tries to type."""
+EFFECT_SECONDS = 45.0
+"""A command's effect takes the grace period of ten seconds at most, and what a busy machine adds."""
+
+Target = Annotated[
+    str, typer.Argument(metavar="TARGET", help="A session, a runner, or a project: all its live sessions.")
+]
+
+
+def send(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
+    words: Annotated[list[str], typer.Argument(metavar="TEXT...", help="What to type; '-' takes standard input.")],
+) -> None:
+    """Type text into a session, and Enter.
+
+    Returns when it is typed. Text that cannot be typed now, since the agent asks something, say, is refused.
+
+    Examples:
+        stratavore send site 'Now run the tests'
+        stratavore send 1a2b3c4d - < prompt.md
+    """
+    typed = sys.stdin.read().rstrip("\n") if words == ["-"] else " ".join(words)
+    if not typed:
+        raise InvalidInput(reason="There is no text to send")
+    sent = service.call_daemon("send", patience=SEND_SECONDS, target=target, text=typed, request_id=str(uuid4()))
+    typer.echo(f"Sent to {text.short(sent['session_id'])}.")
+
+
+def pause(target: Target, form: FormatOption = Format.TABLE) -> None:
+    """Put sessions away: no process, no slot, nothing lost.
+
+    Examples:
+        stratavore pause site
+    """
+    asked = _ask(target, "pause")
+    _report(
+        asked,
+        "paused",
+        lambda one, progress: _wait(one, ("paused", "parked", "ended"), "pausing", progress),
+        form,
+    )
+
+
+def resume(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Run paused, parked or ended sessions again, each with its conversation.
+
+    Examples:
+        stratavore resume 1a2b3c4d
+        stratavore resume site
+    """
+    asked = _ask(target, "resume")
+    _report(asked, "running", _wait_resumed, form)
+
+
+def kill(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET|all",
+            help="A session, a runner, a project: all its live sessions, or all there are.",
+        ),
+    ],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Ask nothing, and grant the agents no time.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """End sessions: their agents, and every process those started.
+
+    An agent has ten seconds to end by itself. An ended session can be resumed.
+
+    Examples:
+        stratavore kill 1a2b3c4d
+        stratavore kill all --force
+    """
+    if target == ALL and not force and interactive():
+        live = len(service.call("list_sessions"))
+        if live > 1 and not typer.confirm(f"End {text.plural(live, 'session')}?"):
+            note("Nothing was ended.")
+            raise typer.Exit(1)
+    asked = _ask(target, "terminate", force=force)
+    _report(asked, "ended", lambda one, progress: _wait(one, ("ended",), "ending", progress), form)
+
+
+def end_all(progress: Progress, *, force: bool) -> None:
+    """End every live session, and wait until they have ended."""
+    for one in _ask(ALL, "terminate", force=force):
+        _wait(one, ("ended",), "ending", progress)
+
+
+def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
+    asked: list[str] = service.call(
+        "command",
+        away="it is noted, and takes effect when a daemon is back",
+        patience=3 * PATIENCE,
+        target=target,
+        action=action,
+        request_id=str(uuid4()),
+        force=force,
+    )
+    return asked
+
+
+def _report(asked: list[str], wished: str, effect: Callable[[str, Progress], Session], form: Format) -> None:
+    """Wait for the effect on each session, and print what it is."""
+    with Progress() as progress:
+        if service.without_daemon:
+            found = [one for session_id in asked if (one := wait_once(session_id, (), 0))]
+        else:
+            found = [effect(session_id, progress) for session_id in asked]
+    if form is not Format.TABLE:
+        show_value([pick(one, KEYS) for one in found], form)
+        return
+    if not asked:
+        note("No session is live.")
+    for one in found if not service.without_daemon else ():
+        because = f": {text.one_line(one['reason'])}" if one["reason"] and one["state"] != wished else ""
+        typer.echo(f"{text.short(one['session_id'])}  {state_of(one)}{because}")
+
+
+def _wait(session_id: str, states: tuple[str, ...], doing: str, progress: Progress) -> Session:
+    return wait_for(session_id, states, seconds=EFFECT_SECONDS, progress=progress, doing=doing)
+
+
+def _wait_resumed(session_id: str, progress: Progress) -> Session:
+    before = wait_once(session_id, (), 0)
+    runs_before = before["generation"] if before else 0
+
+    def enough(session: Session) -> bool:
+        """It is in the line, or ran and is over already."""
+        return in_line(session) or (session["state"] in AT_REST and session["generation"] > runs_before)
+
+    return wait_for(
+        session_id, ("running",), seconds=EFFECT_SECONDS, progress=progress, doing="resuming", enough=enough
+    )

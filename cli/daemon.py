@@ -1,0 +1,183 @@
+"""``stratavore daemon``."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from cli import terminal, text
+from cli.commands import Entry, Noun
+from cli.control import end_all
+from cli.output import Column, Format, FormatOption, pick, show_value, table
+from cli.service import service
+from cli.terminal import Progress, interactive, note
+from stratavore.errors import DaemonAway, InvalidInput, ServerAway, StratavoreError
+from stratavore.paths import Home
+
+KEYS = ("pid", "host", "version", "uptime_s", "servers")
+SERVER_KEYS = ("name", "address", "state", "pid", "detail", "ui")
+
+DAEMON = Noun(
+    """Start and stop what runs in the background.
+
+    The daemon runs sessions and keeps the servers: Temporal, Postgres, RabbitMQ. When it stops or dies,
+    agents go on, and what they did is caught up by the next one.
+
+    Examples:
+        stratavore daemon start
+        stratavore daemon status
+        stratavore daemon stop --all
+    """,
+    {
+        "start": Entry("cli.daemon:start", "Start the daemon, and with it the servers."),
+        "stop": Entry("cli.daemon:stop", "Stop the daemon; with --all the sessions and servers too."),
+        "status": Entry("cli.daemon:status", "Show the daemon and the servers, with their addresses."),
+    },
+)
+
+
+def start() -> None:
+    """Start the daemon, and with it the servers.
+
+    Returns when it answers. One that runs already is left as it is.
+
+    Examples:
+        stratavore daemon start
+    """
+    from cli.background import start_daemon
+
+    if not start_daemon(service.home):
+        with suppress(DaemonAway):
+            note(f"The daemon runs already (process {service.call_daemon('daemon_status')['pid']}).")
+            return
+    found = service.call_daemon("daemon_status")
+    typer.echo(f"The daemon runs (process {found['pid']}).{_web_ui(found)}")
+
+
+def status(form: FormatOption = Format.TABLE) -> None:
+    """Show the daemon and the servers, with their addresses.
+
+    Examples:
+        stratavore daemon status
+        stratavore daemon status --format json
+    """
+    found = service.call_daemon("daemon_status")
+    servers = [*found["servers"], *_metrics(found)]
+    if form is not Format.TABLE:
+        show_value(pick(found, KEYS) | {"servers": [pick(one, SERVER_KEYS) for one in servers]}, form)
+        return
+    uptime = text.duration(found["uptime_s"])
+    typer.echo(f"stratavored {found['version']} on {found['host']}, process {found['pid']}, up {uptime}\n")
+    typer.echo("\n".join(table(servers, _COLUMNS, terminal.width(), colour=terminal.colours())))
+    if found["psql"]:
+        typer.echo(f"\nDatabase: {found['psql']}")
+
+
+def stop(
+    everything: Annotated[
+        bool, typer.Option("--all", "-a", help="End the sessions, and stop the servers too.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="With --all: ask nothing, and grant the agents no time.")
+    ] = False,
+) -> None:
+    """Stop the daemon; with --all the sessions and servers too.
+
+    Without --all, agents and servers go on, and the next daemon takes them over.
+
+    Examples:
+        stratavore daemon stop
+        stratavore daemon stop --all
+    """
+    from cli.background import stop_daemon
+
+    home = service.home
+    if everything:
+        _end_sessions(home, force=force)
+    stopped = stop_daemon(home)
+    if not everything:
+        note("The daemon has stopped; sessions and servers go on." if stopped else "No daemon is running.")
+        return
+    servers = _stop_servers(home)
+    note("Everything has stopped." if stopped or servers else "Nothing is running.")
+
+
+def _end_sessions(home: Home, *, force: bool) -> None:
+    """End the live sessions, with a daemon, since nothing else can do it in order."""
+    from cli.background import start_daemon, terminals_live
+
+    try:
+        live = len(service.call("list_sessions", away="its sessions are looked up"))
+    except (DaemonAway, ServerAway):
+        # Nobody can be asked. Without a terminal no agent runs, so there is none to end now.
+        if not terminals_live(home):
+            return
+        live = -1
+    except StratavoreError as error:
+        if error.code not in (DaemonAway.code, ServerAway.code) or terminals_live(home):
+            raise
+        return
+    if live == 0:
+        return
+    if not force:
+        _confirm(
+            "Sessions are live" if live < 0 else f"{text.plural(live, 'session')} {'is' if live == 1 else 'are'} live"
+        )
+    if live < 0 or service.without_daemon:
+        note("Starting the daemon to end them in order.")
+        start_daemon(home)
+    with Progress() as progress:
+        end_all(progress, force=force)
+
+
+def _confirm(what: str) -> None:
+    """Ask before sessions are ended.
+
+    Raises:
+        InvalidInput: there is nobody to ask.
+    """
+    if not interactive():
+        raise InvalidInput(reason=f"{what}. To end them without being asked: stratavore daemon stop --all --force")
+    if not typer.confirm(f"{what}. End them, and stop everything?"):
+        note("Nothing was stopped.")
+        raise typer.Exit(1)
+
+
+def _stop_servers(home: Home) -> bool:
+    """Stop the embedded servers. Returns whether any was running."""
+    import asyncio
+
+    from stratavore.embedded.stack import EmbeddedStack
+
+    stack = EmbeddedStack.recorded(home)
+    if stack is None:
+        return False
+    running = any(one.pid is not None for one in stack.servers())
+    with Progress() as progress:
+        progress.show("stopping the servers …")
+        asyncio.run(stack.stop())
+    return running
+
+
+def _web_ui(found: dict[str, Any]) -> str:
+    ui = next((one["ui"] for one in found["servers"] if one["ui"] and one["name"] == "temporal"), None)
+    return f" Workflows are shown at {ui}" if ui else ""
+
+
+def _metrics(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """The daemon's own metrics, as one server more."""
+    if found["metrics"]:
+        own = {"name": "metrics", "state": "running", "pid": found["pid"], "detail": ""}
+        yield own | {"address": urlsplit(found["metrics"]).netloc, "ui": found["metrics"]}
+
+
+_COLUMNS = [
+    Column("SERVER", lambda row: row["name"]),
+    Column("ADDRESS", lambda row: row["address"], cut=True),
+    Column("STATE", lambda row: row["state"], state=True),
+    Column("PID", lambda row: row["pid"], right=True, drop=2),
+    Column("WEB", lambda row: row["ui"], drop=1),
+    Column("DETAIL", lambda row: row["detail"], cut=True, drop=3),
+]

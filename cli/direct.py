@@ -1,0 +1,68 @@
+"""The use cases in this process, for when no daemon answers: what is asked waits in Temporal for one."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+from pydantic import BaseModel, ValidationError
+from temporalio.service import RPCError
+
+from stratavore.control import Control, open_control
+from stratavore.errors import InvalidInput, ServerAway
+from stratavore.paths import Home
+
+
+class Direct:
+    """A ``Control`` with an event loop of its own, kept for the calls of one command.
+
+    Raises:
+        DaemonAway: nothing was ever started for this state directory.
+        ServerAway: Temporal or Postgres cannot be reached.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._loop = asyncio.Runner()
+        self._open = AsyncExitStack()
+        try:
+            self._control = self._loop.run(self._enter(home))
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name = "STRATAVORE_" + "__".join(str(part).upper() for part in wrong["loc"])
+            raise InvalidInput(reason=f"The setting {name} is wrong: {wrong['msg']}") from None
+
+    def call(self, method: str, params: dict[str, Any]) -> Any:
+        """The result of one call, as JSON values."""
+        try:
+            return as_json(self._loop.run(self._run(method, params)))
+        except RPCError as error:
+            raise ServerAway(
+                server="Temporal", address="its address", reason=error.message, hint="Try it again"
+            ) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise ServerAway(
+                server="Postgres",
+                address="its address",
+                reason=str(error) or "no answer",
+                hint="Try it again",
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections and the event loop."""
+        self._loop.run(self._open.aclose())
+        self._loop.close()
+
+    async def _enter(self, home: Home) -> Control:
+        return await self._open.enter_async_context(open_control(home))
+
+    async def _run(self, method: str, params: dict[str, Any]) -> Any:
+        return await getattr(self._control, method)(**params)
+
+
+def as_json(value: Any) -> Any:
+    """A result as it would have come over the socket."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [as_json(one) for one in value]
+    return value

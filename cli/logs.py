@@ -1,0 +1,115 @@
+"""``stratavore logs``."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import text
+from cli.attach import ask_tmux, check_reachable
+from cli.plain import Plain, drawn, plain
+from cli.service import service
+from cli.terminal import note
+from cli.waiting import wait_once
+
+LOOK_SECONDS = 0.1
+STATE_SECONDS = 1.0
+_PIECE = 256 * 1024
+
+
+def logs(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on as it writes, from runner to runner; Ctrl-C ends it."),
+    ] = False,
+) -> None:
+    """Show what a session's agent wrote.
+
+    Of a program that draws its screen, its screen as it is now, or was at the end.
+
+    Examples:
+        stratavore logs site
+        stratavore logs 1a2b3c4d --follow
+        stratavore logs site | grep -i error
+    """
+    terminal = service.call("terminal", target=target)
+    check_reachable(terminal, "logs")
+    if follow:
+        _follow(terminal)
+    else:
+        _write(_now(terminal).rstrip("\n") + "\n")
+
+
+def _now(terminal: dict[str, Any]) -> str:
+    """What a person would see by scrolling up; of an ended one, from its files."""
+    shown = ask_tmux(terminal, "capture-pane", "-p", "-S", "-") if terminal["live"] else None
+    if shown is not None:
+        return shown
+    log = Path(terminal["log"])
+    written = b"".join(_read(path) for path in (log.with_name(f"{log.name}.1"), log))
+    screen = _read(Path(terminal["screen"]))
+    if screen and (drawn(written) or not written):
+        return screen.decode("utf-8", "replace")
+    return plain(written)
+
+
+def _follow(terminal: dict[str, Any]) -> None:
+    """Write what is written to the log, and to the next runner's, until the session has ended."""
+    session_id = terminal["session"]["session_id"]
+    while True:
+        state = _follow_runner(terminal, session_id)
+        if state == "ended":
+            note(f"The session {text.short(session_id)} has ended.")
+            return
+        terminal = service.call("terminal", target=session_id)
+
+
+def _follow_runner(terminal: dict[str, Any], session_id: str) -> str:
+    """Write one runner's log as it grows, until the next one runs or the session ended; returns its state."""
+    log, position = Path(terminal["log"]), 0
+    clean = None if sys.stdout.isatty() else Plain()
+    looked = 0.0
+    while True:
+        position = _write_new(log, position, clean)
+        if time.monotonic() - looked >= STATE_SECONDS:
+            found = wait_once(session_id, (), 0)
+            if found is None or found["state"] == "ended" or found["runner_id"] != terminal["runner_id"]:
+                _write_new(log, position, clean)
+                return str(found["state"]) if found else "ended"
+            looked = time.monotonic()
+        time.sleep(LOOK_SECONDS)
+
+
+def _write_new(log: Path, position: int, clean: Plain | None) -> int:
+    """Write what the log holds from ``position`` on; returns where it ends."""
+    try:
+        with log.open("rb") as file:
+            if position > file.seek(0, os.SEEK_END):  # it was emptied, having grown large
+                position = 0
+            file.seek(position)
+            while piece := file.read(_PIECE):
+                position += len(piece)
+                _write(clean.feed(piece) if clean else piece)
+    except FileNotFoundError:
+        pass  # the runner has not written yet
+    return position
+
+
+def _write(written: str | bytes) -> None:
+    if isinstance(written, str):
+        sys.stdout.write(written)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(written)
+    sys.stdout.flush()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,147 @@
+"""``stratavore``: finds the command, and turns whatever goes wrong into one sentence and an exit code."""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+import typer.main
+
+from cli.commands import CONTEXT, Entry, Group
+from stratavore import __version__
+from stratavore.errors import EXIT_FAILED, StratavoreError
+
+WORK, LOOK, RULE = "Work with sessions", "Look at them", "Manage the rest"
+EXIT_INTERRUPTED = 130
+
+COMMANDS = {
+    "new": Entry("cli.projects:new", "Create a project for a directory.", WORK),
+    "open": Entry("cli.open:open_project", "Attach to a project's session, resume its last, or launch one.", WORK),
+    "launch": Entry("cli.launch:launch", "Launch new sessions in a project.", WORK),
+    "attach": Entry("cli.attach:attach", "Show a session in this terminal.", WORK),
+    "send": Entry("cli.control:send", "Type text into a session, and Enter.", WORK),
+    "pause": Entry("cli.control:pause", "Put sessions away: no process, no slot, nothing lost.", WORK),
+    "resume": Entry("cli.control:resume", "Run paused, parked or ended sessions again.", WORK),
+    "kill": Entry("cli.control:kill", "End sessions.", WORK),
+    "status": Entry("cli.status:status", "Show what is going on.", LOOK),
+    "projects": Entry("cli.projects:projects", "List projects.", LOOK),
+    "sessions": Entry("cli.sessions:sessions", "List sessions.", LOOK),
+    "runners": Entry("cli.runners:runners", "List runners: the agents' processes.", LOOK),
+    "logs": Entry("cli.logs:logs", "Show what a session's agent wrote.", LOOK),
+    "events": Entry("cli.events:EVENTS", "Show what happened, or what happens now.", LOOK),
+    "quotas": Entry("cli.quotas:QUOTAS", "Show and set limits.", RULE),
+    "daemon": Entry("cli.daemon:DAEMON", "Start and stop what runs in the background.", RULE),
+}
+
+
+class Root(Group):
+    """All commands; any other word is a project to open."""
+
+    table = COMMANDS
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that was typed, or ``open`` for the project."""
+        if args[0] in COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        return "open", self.get_command(ctx, "open"), args
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """A project is as good as a command."""
+        return ["COMMAND | PROJECT"]
+
+
+def stratavore(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Run coding agents as durable sessions: detach, come back, and lose none of them.
+
+    A project is a directory with a name; in it run sessions, each a conversation with an agent that outlives
+    terminals, crashes and reboots. A TARGET is a session's or runner's id, its beginning, or a project.
+
+    Examples:
+        stratavore new site --path ~/src/site     create a project
+        stratavore site                           attach to its session, or start one; leave it with Ctrl-b d
+        stratavore launch site -- htop            start another one, with any program
+        stratavore status --watch                 see them all
+        stratavore kill site                      end them
+    """
+    if version:
+        typer.echo(f"stratavore {__version__}")
+    elif ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def command() -> Any:
+    """The whole command line."""
+    app = typer.Typer(cls=Root, add_completion=False, rich_markup_mode=None)
+    app.callback(invoke_without_command=True, context_settings=CONTEXT)(stratavore)
+    return typer.main.get_command(app)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command. Returns the exit code."""
+    try:
+        return command().main(arguments, prog_name="stratavore", standalone_mode=False) or 0
+    except StratavoreError as error:
+        return _failed(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except SystemExit as end:  # a closed pipe, as Typer ends it
+        return end.code if isinstance(end.code, int) else EXIT_FAILED
+    except Exception as error:
+        return _misused(error) if hasattr(error, "format_message") else _unexpected(error)
+
+
+def main() -> None:
+    """The program ``stratavore``."""
+    for output in (sys.stdout, sys.stderr):
+        output.reconfigure(errors="replace")  # type: ignore[union-attr]
+    code = run(sys.argv[1:])
+    if "cli.direct" in sys.modules:
+        from cli.service import service
+
+        with suppress(Exception):
+            service.close()
+    # Not by sys.exit: with Temporal's SDK loaded, the interpreter's own way out sometimes ends in a signal.
+    for output in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            output.flush()
+    os._exit(code)
+
+
+def _failed(message: str, code: int) -> int:
+    with suppress(OSError):
+        typer.echo(f"Error: {message}", err=True)
+    return code
+
+
+def _misused(error: Any) -> int:
+    """A word that Typer does not understand."""
+    context = getattr(error, "ctx", None)
+    hint = f" See: {context.command_path} --help" if context else ""
+    message = error.format_message().rstrip()
+    return _failed(f"{message if message[-1] in '.?!' else message + '.'}{hint}", error.exit_code)
+
+
+def _unexpected(error: Exception) -> int:
+    """A fault of this program: one sentence for the person, the whole of it for who mends it."""
+    from traceback import format_exc
+
+    from stratavore.paths import Home
+
+    log = Home.from_environment().logs / "cli.log"
+    try:
+        with log.open("a") as file:
+            file.write(f"{' '.join(sys.argv)}\n{format_exc()}\n")
+        where = f"The details are in {log}"
+    except OSError:
+        where = "Set STRATAVORE_DEBUG=1 to see the details"
+    if os.environ.get("STRATAVORE_DEBUG"):
+        typer.echo(format_exc(), err=True)
+    return _failed(f"Something unexpected happened: {type(error).__name__}: {error}. {where}.", EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""``stratavore new`` and ``stratavore projects``; and finding the project that a command names."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import text
+from cli.commands import near_names
+from cli.output import Column, Format, FormatOption, pick, show, show_value
+from cli.service import service
+from stratavore.errors import MissingDirectory, ProgramNotFound, UnknownProject
+from stratavore.names import check_project_name
+
+KEYS = ("name", "path", "agent", "argv", "model", "created_at", "live_sessions", "running")
+COMMAND_AGENT = "command"
+"""The agent that is any program; its ``argv`` begins with it."""
+
+Project = dict[str, Any]
+
+
+def new(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its name.")],
+    argv: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- PROGRAM...", help="What its sessions run; by default your shell."),
+    ] = None,
+    path: Annotated[
+        Path | None, typer.Option("--path", metavar="DIR", help="Its directory; by default this one.")
+    ] = None,
+    agent: Annotated[str, typer.Option("--agent", metavar="AGENT", help="What runs its sessions.")] = COMMAND_AGENT,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="The model for agents that have one.")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Create a project for a directory.
+
+    A name has up to 64 letters, digits, '.', '_' and '-', and is no command of stratavore.
+
+    Examples:
+        stratavore new site
+        stratavore new site --path ~/src/site
+        stratavore new board --path ~/src/board -- python3 -i
+    """
+    check_project_name(project)
+    directory = (path or Path()).expanduser().absolute()
+    directory = Path(os.path.normpath(directory))  # a link in it is kept: that is how its owner calls it
+    program = argv or ([os.environ.get("SHELL") or "/bin/sh"] if agent == COMMAND_AGENT else [])
+    check_startable(str(directory), agent, program)
+    made = service.call(
+        "create_project",
+        away="the project is created all the same",
+        name=project,
+        path=str(directory),
+        agent=agent,
+        argv=program,
+        model=model,
+    )
+    if form is not Format.TABLE:
+        show_value(pick(made, KEYS), form)
+        return
+    runs = text.command_line(program) if agent == COMMAND_AGENT else agent
+    typer.echo(f"Created project {project} for {directory}, running {runs}. Start a session: stratavore {project}")
+
+
+def projects(form: FormatOption = Format.TABLE) -> None:
+    """List projects.
+
+    Examples:
+        stratavore projects
+        stratavore projects --format yaml
+    """
+    found = service.call("list_projects")
+    show(found, form, KEYS, _COLUMNS, empty="No projects. Create one with: stratavore new NAME --path DIR")
+
+
+def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
+    """The project of that name.
+
+    Args:
+        name: what was typed.
+        also: other words that may have been meant.
+
+    Raises:
+        UnknownProject: there is none; names that are near are told.
+    """
+    known: list[Project] = service.call("list_projects")
+    for project in known:
+        if project["name"] == name:
+            return project
+    near = near_names(name, [*also, *(project["name"] for project in known)])
+    raise UnknownProject(name=name, near=f" (did you mean {near}?)" if near else "")
+
+
+def check_startable(directory: str, agent: str, argv: Sequence[str]) -> None:
+    """Check what only this shell knows: that the directory is there, and the program on its PATH.
+
+    Raises:
+        MissingDirectory: it does not exist.
+        ProgramNotFound: it does not exist, or may not be executed.
+    """
+    if not Path(directory).is_dir():
+        raise MissingDirectory(path=directory)
+    if agent == COMMAND_AGENT and argv:
+        from shutil import which
+
+        # A name with a slash is taken from the project's directory, where it will run; one without from PATH.
+        name = os.path.join(directory, argv[0]) if "/" in argv[0] else argv[0]  # noqa: PTH118
+        if not which(name):
+            raise ProgramNotFound(program=argv[0])
+
+
+_COLUMNS = [
+    Column("PROJECT", lambda row: row["name"], cut=True),
+    Column("AGENT", lambda row: row["agent"], drop=2),
+    Column("LIVE", lambda row: row["live_sessions"], right=True),
+    Column("RUNNING", lambda row: row["running"], right=True, drop=1),
+    Column("DIRECTORY", lambda row: row["path"], cut=True),
+    Column("PROGRAM", lambda row: text.command_line(row["argv"]), cut=True, drop=3),
+]

@@ -1,0 +1,70 @@
+"""The person's terminal: what fits, whether it takes colours, notes and progress beside the output."""
+
+import os
+import sys
+import time
+
+import typer
+
+_ERASE = "\r\x1b[K"
+QUIET_SECONDS = 1.0
+"""What is over sooner needs no progress."""
+
+
+def width() -> int | None:
+    """Columns of the terminal; None if the output goes elsewhere and may be as wide as it is."""
+    return typer.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def colours() -> bool:
+    """Whether the output takes colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def interactive() -> bool:
+    """Whether a person sits at both ends: only then a terminal is taken over or a question asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def note(text: str) -> None:
+    """Tell a person something that is no result."""
+    typer.echo(text, err=True)
+
+
+class Progress:
+    """One line that says what is waited for; none before a second has passed, none off a terminal."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._shown = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._began
+
+    def show(self, text: str) -> None:
+        """Say what is waited for now."""
+        if self.seconds >= QUIET_SECONDS and sys.stderr.isatty():
+            columns = typer.get_terminal_size().columns
+            sys.stderr.write(f"{_ERASE}{f'{text} ({self.seconds:.0f} s)'[: columns - 1]}")
+            sys.stderr.flush()
+            self._shown = True
+
+    def say(self, text: str) -> None:
+        """Leave a line that stays."""
+        self.clear()
+        note(text)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write(_ERASE)
+            sys.stderr.flush()
+            self._shown = False

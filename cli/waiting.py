@@ -1,0 +1,77 @@
+"""Waiting for a session to become what was asked for, with a word to the person meanwhile."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cli.service import PATIENCE, service
+from cli.terminal import Progress
+from cli.text import short
+from stratavore.errors import TookTooLong
+
+STEP = 1.0
+"""Seconds of one question; what is shown is at most this old."""
+START_SECONDS = 60.0
+SETTLE_SECONDS = 0.3
+
+AT_REST = ("paused", "parked", "ended")
+STARTED = ("running", "recovering", "limited", "asking", "unreachable", *AT_REST)
+"""What a session that was started becomes, for good or ill, unless it waits in the line."""
+
+Session = dict[str, Any]
+
+
+def wait_once(session_id: str, states: Iterable[str], seconds: float) -> Session | None:
+    """The session in one of the states, or after ``seconds`` as it is; None: nobody knows it yet."""
+    found: Session | None = service.call(
+        "wait", session_id=session_id, states=list(states), timeout_s=seconds, patience=PATIENCE + seconds
+    )
+    return found
+
+
+def wait_for(
+    session_id: str,
+    states: Iterable[str],
+    *,
+    seconds: float,
+    progress: Progress,
+    doing: str,
+    enough: Callable[[Session], bool] = lambda _: False,
+    forgiven: Callable[[Session], bool] = lambda _: False,
+) -> Session:
+    """The session when it is in one of the states, or when ``enough`` says so.
+
+    Args:
+        session_id: which session.
+        states: the states waited for.
+        seconds: how long; time in which ``forgiven`` holds does not count.
+        progress: where to say what is waited for.
+        doing: what happens, in a word: ``starting``.
+        enough: whether to return with the session as it is.
+        forgiven: whether to be patient with the session as it is.
+
+    Raises:
+        TookTooLong: it has not come to it in time.
+    """
+    wanted = frozenset(states)
+    began = time.monotonic()
+    while True:
+        left = began + seconds - time.monotonic()
+        found = wait_once(session_id, wanted, max(0.0, min(STEP, left)))
+        if found and (found["state"] in wanted or enough(found)):
+            return found
+        if found and forgiven(found):
+            began = time.monotonic()
+        elif left <= 0:
+            state = found["state"] if found else "queued"
+            raise TookTooLong(session=short(session_id), state=state, seconds=f"{seconds:.0f}")
+        progress.show(f"{short(session_id)}: {_told(found) or doing} …")
+
+
+def in_line(session: Session) -> bool:
+    """Whether it waits for a slot."""
+    return session["state"] == "queued" and session["position"] is not None
+
+
+def _told(session: Session | None) -> str:
+    return f"queued, position {session['position']}" if session and in_line(session) else ""
