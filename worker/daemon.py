@@ -89,7 +89,7 @@ class Daemon:
         admission, records = AdmissionActivities(database), RecordActivities(database)
         activities = RunnerActivities(self._home, database, host, tmux, monitor)
         broker = Broker(lambda: self._stack.rabbitmq_url)
-        relay = Relay(self._stack.postgres_dsn, broker, daemon_id=self._id, key=key)
+        relay = Relay(self._stack.postgres_dsn, broker, key=key)
         control = Control(self._home, self._settings.host, database, client)
         metrics = telemetry.serve(self._settings.metrics.port)
         self._metrics_address = f"http://127.0.0.1:{metrics.server_port}/metrics"

@@ -42,7 +42,7 @@ class Database:
     async def open(cls, dsn: str, signing_key: bytes, *, connections: int = 12) -> Self:
         """Connect; at most ``connections`` at once."""
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=connections, init=_use_json, command_timeout=30, timeout=5
+            dsn, min_size=1, max_size=connections, init=use_json, command_timeout=30, timeout=5
         )
         return cls(pool, signing_key)
 
@@ -60,7 +60,8 @@ class Database:
                 await transaction.flush(self._signing_key)
 
 
-async def _use_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def use_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Let JSON columns of a connection be Python values."""
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
