@@ -184,8 +184,9 @@ async def _heartbeats() -> AsyncIterator[None]:
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            # What is over sooner costs the server no heartbeat.
             await asyncio.sleep(HEARTBEAT_SECONDS)
+            activity.heartbeat()
 
     beating = asyncio.create_task(beat())
     try:

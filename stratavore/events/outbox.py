@@ -31,7 +31,7 @@ def partition_of(session_id: str | None, project: str, type_: str) -> int:
 
 
 async def append(connection: "Connection", events: Sequence[NewEvent], *, key: bytes) -> list[EventRow]:
-    """Record events within the caller's transaction, in the order given: three round trips for any number.
+    """Record events within the caller's transaction, in the order given: two round trips for any number.
 
     Locks the sessions' rows in the order of their ids. Call it once, last in the transaction.
 
@@ -52,14 +52,15 @@ async def append(connection: "Connection", events: Sequence[NewEvent], *, key: b
     wanted = _distinct(events)
     if not wanted:
         return []
-    sequences = await _lock(connection, {event.session_id for event in wanted if event.session_id})
-    known = await connection.fetchrow(
-        SQL.known, [event.session_id for event in wanted], [event.key for event in wanted]
-    )
-    assert known is not None
+    sessions = [event.session_id for event in wanted]
+    begun = await connection.fetchrow(SQL.begin, sessions, [event.key for event in wanted])
+    assert begun is not None
+    sequences: dict[str, int] = dict(zip(begun["sessions"], begun["sequences"] or (), strict=True))
+    if missing := {session for session in sessions if session} - sequences.keys():
+        raise LookupError(f"no session has the id {min(missing)}")
     rows = []
     for position, event in enumerate(wanted, start=1):
-        if position in known["positions"]:
+        if position in begun["known"]:
             continue
         sequence = 0
         if event.session_id:
@@ -71,7 +72,7 @@ async def append(connection: "Connection", events: Sequence[NewEvent], *, key: b
             key=event.key,
             type=str(event.type),
             project=event.project,
-            time=known["now"],
+            time=begun["moment"],
             data=clean(event.data),
         )
         rows.append(row.signed(key))
@@ -88,16 +89,6 @@ def _distinct(events: Sequence[NewEvent]) -> list[NewEvent]:
     of_sessions = [event for event in distinct.values() if event.session_id]
     of_system = [event for event in distinct.values() if not event.session_id]
     return of_sessions + sorted(of_system, key=lambda event: event.key)
-
-
-async def _lock(connection: "Connection", sessions: set[str]) -> dict[str, int]:
-    if not sessions:
-        return {}
-    locked = await connection.fetch(SQL.lock, sorted(sessions))
-    sequences = {row["id"]: row["last_sequence"] for row in locked}
-    if missing := sessions - sequences.keys():
-        raise LookupError(f"no session has the id {min(missing)}")
-    return sequences
 
 
 async def _insert(connection: "Connection", rows: list[EventRow]) -> list[EventRow]:

@@ -1,17 +1,5 @@
--- name: lock
--- Not FOR UPDATE: rows that refer to a session may still be written beside it.
-SELECT id::text, last_sequence FROM sessions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
-
--- name: known
--- A statement of its own after the locks: its snapshot sees what those who held them committed.
-SELECT clock_timestamp() AS now,
-       ARRAY(
-           SELECT position FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS wanted (session_id, key, position)
-           WHERE EXISTS (SELECT FROM events
-                         WHERE events.session_id = wanted.session_id AND events.key = wanted.key)
-              OR wanted.session_id IS NULL
-                 AND EXISTS (SELECT FROM events WHERE events.session_id IS NULL AND events.key = wanted.key)
-       ) AS positions
+-- name: begin
+SELECT coalesce(sessions, '{}') AS sessions, sequences, coalesce(known, '{}') AS known, moment FROM events_begin($1, $2)
 
 -- name: append
 -- A system event's cause may be recorded by two transactions at once: the second one waits for the first and leaves it.

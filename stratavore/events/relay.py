@@ -31,6 +31,8 @@ LOOK_SECONDS = 2.0
 """How often the partitions are shared anew, and rows are looked for that no NOTIFY told of."""
 CONFIRM_SECONDS = 60.0
 """A batch without confirmation after this long is published again on a new connection."""
+GATHER_SECONDS = 0.02
+"""How long a woken relay waits for others to commit too: one batch costs much less than many."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds between tries while Postgres or the broker is away."""
 
@@ -141,6 +143,7 @@ class Relay:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), max(seconds, 0))
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _share(self, connection: _Postgres) -> None:
         """Hold a fair share of the partitions. Nothing is under way now, so any can be given to another relay."""
@@ -215,12 +218,12 @@ class Relay:
         if not outcome.delivered and not outcome.refused:
             return
         with effect("relay.mark"):
+            await connection.execute(SQL.delivered, [one.outbox_id for one in outcome.delivered])
+        if outcome.refused:
             async with connection.transaction():
-                await connection.execute(SQL.delivered, [one.outbox_id for one in outcome.delivered])
-                if outcome.refused:
-                    ids, reasons = zip(*((one.outbox_id, reason) for one, reason in outcome.refused), strict=True)
-                    await connection.execute(SQL.refused, ids, reasons)
-                    await append(connection, _alerts(outcome.refused), key=self._key)
+                ids, reasons = zip(*((one.outbox_id, reason) for one, reason in outcome.refused), strict=True)
+                await connection.execute(SQL.refused, ids, reasons)
+                await append(connection, _alerts(outcome.refused), key=self._key)
         telemetry.EVENTS_PUBLISHED.inc(len(outcome.delivered))
         for one, reason in outcome.refused:
             log.error("the broker refused the event %s (%s): %s", one.event.id, one.event.routing_key, reason)

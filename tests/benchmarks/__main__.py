@@ -96,13 +96,14 @@ async def ours(daemon: DaemonProcess, project: str, count: int) -> float:
     """Launch sessions at once through the daemon. Returns the seconds until all of them run."""
     began = perf_counter()
     sessions = await daemon.launch(project, count)
-    while True:
-        rows = await daemon.fetch(
-            "SELECT count(*) AS n FROM sessions WHERE state = 'running' AND id = ANY ($1::uuid[])", sessions
-        )
-        if rows[0]["n"] == count:
-            return perf_counter() - began
-        await asyncio.sleep(0.005)
+    async with daemon.connection() as connection:
+        while True:
+            running = await connection.fetchval(
+                "SELECT count(*) FROM sessions WHERE state = 'running' AND id = ANY ($1::uuid[])", sessions
+            )
+            if running == count:
+                return perf_counter() - began
+            await asyncio.sleep(0.005)
 
 
 async def end_all(daemon: DaemonProcess) -> None:
@@ -150,7 +151,7 @@ async def recovery(daemon: DaemonProcess, count: int, rounds: int) -> None:
     for _ in range(count // 50):
         await ours(daemon, project, 50)
     pids = {one["runner_id"]: one["pid"] for one in await daemon.call("list_runners")}
-    lengths = await histories(daemon)
+    lengths = await settled_histories(daemon)
     times, imports = [], []
     for _ in range(rounds):
         daemon.kill()
@@ -180,7 +181,7 @@ async def recovery(daemon: DaemonProcess, count: int, rounds: int) -> None:
         f"  all supervised again after {spread(times, ' s')} from its start  [goal <= 5 s]; "
         f"beside it, importing the Temporal SDK alone {spread(imports, ' s')}"
     )
-    added = sum((await histories(daemon)).values()) - sum(lengths.values())
+    added = sum((await settled_histories(daemon)).values()) - sum(lengths.values())
     say(f"  same pids: {after == pids}; new history events: {added}")
 
 
@@ -190,6 +191,15 @@ async def histories(daemon: DaemonProcess) -> dict[str, int]:
     client = await daemon.client()
     found = await asyncio.gather(*(client.get_workflow_handle(workflow_id(session)).describe() for session in sessions))
     return {one.id: one.history_length for one in found}
+
+
+async def settled_histories(daemon: DaemonProcess) -> dict[str, int]:
+    """The same, once nothing is added any more: a session runs a moment before its workflow hears of it."""
+    before: dict[str, int] = {}
+    while (now := await histories(daemon)) != before:
+        before = now
+        await asyncio.sleep(2)
+    return now
 
 
 async def idle(daemon: DaemonProcess, count: int, seconds: float) -> None:

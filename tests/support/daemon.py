@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +163,17 @@ class DaemonProcess:
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """Ask the database directly."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
+        async with self.connection() as connection:
             return await connection.fetch(statement, *values)
+
+    @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+        """A connection to the database, for who asks often."""
+        opened = await asyncpg.connect(self.dsn)
+        try:
+            yield opened
         finally:
-            await connection.close()
+            await opened.close()
 
     async def client(self) -> Client:
         """A client of the daemon's namespace."""

@@ -163,6 +163,22 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_pending ON outbox (partition, id) WHERE NOT delivered AND NOT dead;
 
+-- What one who records events must know first: the sessions, locked until the transaction ends, in the order of their ids
+-- (not FOR UPDATE: rows that refer to a session may still be written beside it), and which of the causes are recorded.
+-- The second statement sees what those committed who held the locks: in a function each one takes a new snapshot.
+CREATE FUNCTION events_begin(
+    about uuid[], causes text[], OUT sessions text[], OUT sequences bigint[], OUT known bigint[], OUT moment timestamptz
+) LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT array_agg(locked.id::text), array_agg(locked.last_sequence) INTO sessions, sequences
+    FROM (SELECT s.id, s.last_sequence FROM sessions AS s WHERE s.id = ANY (about) ORDER BY s.id FOR NO KEY UPDATE) AS locked;
+    SELECT array_agg(position), clock_timestamp() INTO known, moment
+    FROM unnest(about, causes) WITH ORDINALITY AS wanted (session_id, key, position)
+    WHERE EXISTS (SELECT FROM events WHERE events.session_id = wanted.session_id AND events.key = wanted.key)
+       OR wanted.session_id IS NULL
+          AND EXISTS (SELECT FROM events WHERE events.session_id IS NULL AND events.key = wanted.key);
+END $$;
+
 CREATE TABLE usage (                                      -- each reply an agent recorded, once
     session_id            uuid NOT NULL REFERENCES sessions,
     message_id            text NOT NULL,
