@@ -93,7 +93,7 @@ def from_cloud_event(cloud_event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": cloud_event["id"],
         "type": cloud_event["type"],
-        "session_id": cloud_event.get("sessionid"),
+        "session_id": cloud_event.get("subject"),
         "project": cloud_event.get("project", ""),
         "sequence": int(cloud_event.get("sequence", 0)),
         "time": cloud_event["time"],

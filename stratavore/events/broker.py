@@ -12,8 +12,9 @@ from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed, DeliveryEr
 from aiormq.exceptions import ChannelInvalidStateError
 from yarl import URL
 
-from stratavore.errors import InvalidInput, ServerAway
+from stratavore.errors import ServerAway
 from stratavore.events.envelope import CONTENT_TYPE, EventRow
+from stratavore.events.topics import LONGEST_KEY, normal
 
 EXCHANGE = "stratavore.events"
 
@@ -21,7 +22,6 @@ CONNECT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10
 START_SECONDS = 20.0
 """RabbitMQ starts slowly: who wants to listen waits this long for it."""
-LONGEST_KEY = 255
 LONGEST_QUEUE = 100_000
 """Of a listener that does not listen: the oldest events leave its queue then."""
 
@@ -109,12 +109,10 @@ class Broker:
 
         Raises:
             ServerAway: RabbitMQ does not answer within some seconds, or the connection was lost.
-            InvalidInput: the pattern is too long.
+            InvalidInput: the pattern is too long, or cannot be printed.
         """
-        if len(pattern.encode()) > LONGEST_KEY:
-            raise InvalidInput(reason=f"A pattern has at most {LONGEST_KEY} characters")
         try:
-            async with self._queue(pattern) as queue, queue.iterator() as messages:
+            async with self._queue(normal(pattern)) as queue, queue.iterator() as messages:
                 if ready:
                     ready.set()
                 async for message in messages:

@@ -21,7 +21,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def clean(value: Any, *, depth: int = DEEPEST) -> Any:
-    """Copy a value as JSON that Postgres stores and gives back unchanged.
+    """Copy a value as JSON that Postgres stores and gives back with the same canonical spelling.
 
     NUL characters and lone surrogates, which ``jsonb`` refuses, become U+FFFD. Integers beyond 2**53 - 1
     become strings; NaN and infinities become null. What is nested deeper than :data:`DEEPEST` becomes ``"…"``.

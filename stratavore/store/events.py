@@ -1,19 +1,36 @@
 """Reading the record of events. What writes it is ``stratavore/events/outbox.py``."""
 
-import re
-
+from stratavore.errors import InvalidInput
+from stratavore.events.envelope import LAST_WORD
+from stratavore.events.topics import expression
 from stratavore.models.views import EventView
 from stratavore.store.database import Connection, as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
 
+MOST = 100_000
+"""Events in one list, which is held in memory."""
+
 
 async def views(
     connection: Connection, *, project: str | None = None, pattern: str | None = None, limit: int = 100
 ) -> list[EventView]:
-    """The latest events, oldest first. ``pattern`` is a topic pattern on the type: ``*`` one word, ``#`` any number."""
-    rows = await connection.fetch(SQL.views, project, _expression(pattern), limit)
+    """The latest events, oldest first.
+
+    Args:
+        connection: One whose JSON columns are Python values.
+        project: Of this project only.
+        pattern: A topic pattern on routing keys: the same events as the broker would deliver.
+        limit: At most so many.
+
+    Raises:
+        InvalidInput: the pattern is one that no broker takes, or the limit is not from 1 to :data:`MOST`.
+    """
+    if not 1 <= limit <= MOST:
+        raise InvalidInput(reason=f"Ask for 1 to {MOST} events, not {limit}")
+    matching = None if pattern is None else expression(pattern)
+    rows = await connection.fetch(SQL.views, project, matching, limit, LAST_WORD)
     return [EventView.model_validate(as_dict(row)) for row in rows]
 
 
@@ -21,11 +38,3 @@ async def undelivered(connection: Connection) -> int:
     """Events that wait for the broker, or were refused by it."""
     count: int = await connection.fetchval(SQL.undelivered)
     return count
-
-
-def _expression(pattern: str | None) -> str | None:
-    """The regular expression that matches event types as the broker's topics would."""
-    if pattern is None:
-        return None
-    words = [{"*": r"[^.]+", "#": r".*"}.get(word, re.escape(word)) for word in pattern.split(".")]
-    return "^" + r"\.".join(words).replace(r"\..*", r"(\..*)?").replace(r".*\.", r"(.*\.)?") + "$"
