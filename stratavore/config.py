@@ -3,8 +3,10 @@
 import socket
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from stratavore.errors import InvalidInput
 
 HOST_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -59,3 +61,19 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     host_lease_seconds: float = 30.0
     monitor_interval_seconds: float = 1.0
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        InvalidInput: names the variable that is wrong, and never shows its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = "STRATAVORE_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise InvalidInput(reason=f"The setting {name} is wrong: {first['msg']}") from None
+    except SettingsError as error:
+        raise InvalidInput(reason=f"The settings cannot be read: {error}") from None

@@ -1,24 +1,27 @@
 """``stratavored``: the servers, the workers, the host monitor, the event relay and the API of one host."""
 
+import argparse
 import asyncio
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
+import asyncpg
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from stratavore import __version__, connect, telemetry
-from stratavore.config import Settings
+from stratavore.config import Settings, read_settings
 from stratavore.control import Control
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
@@ -42,6 +45,9 @@ from worker.registry import host_worker, session_worker
 
 log = logging.getLogger("stratavored")
 
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 30.0
 SERVERS_SECONDS = 2.0
 LEASE_SECONDS = 5.0
 SNAPSHOT_SECONDS = 5.0
@@ -64,14 +70,29 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        stopping = asyncio.create_task(self._stop.wait())
+        connecting = asyncio.create_task(self._connect())
+        await asyncio.wait({stopping, connecting}, return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            await self._serve(*connecting.result(), stopping)
+        else:
+            log.info("stopping before anything was begun")
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+
+    async def _connect(self) -> tuple[Database, Client]:
+        """Start the servers and make them usable. One that is not up yet, or away, is waited for."""
         await self._stack.start(progress=log.info)
-        await self._database_ready()
-        key = bytes.fromhex(Secrets.of(self._home).event_signing_key)
-        database = await connect.database(self._stack.postgres_dsn, key)
-        client = await connect.temporal(self._stack.temporal_address, self._settings.temporal.namespace)
+        await _patiently(self._migrate)
+        database = await _patiently(lambda: connect.database(self._stack.postgres_dsn, self._key()))
+        address, name = self._stack.temporal_address, self._settings.temporal.namespace
+        client = await _patiently(lambda: connect.temporal(address, name))
         await namespace.prepare(client)
         await self._renew_lease(database)
+        return database, client
 
+    async def _serve(self, database: Database, client: Client, stopping: "asyncio.Task[bool]") -> None:
+        """Work until asked to stop, or until a part failed for good."""
         tmux = Tmux(self._home)
         host = RunnerHost(self._home, tmux)
         monitor = HostMonitor(
@@ -89,7 +110,7 @@ class Daemon:
         admission, records = AdmissionActivities(database), RecordActivities(database)
         activities = RunnerActivities(self._home, database, host, tmux, monitor)
         broker = Broker(lambda: self._stack.rabbitmq_url)
-        relay = Relay(self._stack.postgres_dsn, broker, key=key)
+        relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
         control = Control(self._home, self._settings.host, database, client)
         metrics = telemetry.serve(self._settings.metrics.port)
         self._metrics_address = f"http://127.0.0.1:{metrics.server_port}/metrics"
@@ -113,7 +134,6 @@ class Daemon:
             )
         ]
         log.info("ready: host %s, metrics at %s", self._settings.host, self._metrics_address)
-        stopping = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
         failed = [task for task in done if task is not stopping]
 
@@ -130,23 +150,20 @@ class Daemon:
         for task in failed:
             task.result()
 
-    async def _database_ready(self) -> None:
-        """Migrate. A Postgres that is not up yet, or away, is waited for: everything else starts from it."""
-        for attempt in range(60):
-            try:
-                if await migrate(self._stack.postgres_dsn):
-                    log.info("the database was migrated")
-                return
-            except OSError as error:
-                if attempt == 0:
-                    log.warning("Postgres does not answer yet: %s", error)
-                await asyncio.sleep(0.5)
-        raise ServerAway(
-            server="Postgres",
-            address=self._stack.postgres_dsn.rpartition("@")[2],
-            reason="it does not answer",
-            hint="Look at its log below the state directory",
-        )
+    async def _migrate(self) -> None:
+        try:
+            if await migrate(self._stack.postgres_dsn):
+                log.info("the database was migrated")
+        except (OSError, asyncpg.PostgresError) as error:
+            raise ServerAway(
+                server="Postgres",
+                address=self._stack.postgres_dsn.rpartition("@")[2],
+                reason=str(error) or "it does not answer",
+                hint="Look at its log",
+            ) from error
+
+    def _key(self) -> bytes:
+        return bytes.fromhex(Secrets.of(self._home).event_signing_key)
 
     async def _work(self, worker: Worker) -> None:
         await worker.run()
@@ -157,7 +174,7 @@ class Daemon:
             try:
                 await job()
             except Exception as error:
-                log.warning("a background job failed, and is tried again: %s", error or type(error).__name__)
+                log.warning("a background job failed, and is tried again: %s", str(error) or type(error).__name__)
             await asyncio.sleep(seconds)
 
     async def _renew_lease(self, database: Database) -> None:
@@ -226,15 +243,33 @@ class Daemon:
         )
 
 
+async def _patiently(job: Callable[[], Awaitable[T]]) -> T:
+    """Do what needs a server; for a while, try again when it is away: after a machine's start all come up at once."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    warned = False
+    while True:
+        try:
+            return await job()
+        except ServerAway as error:
+            if monotonic() > deadline:
+                raise
+            if not warned:
+                log.warning("waiting: %s", error)
+            warned = True
+        await asyncio.sleep(0.5)
+
+
 def main() -> None:
     """Run the daemon in the foreground. Ends with the exit code of what went wrong, or 0."""
+    _parser().parse_args()
     code = 0
     telemetry.configure_logging(sys.stderr)
     try:
         home = Home.from_environment()
         home.create()
+        settings = read_settings()
         DaemonLock(home).take()
-        asyncio.run(Daemon(home, Settings()).run())
+        asyncio.run(Daemon(home, settings).run())
     except StratavoreError as error:
         sys.stderr.write(f"Error: {error}\n")
         code = error.exit_code
@@ -245,6 +280,17 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stratavored",
+        description="Keep the sessions of this host running: servers, workers, host monitor, event relay and API. "
+        "Runs in the foreground until SIGTERM or Ctrl-C; sessions and servers go on without it.",
+        epilog="Settings are environment variables STRATAVORE_...; STRATAVORE_HOME names the state directory.",
+    )
+    parser.add_argument("--version", action="version", version=f"stratavored {__version__}")
+    return parser
 
 
 if __name__ == "__main__":

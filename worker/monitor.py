@@ -5,15 +5,18 @@ It owns no fact. What it must know after a restart it reads from Postgres, the r
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
 from uuid import UUID
 
+import asyncpg
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming, telemetry
 from stratavore.agents.registry import adapter_for
+from stratavore.errors import StratavoreError
 from stratavore.killpoints import effect
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import LaunchRequest, RecordRequest, RunnerExit, SuperviseRequest
@@ -27,6 +30,7 @@ from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
 from worker.sightings import Sightings
+from worker.terminals import Terminals
 from worker.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,8 @@ HEARTBEAT_SECONDS = 60.0
 HEARTBEATS_AT_ONCE = 20
 LONGEST_RETRY_SECONDS = 10.0
 ORPHAN_GRACE_SECONDS = 5.0
+
+_AWAY = (TimeoutError, OSError, RPCError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class HostMonitor:
@@ -62,7 +68,8 @@ class HostMonitor:
         self._watched: dict[str, Watched] = {}
         self._stops: set[asyncio.Task[None]] = set()
         self._exits = ExitWatch(home, self._on_exit, self._on_orphan)
-        self._sightings = Sightings(home, database, tmux)
+        self._sightings = Sightings(home, database)
+        self._terminals = Terminals(tmux)
 
     @property
     def watched(self) -> int:
@@ -124,17 +131,12 @@ class HostMonitor:
         return self._exit_of(request.runner_id, request.spec.agent, started.exit, timedelta(0), lines)
 
     async def run(self) -> None:
-        """Look at all runners again and again, until cancelled."""
-        while True:
-            began = monotonic()
-            try:
-                await self._sightings.look(list(self._watched.values()))
-                await self._heartbeat(began)
-            except (TimeoutError, OSError, RPCError) as error:
-                log.warning("the monitor could not tell what it sees, and tries again", extra={"error": str(error)})
-            except Exception:
-                log.exception("the monitor failed in a way nobody thought of, and tries again")
-            await asyncio.sleep(max(0.05, self._interval - (monotonic() - began)))
+        """Look at all runners again and again, until cancelled. Whoever is away holds up nobody else."""
+        await asyncio.gather(
+            self._again(lambda: self._sightings.look(list(self._watched.values())), "tell Postgres"),
+            self._again(lambda: self._terminals.look(list(self._watched.values())), "tell the terminals"),
+            self._again(self._heartbeat, "tell Temporal"),
+        )
 
     async def close(self) -> None:
         """Stop watching; the runners go on."""
@@ -143,6 +145,17 @@ class HostMonitor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _again(self, job: Callable[[], Awaitable[None]], name: str) -> None:
+        while True:
+            began = monotonic()
+            try:
+                await job()
+            except _AWAY as error:
+                log.warning("the monitor could not %s, and tries again: %s", name, str(error) or type(error).__name__)
+            except Exception:
+                log.exception("the monitor failed in a way nobody thought of, and tries again")
+            await asyncio.sleep(max(0.05, self._interval - (monotonic() - began)))
 
     def _add(self, watched: Watched, wrapper: ProcessIdentity | None) -> None:
         if watched.runner_id in self._watched:
@@ -158,11 +171,20 @@ class HostMonitor:
     def _on_orphan(self, runner_id: str) -> None:
         """End an agent that lost its terminal: nobody can reach it, and the session goes on in a new one."""
         watched = self._watched[runner_id]
-        log.warning("an agent lost its terminal and is ended", extra={"runner": runner_id})
-        stop = self._host.stop(runner_id, watched.project_id, grace=ORPHAN_GRACE_SECONDS, force=False)
-        task = asyncio.create_task(stop)
+        log.warning("the agent of %s lost its terminal and is ended", runner_id)
+        task = asyncio.create_task(self._end_orphan(watched))
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
+
+    async def _end_orphan(self, watched: Watched) -> None:
+        delay = 1.0
+        while watched.ending is None:
+            try:
+                await self._host.stop(watched.runner_id, watched.project_id, grace=ORPHAN_GRACE_SECONDS, force=False)
+            except (StratavoreError, OSError) as error:
+                log.warning("an agent without terminal lives on, and is ended again: %s", error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
     async def _see_to_end(self, watched: Watched) -> None:
         """Clean up after the runner, and tell its workflow for as long as it takes."""
@@ -182,8 +204,9 @@ class HostMonitor:
                 raise
             except Exception as error:
                 log.warning(
-                    "the end of a runner could not be told, and is told again",
-                    extra={"runner": watched.runner_id, "error": str(error)},
+                    "the end of %s could not be told, and is told again: %s",
+                    watched.runner_id,
+                    str(error) or type(error).__name__,
                 )
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
@@ -247,8 +270,9 @@ class HostMonitor:
             last_lines=lines,
         )
 
-    async def _heartbeat(self, now: float) -> None:
+    async def _heartbeat(self) -> None:
         """Heartbeat for the supervisions that are due, a few at a time."""
+        now = monotonic()
         due = [one for one in self._watched.values() if one.next_heartbeat <= now and one.end is None]
         gate = asyncio.Semaphore(HEARTBEATS_AT_ONCE)
         await asyncio.gather(*(self._heartbeat_one(one, gate) for one in due))

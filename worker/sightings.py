@@ -1,6 +1,7 @@
 """What runners look like from outside: activity, memory, CPU. Seen for all at once, written in one transaction."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +15,12 @@ from stratavore.paths import Home
 from stratavore.runtime import logs
 from stratavore.runtime.processes import Usage, measure
 from stratavore.runtime.rundir import RunDirectory
-from stratavore.runtime.tmux import Tmux
 from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.runners import Sighting
-from worker.watched import Watched, by_project
+from worker.watched import Watched
+
+log = logging.getLogger(__name__)
 
 MEASURE_SECONDS = 15.0
 
@@ -35,10 +37,9 @@ class _Change:
 class Sightings:
     """Looks at runners; keeps only what it needs for the next look."""
 
-    def __init__(self, home: Home, database: Database, tmux: Tmux) -> None:
+    def __init__(self, home: Home, database: Database) -> None:
         self._home = home
         self._database = database
-        self._tmux = tmux
         self._next_measure = 0.0
         self._cpu: dict[str, tuple[float, float]] = {}
 
@@ -71,7 +72,10 @@ class Sightings:
 
     def _measure(self, alive: Sequence[Watched]) -> dict[str, Usage]:
         for one in alive:
-            logs.trim_log(RunDirectory(self._home, one.runner_id).log)
+            try:
+                logs.trim_log(RunDirectory(self._home, one.runner_id).log)
+            except OSError as error:  # a full disk: the log grows on, and all else is seen as before
+                log.warning("the log of %s was not shortened: %s", one.runner_id, error)
         return measure({one.runner_id: one.identity.pid for one in alive})
 
     def _cpu_percent(self, runner_id: str, usage: Usage) -> float | None:
@@ -116,5 +120,3 @@ class Sightings:
                 )
         for change in changes:
             change.watched.activity = change.activity
-        for project_id, ones in by_project(change.watched for change in changes).items():
-            await self._tmux.set_options(project_id, {one.runner_id: {"@activity": str(one.activity)} for one in ones})

@@ -1,6 +1,5 @@
 """What an agent's adapter says. Nothing else in the system knows an agent's name."""
 
-import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,25 +12,17 @@ from stratavore.runtime.rundir import ExitRecord, RunSpec
 
 @dataclass(frozen=True)
 class Observation:
-    """What is seen of a runner from outside, at one moment.
-
-    ``quiet_seconds``: since its last output; ``None`` if there was none. ``screen`` is there for those who
-    ask for it (``Adapter.reads_screen``).
-    """
+    """What is seen of a runner from outside, at one moment."""
 
     alive_seconds: float
     quiet_seconds: float | None
-    screen: str | None = None
+    """Since its last output; None if there was none."""
 
 
 class Adapter(ABC):
     """One kind of agent. Adapters keep no state: they answer for every runner of their kind."""
 
     name: ClassVar[str]
-    reads_screen: ClassVar[bool] = False
-    """Its activity can only be told from its screen."""
-    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    """How it is asked to end."""
 
     @abstractmethod
     def check(self, spec: LaunchSpec) -> None:
@@ -53,17 +44,9 @@ class Adapter(ABC):
         """What is added to the environment of the session."""
         return {}
 
-    def files(self, spec: LaunchSpec) -> Mapping[str, bytes]:
-        """What is written into the run directory before the start, by name."""
-        return {}
-
     @abstractmethod
     def activity(self, seen: Observation) -> Activity:
         """What it is doing."""
-
-    @abstractmethod
-    def can_type(self, seen: Observation) -> bool:
-        """Whether text can be typed now: never into a question, where Enter would approve."""
 
     @abstractmethod
     def classify_exit(self, record: ExitRecord | None, spec: RunSpec | None) -> tuple[ExitKind, str]:

@@ -43,10 +43,6 @@ class Command(Adapter):
             return Activity.STARTING if seen.alive_seconds < STARTING_SECONDS else Activity.IDLE
         return Activity.BUSY if seen.quiet_seconds < BUSY_SECONDS else Activity.IDLE
 
-    def can_type(self, seen: Observation) -> bool:
-        """Whenever it has begun: a terminal keeps what is typed until the program reads it."""
-        return self.activity(seen) is not Activity.STARTING
-
     def classify_exit(self, record: ExitRecord | None, spec: RunSpec | None) -> tuple[ExitKind, str]:
         """By exit code, the signals that the wrapper saw, and whether it was asked to end."""
         if record is None:

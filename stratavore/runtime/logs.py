@@ -20,6 +20,9 @@ def trim_log(path: Path, limit: int = LOG_LIMIT) -> bool:
 
     The log is emptied in place, since its writer keeps it open for appending. What comes between the last
     look and the emptying is lost: microseconds of output.
+
+    Raises:
+        OSError: there is no room for the copy; the log is as it was.
     """
     try:
         if path.stat().st_size <= limit:
@@ -27,12 +30,15 @@ def trim_log(path: Path, limit: int = LOG_LIMIT) -> bool:
     except FileNotFoundError:
         return False
     older, temporary = path.with_name(path.name + ".1"), path.with_name(path.name + ".new")
-    with path.open("rb") as source, temporary.open("wb") as copy:
-        shutil.copyfileobj(source, copy, 1024**2)
-        temporary.replace(older)
-        shutil.copyfileobj(source, copy, 1024**2)
-        copy.flush()
-        os.truncate(path, 0)
+    try:
+        with path.open("rb") as source, temporary.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1024**2)
+            temporary.replace(older)
+            shutil.copyfileobj(source, copy, 1024**2)
+            copy.flush()
+            os.truncate(path, 0)
+    finally:
+        temporary.unlink(missing_ok=True)
     return True
 
 

@@ -42,7 +42,6 @@ class Usage:
 
     memory_mb: float
     cpu_seconds: float
-    processes: int
 
 
 class Snapshot:
@@ -85,7 +84,6 @@ class Snapshot:
         return Usage(
             memory_mb=sum(each.resident_pages for each in members) * _PAGE_MB,
             cpu_seconds=sum(each.cpu_ticks for each in members) / _TICKS,
-            processes=len(members),
         )
 
     def _identity(self, pid: int) -> ProcessIdentity:
@@ -131,16 +129,6 @@ def liveness(identity: ProcessIdentity) -> Liveness:
     if stat.ended and procfs.threads(identity.pid) <= 1:
         return Liveness.DEAD
     return Liveness.ALIVE
-
-
-def carries(pid: int, runner_id: str) -> bool:
-    """Whether the process was started with the marker of this runner in its environment."""
-    return procfs.environment_value(pid, RUNNER_MARKER) == runner_id
-
-
-def tree(pid: int) -> list[ProcessIdentity]:
-    """The process and its descendants, parents first."""
-    return Snapshot().tree(pid)
 
 
 def marked(*, session_id: str | None = None, runner_id: str | None = None) -> list[ProcessIdentity]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from stratavore.errors import InvalidInput
 from stratavore.paths import Home, private_directory
@@ -117,11 +118,6 @@ class RunDirectory:
         """The agent's own process."""
         return self._identity("pid")
 
-    def agent_pid(self) -> int | None:
-        """The agent's own pid."""
-        agent = self.agent()
-        return agent.pid if agent else None
-
     def exit(self) -> ExitRecord | None:
         """How the agent ended; ``None``: the wrapper did not say (yet)."""
         try:
@@ -161,7 +157,7 @@ class RunDirectory:
 
     def _write(self, name: str, content: bytes) -> None:
         """Whole or not at all, and for no one else to read."""
-        temporary = self.path / f".{name}.{os.getpid()}"
+        temporary = self.path / f".{name}.{uuid4().hex}"  # a try that took too long may still be at it
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -34,7 +34,7 @@ _ABSENT = re.compile(
     r"no server running|can't find (session|pane|window)|no such session|no current (target|session)"
     r"|error connecting to .*\((No such file or directory|Connection refused)\)|server exited|lost server"
 )
-_PANE = "#{session_name} #{pane_pid} #{pane_dead} #{pane_pipe} #{session_attached}"
+_PANE = "#{session_name} #{pane_pid} #{pane_dead} #{pane_pipe}"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -52,7 +52,6 @@ class PaneInfo:
     pid: int
     dead: bool
     logged: bool
-    watchers: int
 
 
 class Tmux:
@@ -75,14 +74,9 @@ class Tmux:
             batch = self._starts[project_id] = Batch(lambda specs: self._start_all(project_id, specs))
         await batch(spec)
 
-    async def exists(self, project_id: str, runner_id: str) -> bool:
-        """Whether the runner has a terminal; its program may have ended."""
-        return await self._ask(project_id, "has-session", "-t", f"={session_name(runner_id)}") is not None
-
-    async def capture(self, project_id: str, runner_id: str, *, history: bool = False) -> str | None:
-        """The screen as text, with what was scrolled out of it if ``history``; ``None``: no such terminal."""
-        start = ("-S", "-") if history else ()
-        return await self._ask(project_id, "capture-pane", "-p", *start, "-t", target(runner_id))
+    async def capture(self, project_id: str, runner_id: str) -> str | None:
+        """The screen as text; ``None``: no such terminal."""
+        return await self._ask(project_id, "capture-pane", "-p", "-t", target(runner_id))
 
     async def type_text(self, project_id: str, runner_id: str, text: str, *, enter: bool) -> None:
         """Type the text as a person would paste it, whole, then Enter as a keystroke of its own.
@@ -121,10 +115,6 @@ class Tmux:
         """Close the runner's terminal; nothing happens if there is none."""
         await self._ask(project_id, "kill-session", "-t", f"={session_name(runner_id)}")
 
-    async def kill_server(self, project_id: str) -> None:
-        """Close all terminals of the project; nothing happens if there are none."""
-        await self._ask(project_id, "kill-server")
-
     async def runners(self, project_id: str) -> dict[str, PaneInfo]:
         """The runners that have a terminal, ended ones too."""
         return _panes(await self._ask(project_id, "list-panes", "-a", "-F", _PANE))
@@ -133,11 +123,6 @@ class Tmux:
         """The runner's terminal, if it has one."""
         only = ("-s", "-t", f"={session_name(runner_id)}")
         return _panes(await self._ask(project_id, "list-panes", *only, "-F", _PANE)).get(runner_id)
-
-    async def pane_pid(self, project_id: str, runner_id: str) -> int | None:
-        """The wrapper's pid, as tmux knows it."""
-        pane = await self.pane(project_id, runner_id)
-        return pane.pid if pane else None
 
     async def log_again(self, project_id: str, runner_id: str) -> None:
         """Keep what a terminal writes, where that has stopped (``PaneInfo.logged``)."""
@@ -250,8 +235,8 @@ def quote(word: str) -> str:
 def _panes(listed: str | None) -> dict[str, PaneInfo]:
     found = {}
     for line in (listed or "").splitlines():
-        name, pid, dead, pipe, watchers = line.split()
-        found[runner_of(name)] = PaneInfo(int(pid), dead == "1", pipe == "1", int(watchers))
+        name, pid, dead, pipe = line.split()
+        found[runner_of(name)] = PaneInfo(int(pid), dead == "1", pipe == "1")
     return found
 
 

@@ -27,9 +27,13 @@ trap 'signals="$signals TERM"' TERM
 trap 'signals="$signals INT"' INT
 trap 'signals="$signals QUIT"' QUIT
 
+# The last lines on the screen are the agent's: this shell must not add "Terminated" when a signal ends it.
+exec 3>&2 2>/dev/null
+
 # In the foreground: a background job would lose the terminal's input. `launch` holds quoted words only: the environment, the
 # directory and the program. It is read by the shell that becomes the agent, so that no name in it can disturb this one.
 /bin/sh -c '
+    exec 2>&3 3>&-
     read -r boot </proc/sys/kernel/random/boot_id
     read -r stat </proc/$$/stat
     echo "$boot $stat" >"$0/pid" || exit 74

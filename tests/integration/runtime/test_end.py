@@ -97,7 +97,7 @@ async def test_the_death_of_the_terminal_server(runners: Runners) -> None:
     os.kill(await runners.server(), signal.SIGKILL)
     await runners.gone(started.identity, started.wrapper)
     assert runners.files(spec).exit() is None
-    assert not await runners.tmux.exists(spec.project_id, spec.runner_id)
+    assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
     assert await runners.tmux.runners(spec.project_id) == {}
     assert await runners.tmux.capture(spec.project_id, spec.runner_id) is None
     assert await runners.host.finish(spec.runner_id, spec.project_id) == ""
@@ -286,7 +286,7 @@ async def test_others_are_not_touched(runners: Runners) -> None:
     await runners.host.stop(mine.runner_id, mine.project_id, grace=5, force=False)
     await runners.host.finish(mine.runner_id, mine.project_id)
     assert not await wait_dead(agent, 0)
-    assert await runners.tmux.exists(other.project_id, other.runner_id)
+    assert await runners.tmux.pane(other.project_id, other.runner_id)
 
 
 async def test_stop_again_and_of_nothing(runners: Runners) -> None:
@@ -297,7 +297,7 @@ async def test_stop_again_and_of_nothing(runners: Runners) -> None:
     for _ in range(2):
         await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
         assert await runners.host.finish(spec.runner_id, spec.project_id) == ""
-    assert not await runners.tmux.exists(spec.project_id, spec.runner_id)
+    assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
 
 
 async def test_a_runner_that_was_stopped_before_it_began_never_does(runners: Runners) -> None:
@@ -329,7 +329,7 @@ async def test_finish_returns_the_last_lines_and_keeps_the_screen(runners: Runne
     lines = (await runners.host.finish(spec.runner_id, spec.project_id)).splitlines()
     assert lines == [*(f"line {number}" for number in range(85, 99)), "Traceback: ü"]
     assert "line 98" in runners.files(spec).screen.read_text()
-    assert not await runners.tmux.exists(spec.project_id, spec.runner_id)
+    assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
     assert (await runners.host.finish(spec.runner_id, spec.project_id)).splitlines() == lines
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from stratavore.errors import InvalidInput, ServerMissing, StaleGeneration
 from stratavore.runtime.host import LaunchFailed
-from stratavore.runtime.processes import Liveness, carries, identify, liveness, wait_dead
+from stratavore.runtime.processes import Liveness, identify, liveness, marked, wait_dead
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import TerminalFailed
 from tests.integration.runtime.runners import ENVIRONMENT, Runners
+from tests.support import guardian
 from tests.support.waiting import until
 
 HOSTILE = [
@@ -43,10 +44,10 @@ async def test_the_agent_is_the_program_itself(runners: Runners) -> None:
     pid = started.identity.pid
     await until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     assert started.identity == identify(pid)
-    assert runners.files(spec).agent_pid() == pid
-    assert await runners.tmux.pane_pid(spec.project_id, spec.runner_id) == started.wrapper.pid
+    pane = await runners.tmux.pane(spec.project_id, spec.runner_id)
+    assert pane and pane.pid == started.wrapper.pid
     assert os.getpgid(pid) == started.wrapper.pid
-    assert carries(pid, spec.runner_id) and carries(started.wrapper.pid, spec.runner_id)
+    assert {one.pid for one in marked(runner_id=spec.runner_id)} == {pid, started.wrapper.pid}
     assert runners.files(spec).spec() == spec
 
 
@@ -268,24 +269,25 @@ async def test_the_log_has_all_from_the_first_byte(runners: Runners) -> None:
     expected = "".join(f"line {number}\r\n" for number in range(5000)) + "end"
     log = runners.files(spec).log
     await until(lambda: log.stat().st_size >= len(expected))
-    assert log.read_text() == expected
+    assert log.read_bytes() == expected.encode()
 
 
 async def test_a_log_that_broke_off_goes_on(runners: Runners) -> None:
-    spec = runners.shell("echo one; read x; echo two; sleep 1000")
+    spec = runners.shell("echo one; read x; echo two; read x; echo three; sleep 1000")
     await runners.launch(spec)
     await runners.shows(spec, "one")
     for path in Path("/proc").glob("[0-9]*"):
         cwd = read_link(path / "cwd")
         if read(path / "cmdline") == b"cat\0" and cwd == str(runners.home.root):
             os.kill(int(path.name), 9)
+    await runners.tmux.type_text(spec.project_id, spec.runner_id, "", enter=True)  # tmux notices when it writes
     pane = await runners.tmux.pane(spec.project_id, spec.runner_id)
     while pane and pane.logged:
         pane = await runners.tmux.pane(spec.project_id, spec.runner_id)
     for _ in range(2):  # the second time changes nothing
         await runners.tmux.log_again(spec.project_id, spec.runner_id)
     await runners.tmux.type_text(spec.project_id, spec.runner_id, "", enter=True)
-    await runners.shows(spec, "two")
+    await runners.shows(spec, "three")
 
 
 def read_link(path: Path) -> str:
@@ -309,7 +311,7 @@ async def test_the_next_runner_ends_what_is_left_of_the_last(runners: Runners) -
 async def test_the_next_runner_ends_an_agent_that_hides_its_marker(runners: Runners) -> None:
     spec = runners.spec("env", "-i", shutil.which("sleep") or "", "1000")
     agent = await runners.agent(spec)
-    await until(lambda: not carries(agent.pid, spec.runner_id))
+    await until(lambda: agent not in marked(runner_id=spec.runner_id))
     await runners.launch(replace(runners.next(spec), argv=("sleep", "1000")))
     assert liveness(agent) is Liveness.DEAD
 
@@ -335,5 +337,5 @@ async def test_a_long_state_directory(runners: Runners, monkeypatch: pytest.Monk
         assert not home.tmux_socket(long.project_id).is_relative_to(home.root)
         assert (await long.launch(long.spec("sleep", "1000"))).identity
     finally:
-        await long.tmux.kill_server(long.project_id)
+        guardian.kill_terminals(home)
         shutil.rmtree(home.sockets)

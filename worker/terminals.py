@@ -1,0 +1,54 @@
+"""What terminals need while their runners live: the activity in the status line, and a log that goes on.
+
+They are for people to look at. A terminal server that hangs holds up this, and nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import monotonic
+
+from stratavore.errors import StratavoreError
+from stratavore.models.states import Activity
+from stratavore.runtime.tmux import Tmux
+from worker.watched import Watched, by_project
+
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 15.0
+
+
+class Terminals:
+    """Brings terminals up to date; remembers what their status lines show."""
+
+    def __init__(self, tmux: Tmux) -> None:
+        self._tmux = tmux
+        self._shown: dict[str, Activity] = {}
+        self._next_logs = 0.0
+
+    async def look(self, watched: Sequence[Watched]) -> None:
+        """Show activities that have changed; now and then, see to logs whose writer was killed."""
+        alive = [one for one in watched if one.ending is None]
+        self._shown = {one.runner_id: self._shown.get(one.runner_id, Activity.STARTING) for one in alive}
+        logs = monotonic() >= self._next_logs
+        if logs:
+            self._next_logs = monotonic() + LOG_SECONDS
+        await asyncio.gather(*(self._update(project_id, ones, logs) for project_id, ones in by_project(alive).items()))
+
+    async def _update(self, project_id: str, ones: Sequence[Watched], logs: bool) -> None:
+        changed = {one.runner_id: one.activity for one in ones if self._shown[one.runner_id] is not one.activity}
+        try:
+            if changed:
+                options = {runner_id: {"@activity": str(activity)} for runner_id, activity in changed.items()}
+                await self._tmux.set_options(project_id, options)
+                self._shown |= changed
+            if logs:
+                await self._keep_logs(project_id)
+        except (StratavoreError, OSError) as error:
+            log.warning("the terminals of project %s were not brought up to date: %s", ones[0].project, error)
+
+    async def _keep_logs(self, project_id: str) -> None:
+        for runner_id, pane in (await self._tmux.runners(project_id)).items():
+            if not pane.logged and not pane.dead:
+                log.warning("the log of %s had broken off, and goes on", runner_id)
+                await self._tmux.log_again(project_id, runner_id)
