@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -100,7 +100,7 @@ class Broker:
 
     async def subscribe(
         self, pattern: str = "#", *, ready: asyncio.Event | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Events as they are delivered from now on, as CloudEvents.
 
         Args:
