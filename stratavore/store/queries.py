@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
+_MEANT = re.compile(r"^-- *name *:.*$", re.MULTILINE | re.IGNORECASE)
 
 
 class Queries(Mapping[str, str]):
@@ -21,6 +22,8 @@ class Queries(Mapping[str, str]):
         head, *parts = _NAME.split(text)
         if stray := [line for line in head.splitlines() if line.strip() and not line.startswith("--")]:
             raise ValueError(f"{file.name}: a statement without a name: {stray[0]}")
+        if strange := [line for line in _MEANT.findall(text) if not _NAME.fullmatch(line)]:
+            raise ValueError(f"{file.name}: no name of a statement: {strange[0]}")
         self._file = file
         self._statements: dict[str, str] = {}
         for name, body in zip(parts[::2], parts[1::2], strict=True):

@@ -1,0 +1,128 @@
+"""A fresh database becomes one that the program works with: once, whoever starts first."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.store.migrate import HEAD, MIGRATIONS, migrate
+from stratavore.store.queries import load
+from tests.support import servers
+
+DOMAIN = servers.REPOSITORY / "stratavore"
+QUERY_FILES = sorted(file for file in DOMAIN.rglob("*.sql") if MIGRATIONS not in file.parents)
+
+
+@pytest.fixture
+async def fresh(stack: EmbeddedStack) -> AsyncIterator[str]:
+    """The DSN of an empty database."""
+    name = f"fresh_{uuid.uuid4().hex[:12]}"
+    await servers.execute(stack, f"CREATE DATABASE {name}")
+    yield servers.dsn_of(stack, name)
+    await servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def connection(database: str) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":
+    """A connection to a migrated database."""
+    opened = await asyncpg.connect(database)
+    yield opened
+    await opened.close()
+
+
+async def fetchval(dsn: str, statement: str) -> object:
+    opened = await asyncpg.connect(dsn)
+    try:
+        return await opened.fetchval(statement)
+    finally:
+        await opened.close()
+
+
+async def tables(dsn: str) -> object:
+    return await fetchval(
+        dsn, "SELECT array_agg(tablename ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'"
+    )
+
+
+async def test_a_fresh_database_is_migrated_and_then_left_alone(fresh: str) -> None:
+    assert await migrate(fresh) is True
+    assert await fetchval(fresh, "SELECT version_num FROM alembic_version") == HEAD
+    made = await tables(fresh)
+    assert isinstance(made, list)
+    assert {"projects", "sessions", "runners", "admissions", "events", "outbox"} <= set(made)
+    assert await migrate(fresh) is False
+    assert await tables(fresh) == made
+
+
+async def test_daemons_that_start_at_once_migrate_once(fresh: str) -> None:
+    assert sorted(await asyncio.gather(*(migrate(fresh) for _ in range(4)))) == [False, False, False, True]
+    assert await fetchval(fresh, "SELECT count(*) FROM alembic_version") == 1
+    assert await locks(fresh) == 0
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_can_be_tried_again(fresh: str) -> None:
+    await fetchval(fresh, "CREATE TABLE outbox (mine text)")
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await migrate(fresh)
+    assert await tables(fresh) == ["outbox"]
+    assert await locks(fresh) == 0
+    await fetchval(fresh, "DROP TABLE outbox")
+    assert await migrate(fresh) is True
+
+
+async def locks(dsn: str) -> object:
+    return await fetchval(
+        dsn,
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+
+
+def test_the_program_asks_for_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_heads() == [HEAD]
+    newest = max((MIGRATIONS / "versions").glob("[0-9]*.sql"))
+    assert newest.name.startswith(f"{HEAD}_")
+
+
+def test_every_migration_has_its_statements_beside_it() -> None:
+    versions = MIGRATIONS / "versions"
+    python = {file.stem for file in versions.glob("[0-9]*.py")}
+    assert python == {file.stem for file in versions.glob("*.sql")}
+    assert python
+
+
+@pytest.mark.parametrize("file", QUERY_FILES, ids=lambda file: str(file.relative_to(DOMAIN)))
+async def test_postgres_understands_every_statement(
+    file: Path, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    queries = load(str(file.with_suffix(".py")))
+    assert queries
+    for statement in queries.values():
+        await connection.prepare(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET data = '{}'",
+        "DELETE FROM events",
+        "INSERT INTO events SELECT * FROM events ON CONFLICT (id) DO UPDATE SET type = 'forged'",
+    ],
+)
+async def test_events_are_append_only(connection: "asyncpg.Connection[asyncpg.Record]", statement: str) -> None:
+    await connection.execute(
+        "INSERT INTO events (id, sequence, key, type, project, time, data, signature)"
+        " VALUES (gen_random_uuid(), 0, 'a', 'system.alert', '', now(), '{}', '')"
+    )
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="events are append-only"):
+        await connection.execute(statement)
+    assert await connection.fetchval("SELECT type FROM events") == "system.alert"
