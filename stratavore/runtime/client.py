@@ -26,6 +26,7 @@ class _Conversation(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.said: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
         self._open = {1, 2, "process"}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -35,6 +36,7 @@ class _Conversation(asyncio.SubprocessProtocol):
         self._close(fd)
 
     def process_exited(self) -> None:
+        self.ended.set()
         self._close("process")
 
     def _close(self, part: int | str) -> None:
@@ -60,6 +62,7 @@ async def run(argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str],
         code = transport.get_returncode()
     finally:
         transport.close()
+        await conversation.ended.wait()  # killed by that, if it lived: nothing is left of it
     said = conversation.said
     return Answer(
         code if code is not None else 1,
