@@ -4,6 +4,7 @@ What Postgres knows is the same at every daemon, and is shown from a snapshot th
 seconds: a scrape costs no query, and one while Postgres is away shows the last known values with their time.
 """
 
+import json
 import logging
 import re
 import time
@@ -130,8 +131,10 @@ def serve(port: int) -> WSGIServer:
 
 _SECRETS = (
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:***@"),
-    (re.compile(r"(?i)\b(password|passwd|secret|token|api_key|signing_key|authorization)(['\"]?\s*[=:]\s*)"
-                r"(?:bearer\s+)?(?:'[^']*'|\"[^\"]*\"|[^\s,;&)}]+)"), r"\1\2***"),
+    # Also at the end of a longer name: ANTHROPIC_API_KEY, event_signing_key.
+    (re.compile(r"(?i)(password|passwd|secret|token|(?:api|access|signing|private)[_-]?key|authorization)"
+                r"(['\"]?\s*[=:]\s*)(?:(?:bearer|basic)\s+)?"
+                r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;&)}]+)"), r"\1\2***"),
 )  # fmt: skip
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@%+-]+")
 
@@ -170,11 +173,8 @@ def configure_logging(stream: TextIO, level: int | str = logging.INFO) -> None:
 
 
 def _quoted(value: str) -> str:
+    """A value with spaces or more is a JSON string, in which nothing is left that a terminal obeys."""
     if _PLAIN.fullmatch(value):
         return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(one if one.isprintable() else _escape(one) for one in escaped) + '"'
-
-
-def _escape(character: str) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{ord(character):04x}")
+    letters = (one if one.isprintable() and one not in '"\\' else json.dumps(one)[1:-1] for one in value)
+    return f'"{"".join(letters)}"'

@@ -1,0 +1,52 @@
+"""What Postgres knows, as metrics show it."""
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stratavore.store.database import Database
+from stratavore.telemetry import snapshot
+from tests.integration.events.conftest import KEY, Record, happened
+
+
+@pytest.fixture
+async def record(database: str) -> AsyncIterator[Record]:
+    opened = await Database.open(database, KEY)
+    yield Record(database, opened)
+    await opened.close()
+
+
+async def test_a_snapshot_of_nothing_is_zeros(record: Record) -> None:
+    async with record.database.pool.acquire() as connection:
+        seen = await snapshot(connection)
+    assert (seen.runners, seen.sessions, seen.tokens_used, seen.outbox_pending, seen.events_dead) == ({}, {}, 0, 0, 0)
+    assert abs(seen.at - time.time()) < 60
+
+
+async def test_a_snapshot_counts_by_status_and_state_and_sums_all_kinds_of_tokens(record: Record) -> None:
+    first, second, third = await record.new_sessions(3)
+    await record.fetch("UPDATE sessions SET state = 'running' WHERE id = ANY ($1::uuid[])", [first, second])
+    for session, generation, status in (
+        (first, 1, "failed"),
+        (first, 2, "running"),
+        (second, 1, "running"),
+        (third, 1, "terminated"),
+    ):
+        await record.fetch(
+            "INSERT INTO runners (id, session_id, generation, step, host, status, input_tokens, output_tokens,"
+            " cache_creation_tokens, cache_read_tokens) VALUES ($1, $2, $3, $1, 'here', $4, 1, 10, 100, 5000000000)",
+            f"{session}.{generation}",
+            session,
+            generation,
+            status,
+        )
+    await record.append(*(happened(first, key) for key in "abcd"), happened(None, "e"))
+    await record.fetch("UPDATE outbox SET delivered = true WHERE id = (SELECT min(id) FROM outbox)")
+    await record.fetch("UPDATE outbox SET dead = true WHERE id = (SELECT max(id) FROM outbox)")
+    async with record.database.pool.acquire() as connection:
+        seen = await snapshot(connection)
+    assert seen.runners == {"failed": 1, "running": 2, "terminated": 1}
+    assert seen.sessions == {"running": 2, "queued": 1}
+    assert seen.tokens_used == 4 * 5_000_000_111
+    assert (seen.outbox_pending, seen.events_dead) == (3, 1)
