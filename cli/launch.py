@@ -13,7 +13,7 @@ from cli.projects import Project, check_startable, find_project
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive
-from cli.waiting import SETTLE_SECONDS, START_SECONDS, STARTED, Session, in_line, wait_for, wait_once
+from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, in_line, wait_for, wait_once
 from stratavore.environment import write_environment
 from stratavore.errors import AgentEndedAtOnce, InvalidInput, ServerAway, StratavoreError
 
@@ -102,13 +102,13 @@ def forget_environment(ids: list[str]) -> None:
         service.home.session_environment(one).unlink(missing_ok=True)
 
 
-def start_and_attach(session_id: str, *, fresh: bool = True) -> None:
+def start_and_attach(session_id: str, *, fresh: bool = True, rested: int | None = None) -> None:
     """Wait until a session runs, in the line too, and show it; a ``fresh`` one may die at once."""
     from cli.attach import show
 
     try:
         with Progress() as progress:
-            session = bring_up(session_id, progress, line=True)
+            session = bring_up(session_id, progress, line=True, rested=rested)
     except KeyboardInterrupt:
         short = text.short(session_id)
         typer.echo(
@@ -122,8 +122,16 @@ def start_and_attach(session_id: str, *, fresh: bool = True) -> None:
     show(session_id)
 
 
-def bring_up(session_id: str, progress: Progress, *, line: bool) -> Session:
-    """Wait until a session has started, for good or ill; through the ``line`` too, or until it is in it."""
+def bring_up(session_id: str, progress: Progress, *, line: bool, rested: int | None = None) -> Session:
+    """Wait until a session has started, for good or ill.
+
+    Args:
+        session_id: which session.
+        progress: where to say what is waited for.
+        line: wait through the line too, instead of returning once it is in it.
+        rested: of a session that is resumed, the generation with which it came to rest; a rest of that generation
+            is no end of the new start.
+    """
     short = text.short(session_id)
     told: set[int] = set()
 
@@ -133,13 +141,18 @@ def bring_up(session_id: str, progress: Progress, *, line: bool) -> Session:
             progress.say(f"The session {short} is queued, position {session['position']}. Ctrl-C leaves it there.")
         return in_line(session)
 
+    def enough(session: Session) -> bool:
+        rests_anew = rested is not None and session["state"] in AT_REST and session["generation"] > rested
+        return rests_anew or (not line and waits(session))
+
     return wait_for(
         session_id,
-        STARTED,
+        STARTED if rested is None else [state for state in STARTED if state not in AT_REST],
         seconds=START_SECONDS,
         progress=progress,
         doing="starting",
-        **{"forgiven" if line else "enough": waits},
+        enough=enough,
+        forgiven=waits if line else lambda _: False,
     )
 
 
@@ -165,8 +178,9 @@ def report(project: Project, sessions: list[Session | None], ids: list[str], for
         return
     for row in rows:
         typer.echo(f"{text.short(row['session_id'])}  {state_of(row)}")
-    which = text.short(ids[0]) if len(ids) == 1 else "SESSION"
-    typer.echo(f"Attach: stratavore attach {which}")
+    if any(row["state"] not in AT_REST for row in rows):
+        which = text.short(ids[0]) if len(ids) == 1 else "SESSION"
+        typer.echo(f"Attach: stratavore attach {which}")
 
 
 _FAILED = ("recovering", "parked", "ended")
@@ -187,7 +201,7 @@ def _tell_end(session: Session) -> None:
             "parked": f"Try it again with: stratavore resume {short}",
             "ended": f"All of its output: stratavore logs {short}",
         }.get(session["state"], f"It is started again; end it with: stratavore kill {short}"),
-        lines="\n".join(["", *lines]) if lines else "none",
+        lines="\n".join(["", *lines]) if lines else " none",
     )
 
 

@@ -133,8 +133,12 @@ class Control:
         await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
         return list(session_ids)
 
-    async def open_project(self, project: str, session_id: str) -> dict[str, str]:
-        """What ``stratavore P`` does: attach to the live session, else resume the last, else launch ``session_id``."""
+    async def open_project(self, project: str, session_id: str) -> dict[str, Any]:
+        """What ``stratavore P`` does: attach to the live session, else resume the last, else launch ``session_id``.
+
+        Returns the session, what is done, and its generation before that: who waits for a resumed session can
+        tell its old end from a new one.
+        """
         async with self._database.pool.acquire() as connection:
             await targets.project(connection, project)
             known = await sessions.views(connection, project=project, ended=True)
@@ -146,9 +150,13 @@ class Control:
             if there := [one for one in known if one.state in states]:
                 if action == "resume":
                     await self._resume(there[-1], session_id)
-                return {"session_id": there[-1].session_id, "action": action}
+                return {
+                    "session_id": there[-1].session_id,
+                    "action": action,
+                    "generation": there[-1].generation,
+                }
         await self.launch(project, [session_id])
-        return {"session_id": session_id, "action": "launch"}
+        return {"session_id": session_id, "action": "launch", "generation": 0}
 
     async def command(self, target: str, action: Action, request_id: str, force: bool = False) -> list[str]:
         """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect."""

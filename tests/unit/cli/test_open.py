@@ -1,0 +1,32 @@
+from typing import Any
+
+from stratavore.models.states import SessionState
+from tests.unit.cli.conftest import Run, Serve
+from tests.unit.cli.examples import session
+
+OLD, NEW = 3, 4
+
+
+def answers(*found: dict[str, Any]) -> dict[str, Any]:
+    """A daemon that resumes; its session is seen in these conditions, one after another."""
+    seen = iter(found)
+    return {
+        "list_projects": [{"name": "site"}],
+        "open_project": lambda **_: {"session_id": found[0]["session_id"], "action": "resume", "generation": OLD},
+        "wait": lambda **_: next(seen),
+        "session_runners": [{"ended_at": "2026-01-01T00:00:00Z", "exit_code": 1, "exit_reason": "it fell over"}],
+    }
+
+
+def test_the_old_end_of_a_resumed_session_is_not_taken_for_a_new_one(run: Run, fake: Serve) -> None:
+    running = session(state=SessionState.RUNNING, generation=NEW)
+    fake(**answers(session(state=SessionState.ENDED, generation=OLD), running, running))
+    assert run("open", "site").out == f"{running['session_id'][:8]}  running\n"
+
+
+def test_a_resumed_session_that_ends_at_once_is_told(run: Run, fake: Serve) -> None:
+    parked = session(state=SessionState.PARKED, generation=NEW)
+    fake(**answers(session(state=SessionState.ENDED, generation=OLD), parked, parked))
+    result = run("open", "site")
+    assert result.code == 6
+    assert "it fell over" in result.err
