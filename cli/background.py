@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cli import client
+from cli.service import daemon_pid
 from cli.terminal import Progress
 from cli.text import one_line
-from stratavore.errors import EXIT_FAILED, RemoteError, StratavoreError
+from stratavore.errors import EXIT_FAILED, DaemonSilent, RemoteError, StratavoreError
 from stratavore.paths import Home
 
 START_SECONDS = 60.0
@@ -24,10 +25,11 @@ def start_daemon(home: Home) -> bool:
     """Start a daemon that outlives this process, and wait until it answers. Returns False if one ran already.
 
     Raises:
+        DaemonSilent: one lives and does not answer.
         StratavoreError: it ended instead (what it said last is the message), or does not answer in time.
     """
     home.create()
-    if answers(home):
+    if answers(home) or _another_starts(home):
         return False
     log = home.logs / "daemon.log"
     with log.open("ab") as output, Progress() as progress:
@@ -49,7 +51,7 @@ def start_daemon(home: Home) -> bool:
                 progress.show(f"starting: {line}")
             if answers(home):
                 return code is None  # another one may have been quicker
-            if code is not None:
+            if code is not None and not daemon_lives(home):
                 raise _died(said, code, log)
             time.sleep(LOOK_SECONDS)
     raise StratavoreError(
@@ -65,13 +67,11 @@ def stop_daemon(home: Home) -> bool:
     """
     if not daemon_lives(home):
         return False
-    pid = home.daemon_lock.read_text().strip()
+    pid = daemon_pid(home)
     try:
         client.call(home.api_socket, "stop_daemon", {}, _ANSWER_SECONDS)
     except client.Unanswered:
-        raise StratavoreError(
-            reason=f"The daemon (process {pid}) lives but does not answer; end it with: kill {pid}"
-        ) from None
+        raise DaemonSilent(pid=pid) from None
     with Progress() as progress:
         if not _until(lambda: not daemon_lives(home), STOP_SECONDS, lambda: progress.show("the daemon is stopping …")):
             raise StratavoreError(reason=f"The daemon did not stop in {STOP_SECONDS:.0f} s; end it with: kill -9 {pid}")
@@ -79,10 +79,16 @@ def stop_daemon(home: Home) -> bool:
 
 
 def answers(home: Home) -> bool:
-    """Whether a daemon answers."""
+    """Whether a daemon answers.
+
+    Raises:
+        DaemonSilent: one takes calls and answers none.
+    """
     try:
         client.call(home.api_socket, "daemon_status", {}, _ANSWER_SECONDS)
-    except client.Unanswered:
+    except client.Unanswered as unanswered:
+        if unanswered.silent:
+            raise DaemonSilent(pid=daemon_pid(home)) from None
         return False
     except RemoteError:
         return True
@@ -128,6 +134,21 @@ class Said:
         found = [one_line(line) for line in whole.decode("utf-8", "replace").split("\n") if line.strip()]
         self.last = found[-1] if found else self.last
         return found
+
+
+def _another_starts(home: Home) -> bool:
+    """Wait for a daemon that somebody else is starting, or that is about to end. Returns whether one answers."""
+    found = False
+
+    def settled() -> bool:
+        nonlocal found
+        found = answers(home)
+        return found or not daemon_lives(home)
+
+    with Progress() as progress:
+        if not _until(settled, START_SECONDS, lambda: progress.show("another daemon is starting or stopping …")):
+            raise DaemonSilent(pid=daemon_pid(home))
+    return found
 
 
 def _died(said: Said, code: int, log: Path) -> StratavoreError:

@@ -33,6 +33,7 @@ def send(
     """Type text into a session, and Enter.
 
     Returns when it is typed. Text that cannot be typed now, since the agent asks something, say, is refused.
+    While no daemon runs it is noted, and typed when one is back.
 
     Examples:
         stratavore send site 'Now run the tests'
@@ -41,8 +42,17 @@ def send(
     typed = sys.stdin.read().rstrip("\n") if words == ["-"] else " ".join(words)
     if not typed:
         raise InvalidInput(reason="There is no text to send")
-    sent = service.call_daemon("send", patience=SEND_SECONDS, target=target, text=typed, request_id=str(uuid4()))
-    typer.echo(f"Sent to {text.short(sent['session_id'])}.")
+    sent = service.call(
+        "send",
+        away="the text is noted, and typed when a daemon is back",
+        alone={"wait": False},
+        patience=SEND_SECONDS,
+        target=target,
+        text=typed,
+        request_id=str(uuid4()),
+    )
+    if not service.without_daemon:
+        typer.echo(f"Sent to {text.short(sent['session_id'])}.")
 
 
 def pause(target: Target, form: FormatOption = Format.TABLE) -> None:

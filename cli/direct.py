@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from temporalio.service import RPCError
 
 from stratavore.control import Control, open_control
-from stratavore.errors import InvalidInput, ServerAway
+from stratavore.errors import ServerAway
 from stratavore.paths import Home
 
 
@@ -24,12 +24,7 @@ class Direct:
     def __init__(self, home: Home) -> None:
         self._loop = asyncio.Runner()
         self._open = AsyncExitStack()
-        try:
-            self._control = self._loop.run(self._enter(home))
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            name = "STRATAVORE_" + "__".join(str(part).upper() for part in wrong["loc"])
-            raise InvalidInput(reason=f"The setting {name} is wrong: {wrong['msg']}") from None
+        self._control = self._loop.run(self._enter(home))
 
     def call(self, method: str, params: dict[str, Any]) -> Any:
         """The result of one call, as JSON values."""

@@ -10,9 +10,9 @@ import typer
 from cli import text
 from cli.commands import near_names
 from cli.output import Column, Format, FormatOption, pick, show, show_value
-from cli.service import service
+from cli.service import UNTOLD, service
 from stratavore.errors import MissingDirectory, ProgramNotFound, UnknownProject
-from stratavore.names import check_project_name
+from stratavore.names import RESERVED, check_project_name
 
 KEYS = ("name", "path", "agent", "argv", "model", "created_at", "live_sessions", "running")
 COMMAND_AGENT = "command"
@@ -86,11 +86,14 @@ def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
 
     Raises:
         UnknownProject: there is none; names that are near are told.
+        InvalidName: there can be none.
     """
-    known: list[Project] = service.call("list_projects")
+    known: list[Project] = service.call("list_projects", away=UNTOLD)
     for project in known:
         if project["name"] == name:
             return project
+    if name not in RESERVED:
+        check_project_name(name)
     near = near_names(name, [*also, *(project["name"] for project in known)])
     raise UnknownProject(name=name, near=f" (did you mean {near}?)" if near else "")
 

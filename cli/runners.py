@@ -49,4 +49,5 @@ def _columns(rows: list[Row]) -> list[Column]:
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=2),
         Column("COST", lambda row: text.dollars(row["cost_usd"]), right=True, drop=2),
         Column("MEMORY", lambda row: text.megabytes(row["memory_mb"]), right=True, drop=1),
+        Column("REASON", lambda row: row["exit_reason"], cut=True, drop=1),
     ]

@@ -3,21 +3,25 @@
 Every call can be repeated without harm (its ids come from here), so one whose answer was lost is made again.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli import client
 from cli.terminal import note
-from stratavore.errors import DaemonAway
+from stratavore.errors import DaemonAway, DaemonSilent, StratavoreError
 from stratavore.paths import Home
 
 if TYPE_CHECKING:
     from cli.direct import Direct
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that a living daemon may take to answer before it counts as away."""
+SILENT_SECONDS = 30.0
+"""How long a daemon that did not answer is not asked again."""
 
 RECORDED = "this is what is recorded"
+UNTOLD = ""
 
 
 class Service:
@@ -25,7 +29,9 @@ class Service:
 
     def __init__(self) -> None:
         self._direct: Direct | None = None
-        self._silent = False
+        self._answered = False
+        self._silent_since: float | None = None
+        self._absence = ""
         self._told = False
 
     @property
@@ -34,53 +40,78 @@ class Service:
         return Home.from_environment()
 
     @property
+    def absence(self) -> str:
+        """What is with the daemon, if the last call was answered without it; else empty."""
+        return self._absence
+
+    @property
     def without_daemon(self) -> bool:
         """Whether the last call was answered without one: then what it asked for waits until one is back."""
-        return self._told
+        return bool(self._absence)
 
-    def call(self, method: str, *, away: str = RECORDED, patience: float = PATIENCE, **params: Any) -> Any:
+    def call(
+        self,
+        method: str,
+        *,
+        away: str = RECORDED,
+        alone: Mapping[str, Any] | None = None,
+        patience: float = PATIENCE,
+        **params: Any,
+    ) -> Any:
         """Ask for something.
 
         Args:
             method: of ``Control``.
-            away: what still happens when no daemon runs, for a note that is shown once.
+            away: what still happens when no daemon runs, for a note that is shown once; ``UNTOLD`` shows none.
+            alone: parameters that are different without a daemon.
             patience: seconds to wait for the daemon's answer.
             params: of the method.
 
         Raises:
             StratavoreError: it was refused, or neither the daemon nor the servers can be reached.
         """
-        if not self._silent:
-            try:
-                result = client.call(self.home.api_socket, method, params, patience)
-            except client.Unanswered as unanswered:
-                self._silent = unanswered.silent
-            else:
-                self._told = False
-                return result
-        return self._call_directly(method, away, params)
+        try:
+            result = self._ask(method, params, patience)
+        except client.Unanswered as unanswered:
+            result = self._call_directly(method, params | dict(alone or {}))
+            self._absence = f"The daemon {'does not answer' if unanswered.silent else 'is not running'}"
+            self.tell_absence(away)
+        else:
+            self._absence = ""
+        return result
+
+    def tell_absence(self, away: str) -> None:
+        """Say once what still happens, if the last call was answered without a daemon."""
+        if self._absence and away and not self._told:
+            self._told = True
+            start, look = "Start it with: stratavore daemon start", "See: stratavore daemon status"
+            note(f"{self._absence}: {away}. {start if self._silent_since is None else look}")
 
     def call_daemon(self, method: str, *, patience: float = PATIENCE, **params: Any) -> Any:
         """Ask for something that only a daemon can do.
 
         Raises:
-            DaemonAway: none answers.
+            DaemonAway: there is none.
+            DaemonSilent: it does not answer.
         """
         try:
-            return client.call(self.home.api_socket, method, params, patience)
-        except client.Unanswered:
-            raise DaemonAway from None
+            return self._ask(method, params, patience)
+        except client.Unanswered as unanswered:
+            raise self._missing(unanswered) from None
 
     def stream(self, method: str, **params: Any) -> Iterator[Any]:
         """Items from the daemon, until it ends.
 
         Raises:
-            DaemonAway: none answers.
+            DaemonAway: there is none.
+            DaemonSilent: it does not answer.
         """
+        self.call_daemon("daemon_status")
         try:
             yield from client.stream(self.home.api_socket, method, params)
-        except client.Unanswered:
-            raise DaemonAway from None
+        except client.Unanswered as unanswered:
+            raise self._missing(unanswered) from None
+        note("The daemon has stopped.")
 
     def close(self) -> None:
         """Close what was opened without a daemon."""
@@ -88,17 +119,40 @@ class Service:
             self._direct.close()
             self._direct = None
 
-    def _call_directly(self, method: str, away: str, params: dict[str, Any]) -> Any:
+    def _ask(self, method: str, params: dict[str, Any], patience: float) -> Any:
+        """The daemon's answer. One that may take long is asked for when the daemon is known to answer at all."""
+        home = self.home
+        if self._silent_since is not None and time.monotonic() - self._silent_since < SILENT_SECONDS:
+            raise client.Unanswered(silent=True)
+        home.check()
+        try:
+            if patience > PATIENCE and not self._answered:
+                client.call(home.api_socket, "daemon_status", {}, PATIENCE)
+            result = client.call(home.api_socket, method, params, patience)
+        except client.Unanswered as unanswered:
+            self._answered = False
+            self._silent_since = time.monotonic() if unanswered.silent else None
+            raise
+        self._answered, self._silent_since = True, None
+        return result
+
+    def _call_directly(self, method: str, params: dict[str, Any]) -> Any:
         if self._direct is None:
             from cli.direct import Direct  # Temporal's SDK: most of a second
 
             self._direct = Direct(self.home)
-        result = self._direct.call(method, params)
-        if not self._told:
-            self._told = True
-            state = "does not answer" if self._silent else "is not running"
-            note(f"The daemon {state}: {away}. Start it with: stratavore daemon start")
-        return result
+        return self._direct.call(method, params)
+
+    def _missing(self, unanswered: client.Unanswered) -> StratavoreError:
+        return DaemonSilent(pid=daemon_pid(self.home)) if unanswered.silent else DaemonAway()
+
+
+def daemon_pid(home: Home) -> str:
+    """The process that locked the state directory last; ``?`` if none did."""
+    try:
+        return home.daemon_lock.read_text().strip() or "?"
+    except FileNotFoundError:
+        return "?"
 
 
 service = Service()

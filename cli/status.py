@@ -6,7 +6,7 @@ import typer
 
 from cli import terminal, text
 from cli.output import Format, FormatOption, pick, show_value, table
-from cli.service import service
+from cli.service import RECORDED, service
 from cli.sessions import KEYS as SESSION_KEYS
 from cli.sessions import columns
 from stratavore.errors import InvalidInput, StratavoreError
@@ -74,7 +74,7 @@ def _frame(width: int | None, height: int | None) -> list[str]:
         found = [f"Error: {error}"]
     else:
         if service.without_daemon:
-            found = ["The daemon is not running; this is what is recorded.", *found]
+            found = [f"{service.absence}; {RECORDED}.", *found]
     if height is not None and len(found) > height:
         found = [*found[: height - 1], f"… and {len(found) - height + 1} more"]
     return found

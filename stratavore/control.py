@@ -24,10 +24,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import connect, naming, targets
 from stratavore.agents.registry import adapter_for
-from stratavore.config import Settings
+from stratavore.config import read_settings
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import (
+    AlreadySo,
     DaemonAway,
     InvalidInput,
     MissingDirectory,
@@ -183,14 +184,18 @@ class Control:
             await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
             pause = min(pause * 1.5, 0.1)
 
-    async def send(self, target: str, text: str, request_id: str, enter: bool = True) -> dict[str, str]:
-        """Type text into the agent of a session, and wait until it is typed or refused."""
+    async def send(
+        self, target: str, text: str, request_id: str, enter: bool = True, wait: bool = True
+    ) -> dict[str, str]:
+        """Type text into the agent of a session, and ``wait`` until it is typed or refused."""
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
         if session.state is not SessionState.RUNNING:
             raise _wrong_state(target, [session], "sent text")
         signal = SendSignal(request_id=request_id, text=text, enter=enter)
         await self._handle(session.session_id).signal("send", signal)
+        if not wait:
+            return {"session_id": session.session_id}
         deadline = monotonic() + SEND_SECONDS
         while monotonic() < deadline:
             async with self._database.pool.acquire() as connection:
@@ -385,6 +390,7 @@ def _takes(session: SessionView, action: Action) -> bool:
 
 
 _DONE = {"pause": "paused", "resume": "resumed", "terminate": "ended"}
+_WISHED = {"pause": SessionState.PAUSED, "resume": SessionState.RUNNING, "terminate": SessionState.ENDED}
 
 
 def _wrong_state(target: str, found: Sequence[SessionView], action: str) -> Exception:
@@ -397,8 +403,10 @@ def _wrong_state(target: str, found: Sequence[SessionView], action: str) -> Exce
         SessionState.PARKED: f"It crashed too often; try again with: stratavore resume {short}",
         SessionState.ENDED: f"Take it up again with: stratavore resume {short}",
         SessionState.QUEUED: "It waits for a slot; see: stratavore quotas show",
+        SessionState.RUNNING: f"Attach to it with: stratavore attach {short}",
     }
-    return WrongState(
+    kind = AlreadySo if session.state is _WISHED.get(action) else WrongState
+    return kind(
         session=short,
         state=session.state,
         action=_DONE.get(action, action),
@@ -415,13 +423,14 @@ def _count(values: Any) -> dict[str, int]:
 
 @asynccontextmanager
 async def open_control(home: Home) -> AsyncIterator[Control]:
-    """A control without a daemon: on the servers that were recorded, or configured.
+    """A control without a daemon: on the servers that the last one wrote down.
 
     Raises:
-        DaemonAway: no servers were ever started for this state directory, and none are configured.
+        DaemonAway: no daemon ever ran for this state directory.
         ServerAway: one of them does not answer.
+        InvalidInput: a setting is wrong.
     """
-    settings = Settings()
+    settings = read_settings()
     stack = EmbeddedStack.recorded(home)
     if stack is None:
         raise DaemonAway()

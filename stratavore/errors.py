@@ -96,6 +96,10 @@ class WrongState(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class AlreadySo(WrongState):
+    """The session {session} is {state} already. {hint}."""
+
+
 class MissingDirectory(StratavoreError):
     """The directory {path} does not exist. Create it, or name another with --path."""
 
@@ -111,7 +115,7 @@ class ProgramNotFound(StratavoreError):
 
 
 class AgentEndedAtOnce(StratavoreError):
-    """The program of session {session} ended at once ({exit}). {hint}. Its last lines: {lines}"""
+    """The program of session {session} ended at once ({exit}). {hint}. Its last lines:{lines}"""
 
     code = "agent_ended_at_once"
     exit_code = EXIT_AGENT_FAILED
@@ -121,6 +125,13 @@ class DaemonAway(StratavoreError):
     """The daemon does not answer. Start it with: stratavore daemon start."""
 
     code = "daemon_away"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class DaemonSilent(StratavoreError):
+    """The daemon (process {pid}) lives but does not answer. Wait, or end it with: kill -9 {pid} (agents go on, and the next one takes them over)."""
+
+    code = "daemon_silent"
     exit_code = EXIT_UNAVAILABLE
 
 
@@ -145,13 +156,6 @@ class ServerMissing(StratavoreError):
     exit_code = EXIT_UNAVAILABLE
 
 
-class PortTaken(StratavoreError):
-    """The port {port} for {purpose} is taken by another program. Free it, or choose another with {setting}."""
-
-    code = "port_taken"
-    exit_code = EXIT_UNAVAILABLE
-
-
 class DiskFull(StratavoreError):
     """The disk that holds {path} is full. Make room there; what waits goes on by itself."""
 
@@ -164,6 +168,13 @@ class UnsafeDirectory(StratavoreError):
 
     code = "unsafe_directory"
     exit_code = EXIT_REFUSED
+
+
+class UnusableDirectory(StratavoreError):
+    """The directory {path} cannot be used: {reason}. Choose another with STRATAVORE_HOME."""
+
+    code = "unusable_directory"
+    exit_code = EXIT_UNAVAILABLE
 
 
 class TookTooLong(StratavoreError):

@@ -1,12 +1,13 @@
 """Where things lie below the state directory. Imports the standard library only: every command pays for it."""
 
+import errno
 import hashlib
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from stratavore.errors import UnsafeDirectory
+from stratavore.errors import DiskFull, UnsafeDirectory, UnusableDirectory
 
 # sun_path holds 108 bytes on Linux and 104 on macOS; tmux and asyncio refuse longer ones.
 LONGEST_SOCKET_PATH = 100
@@ -32,6 +33,16 @@ class Home:
         private_directory(self.root)
         for part in (self.runners, self.sessions, self.logs, self.sockets):
             private_directory(part)
+
+    def check(self) -> None:
+        """Refuse a state directory that others can enter: whoever answers there may be anybody.
+
+        Raises:
+            UnsafeDirectory: it, or that of the sockets, exists and is not ours alone.
+        """
+        for path in (self.root, self.sockets):
+            if os.path.lexists(path):
+                _check_private(path)
 
     @property
     def runners(self) -> Path:
@@ -104,8 +115,20 @@ def private_directory(path: Path) -> None:
 
     Raises:
         UnsafeDirectory: it exists and belongs to another user, is no directory, or others may enter it.
+        UnusableDirectory: it cannot be created.
+        DiskFull: there is no room for it.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(path=path) from error
+        reason = os.strerror(error.errno or 0).lower()
+        raise UnusableDirectory(path=path, reason="it is a file" if path.is_file() else reason) from error
+    _check_private(path)
+
+
+def _check_private(path: Path) -> None:
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise UnsafeDirectory(path=path)

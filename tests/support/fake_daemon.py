@@ -17,7 +17,7 @@ class FakeDaemon:
     """Answers calls with ``answers[method]``: a value, or a function of the parameters (which may raise)."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
-        self.answers = answers
+        self.answers = {"daemon_status": {}} | answers
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def asked(self, method: str) -> list[dict[str, Any]]:

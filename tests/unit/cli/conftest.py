@@ -42,9 +42,8 @@ def fake(home: Home) -> Iterator[Serve]:
 @pytest.fixture
 def run(home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``stratavore`` with these words."""
-    fresh = service.Service()
-    for name in ("_direct", "_silent", "_told"):
-        monkeypatch.setattr(service.service, name, getattr(fresh, name))
+    for name, value in vars(service.Service()).items():
+        monkeypatch.setattr(service.service, name, value)
 
     def call(*words: str) -> Result:
         code = main.run(list(words))
