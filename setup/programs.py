@@ -1,0 +1,27 @@
+"""The programs beside Python's: ``python -m setup.programs`` gets everything that the tests need."""
+
+import sys
+from collections.abc import Set
+
+from setup import system, temporal
+from setup.progress import report
+
+FOR_SESSIONS = frozenset({system.TMUX})
+FOR_TESTS = frozenset({system.TMUX, system.RABBITMQ})
+
+
+def provide(needed: Set[str]) -> None:
+    """Get tmux, RabbitMQ and Temporal.
+
+    Args:
+        needed: packages of the system without which there is no point in going on.
+
+    Raises:
+        SetupFailed: one of those, or Temporal, is not to be had; says what to do.
+    """
+    system.provide(needed)
+    temporal.provide()
+
+
+if __name__ == "__main__":
+    sys.exit(report(lambda: provide(FOR_TESTS)))

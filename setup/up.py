@@ -1,0 +1,80 @@
+"""``make up`` after the environment: programs, the daemon with its servers, a first session, what to try next."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from setup import programs
+from setup.environment import REPOSITORY, VENV
+from setup.progress import SetupFailed, report, run, say
+from stratavore.agents.sample import ARGV
+from stratavore.paths import Home
+
+PROJECT = "hello"
+STRATAVORE = VENV / "bin/stratavore"
+# A session keeps the environment that it is launched from; make's own would be taken for theirs by its programs.
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKE_TERMERR", "MAKE_TERMOUT")
+
+
+def bring_up() -> None:
+    """Bring everything up and say what runs; what is up already is left as it is."""
+    programs.provide(programs.FOR_SESSIONS)
+    run("Starting the daemon and its servers", [STRATAVORE, "daemon", "start"], environment=environment())
+    if not any(one["name"] == PROJECT for one in ask("projects")):
+        directory = Home.from_environment().root / PROJECT
+        directory.mkdir(exist_ok=True)
+        run("Creating a project", [STRATAVORE, "new", PROJECT, "--path", directory, "--", *ARGV])
+    run("Starting a session", [STRATAVORE, "open", PROJECT], environment=environment())
+    (session,) = (one for one in ask("sessions") if one["project"] == PROJECT)
+    _tell(ask("daemon", "status"), session)
+
+
+def environment() -> dict[str, str]:
+    """Ours without what ``make`` adds to it."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
+
+
+def ask(*words: str) -> Any:
+    """The answer of a command.
+
+    Raises:
+        SetupFailed: with its message.
+    """
+    command: list[str | Path] = [STRATAVORE, *words, "--format", "json"]
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise SetupFailed(answer.stderr.strip().removeprefix("Error: "))
+    return json.loads(answer.stdout)
+
+
+def _tell(daemon: dict[str, Any], session: dict[str, Any]) -> None:
+    """Say what runs, where the Web UI is, and what to try next."""
+    say("Running:")
+    say(f"  {'daemon':<10} process {daemon['pid']}")
+    for server in daemon["servers"]:
+        state = "" if server["state"] == "running" else f" ({server['state']})"
+        say(f"  {server['name']:<10} {server['address'] or '-'}{state}")
+    say(f"  {'session':<10} {session['session_id'][:8]} of project {PROJECT}, {session['state']}")
+    ui = next((server["ui"] for server in daemon["servers"] if server["name"] == "temporal"), None)
+    if ui:
+        say(f"\nWeb UI: {ui}")
+    stratavore = _typed()
+    say(f"""
+Try next:
+  {stratavore} {PROJECT}                  talk to the session; Ctrl-b d leaves it, and it goes on
+  {stratavore} send {PROJECT} 'buy milk'  type into it from outside
+  {stratavore} status --watch         see everything; q leaves""")
+
+
+def _typed() -> str:
+    """What a person types in this directory to run the command line."""
+    found = shutil.which("stratavore")
+    return "stratavore" if found == str(STRATAVORE) else str(STRATAVORE.relative_to(REPOSITORY))
+
+
+if __name__ == "__main__":
+    sys.exit(report(bring_up))
