@@ -12,6 +12,15 @@ from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--temporal",
+        default="dev",
+        metavar="SERVER",
+        help="where workflow tests run: dev (the run's own server), time-skipping, or the address of a server",
+    )
+
+
 @pytest.fixture(scope="session")
 def homes() -> Iterator[Path]:
     """The directory that holds the state directories of this run."""
@@ -60,7 +69,7 @@ async def database(stack: EmbeddedStack, migrated_template: str) -> AsyncIterato
 @pytest.fixture
 async def namespace(stack: EmbeddedStack) -> str:
     """A Temporal namespace of the test's own, with the search attributes, at ``stack.temporal_address``."""
-    return await servers.new_namespace(stack)
+    return await servers.new_namespace(stack.temporal_address)
 
 
 @pytest.fixture
