@@ -89,7 +89,10 @@ class Tmux:
         pane = target(runner_id)
         clean = _CONTROL.sub("", text.replace("\r\n", "\n"))
         # A person who scrolls holds the keyboard: leave the scrolling first.
-        await self._must(project_id, "copy-mode", "-q", "-t", pane)
+        leave = ("copy-mode", "-q", "-t", pane, ";")
+        dead = await self._must(project_id, *leave, "display-message", "-p", "-t", pane, "#{pane_dead}")
+        if dead.strip() == "1":
+            raise self._failed("the program has ended", project_id)
         if clean:
             buffer = uuid4().hex
             await self._must(
@@ -163,10 +166,11 @@ class Tmux:
             raise self._failed(answer.errors, project_id)
         return answer.output
 
-    async def _must(self, project_id: str, *command: str, script: str = "") -> None:
+    async def _must(self, project_id: str, *command: str, script: str = "") -> str:
         answer = await self._call(project_id, *command, script=script)
         if answer.code != 0:
             raise self._failed(answer.errors, project_id)
+        return answer.output
 
     async def _call(self, project_id: str, *command: str, script: str = "") -> Answer:
         """Run one tmux client in the state directory."""

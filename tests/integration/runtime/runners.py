@@ -80,7 +80,7 @@ class Runners:
     async def shows(self, spec: RunSpec, text: str) -> None:
         """Wait until the log has the text."""
         log = self.files(spec).log
-        await until(lambda: log.exists() and text in log.read_text(errors="replace"), what=f"{text!r}")
+        await until(lambda: log.exists() and text in log.read_bytes().decode(errors="replace"), what=f"{text!r}")
 
     async def server(self) -> int:
         """The pid of the tmux server."""
