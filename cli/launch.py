@@ -129,8 +129,8 @@ def bring_up(session_id: str, progress: Progress, *, line: bool, rested: int | N
         session_id: which session.
         progress: where to say what is waited for.
         line: wait through the line too, instead of returning once it is in it.
-        rested: of a session that is resumed, the generation with which it came to rest; a rest of that generation
-            is no end of the new start.
+        rested: of a session that is resumed, the generation with which it came to rest: its rest with that one,
+            and that it recovers with the next, is no end of the new start.
     """
     short = text.short(session_id)
     told: set[int] = set()
@@ -142,12 +142,13 @@ def bring_up(session_id: str, progress: Progress, *, line: bool, rested: int | N
         return in_line(session)
 
     def enough(session: Session) -> bool:
-        rests_anew = rested is not None and session["state"] in AT_REST and session["generation"] > rested
-        return rests_anew or (not line and waits(session))
+        runs = session["generation"] - (rested or 0)
+        over = rested is not None and (runs > 1 or (runs == 1 and session["state"] in AT_REST))
+        return over or (not line and waits(session))
 
     return wait_for(
         session_id,
-        STARTED if rested is None else [state for state in STARTED if state not in AT_REST],
+        STARTED if rested is None else [state for state in STARTED if state not in (*AT_REST, "recovering")],
         seconds=START_SECONDS,
         progress=progress,
         doing="starting",

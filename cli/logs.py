@@ -61,25 +61,30 @@ def _follow(terminal: dict[str, Any]) -> None:
     """Write what is written to the log, and to the next runner's, until the session has ended."""
     session_id = terminal["session"]["session_id"]
     while True:
-        state = _follow_runner(terminal, session_id)
-        if state == "ended":
+        generation = int(terminal["runner_id"].rpartition(".")[2])
+        if _follow_runner(Path(terminal["log"]), session_id, generation) == generation:
             note(f"The session {text.short(session_id)} has ended.")
             return
-        terminal = service.call("terminal", target=session_id)
+        # Not the current one: while nobody looked there may have been several.
+        terminal = service.call("terminal", target=f"{session_id}.{generation + 1}")
 
 
-def _follow_runner(terminal: dict[str, Any], session_id: str) -> str:
-    """Write one runner's log as it grows, until the next one runs or the session ended; returns its state."""
-    log, position = Path(terminal["log"]), 0
+def _follow_runner(log: Path, session_id: str, generation: int) -> int:
+    """Write one runner's log as it grows, until there is a later one or the session ended.
+
+    Returns:
+        The session's generation.
+    """
+    position = 0
     clean = None if sys.stdout.isatty() else Plain()
     looked = 0.0
     while True:
         position = _write_new(log, position, clean)
         if time.monotonic() - looked >= STATE_SECONDS:
             found = wait_once(session_id, (), 0)
-            if found is None or found["state"] == "ended" or found["runner_id"] != terminal["runner_id"]:
+            if found is None or found["state"] == "ended" or found["generation"] != generation:
                 _write_new(log, position, clean)
-                return str(found["state"]) if found else "ended"
+                return found["generation"] if found else generation
             looked = time.monotonic()
         time.sleep(LOOK_SECONDS)
 

@@ -8,7 +8,7 @@ import typer
 from cli import text
 from cli.launch import QUEUED, bring_up, forget_environment, keep_environment, settle, start_and_attach
 from cli.projects import find_project
-from cli.service import service
+from cli.service import RECORDED, UNTOLD, service
 from cli.sessions import state_of
 from cli.terminal import Progress, interactive
 from stratavore.errors import StratavoreError, UnknownProject
@@ -28,7 +28,7 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
     fresh = str(uuid4())
     keep_environment([fresh])
     try:
-        answer = service.call("open_project", away=QUEUED, project=project, session_id=fresh)
+        answer = service.call("open_project", away=UNTOLD, project=project, session_id=fresh)
     except StratavoreError:
         forget_environment([fresh])
         raise
@@ -36,6 +36,7 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
     rested = answer["generation"] if answer["action"] == "resume" else None
     if session_id != fresh:
         forget_environment([fresh])
+    service.tell_absence(RECORDED if runs else QUEUED)
     if service.without_daemon and not runs:
         typer.echo(f"{text.short(session_id)}  queued")
     elif interactive():

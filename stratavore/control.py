@@ -208,23 +208,25 @@ class Control:
         raise TookTooLong(session=naming.short(session.session_id), state=session.state, seconds=SEND_SECONDS)
 
     async def terminal(self, target: str) -> Terminal:
-        """How to reach the terminal and the files of a session's current or last runner."""
+        """How to reach the terminal and the files of the runner that is named, else the session's current or last."""
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=False)
             project = await targets.project(connection, session.project)
-        if session.runner_id is None:
+            earlier = await targets.earlier_runner(connection, target, session)
+        runner_id = earlier.runner_id if earlier else session.runner_id
+        if runner_id is None:
             raise _wrong_state(target, [session], "attached to")
-        files = RunDirectory(self._home, session.runner_id)
+        files = RunDirectory(self._home, runner_id)
         commands = {
-            read_only: tuple(self._tmux.attach_argv(project.project_id, session.runner_id, read_only=read_only))
+            read_only: tuple(self._tmux.attach_argv(project.project_id, runner_id, read_only=read_only))
             for read_only in (False, True)
         }
         return Terminal(
             session=session,
-            runner_id=session.runner_id,
+            runner_id=runner_id,
             project_id=project.project_id,
-            host=session.host or self._host,
-            live=session.state is SessionState.RUNNING,
+            host=(earlier.host if earlier else session.host) or self._host,
+            live=session.state is SessionState.RUNNING and not earlier,
             attach=commands[False],
             attach_read_only=commands[True],
             log=str(files.log),

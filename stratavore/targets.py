@@ -5,9 +5,9 @@ import re
 
 from stratavore.errors import AmbiguousTarget, NoLiveSession, UnknownProject, UnknownTarget
 from stratavore.models.states import LIVE_STATES
-from stratavore.models.views import ProjectView, SessionView
+from stratavore.models.views import ProjectView, RunnerView, SessionView
 from stratavore.naming import session_of
-from stratavore.store import projects, sessions
+from stratavore.store import projects, runners, sessions
 from stratavore.store.database import Connection
 
 _ID = re.compile(r"^[0-9a-f-]{1,36}(\.[0-9]+)?$")
@@ -50,6 +50,22 @@ async def one(connection: Connection, target: str, *, live: bool) -> SessionView
     return found[-1]
 
 
+async def earlier_runner(connection: Connection, target: str, session: SessionView) -> RunnerView | None:
+    """The runner that the target names, if that is not the session's current or last one.
+
+    Raises:
+        UnknownTarget: the session never had a runner of that number.
+    """
+    number = target.rpartition(".")[2]
+    if target == session.project or session_of(target) == target or int(number) == session.generation:
+        return None
+    known = await runners.views(connection, session_id=session.session_id, ended=True)
+    found = next((one for one in known if one.generation == int(number)), None)
+    if found is None:
+        raise UnknownTarget(target=target)
+    return found
+
+
 async def _by_id(connection: Connection, target: str) -> SessionView:
     prefix = session_of(target.lower())
     ids = await sessions.matching(connection, prefix) if _ID.match(target.lower()) else []
@@ -62,6 +78,7 @@ async def _by_id(connection: Connection, target: str) -> SessionView:
 
 def _told_apart(ids: list[str]) -> list[str]:
     """The ids, cut as short as they still differ; at most three."""
+    ids = sorted(ids)
     length = next(n for n in range(8, 37) if len({one[:n] for one in ids}) == len(ids))
     shown = [one[:length] for one in ids[:3]]
     return [*shown, "others"] if len(ids) > 3 else shown

@@ -90,7 +90,7 @@ class QuotaView(Model):
 
 
 class Terminal(Model):
-    """How to reach the terminal and the files of a session's current or last runner, on the machine that holds it."""
+    """How to reach the terminal and the files of a runner, on the machine that holds it."""
 
     session: SessionView
     runner_id: str
