@@ -45,7 +45,8 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
         with Progress() as progress:
             session = bring_up(session_id, progress, line=False, rested=rested)
         typer.echo(f"{text.short(session_id)}  {state_of(session)}")
-        settle([session])
+        if not runs:
+            settle([session])
 
 
 def _find(name: str) -> None:

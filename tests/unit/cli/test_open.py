@@ -30,3 +30,12 @@ def test_a_resumed_session_that_ends_at_once_is_told(run: Run, fake: Serve) -> N
     result = run("open", "site")
     assert result.code == 6
     assert "it fell over" in result.err
+
+
+def test_a_session_that_is_about_to_run_again_is_no_failed_start(run: Run, fake: Serve) -> None:
+    recovering = session(state=SessionState.RECOVERING, generation=OLD)
+    attach = {"session_id": recovering["session_id"], "action": "attach", "generation": OLD}
+    fake(**answers(recovering, recovering) | {"open_project": attach})
+    result = run("open", "site")
+    assert result.code == 0
+    assert result.out == f"{recovering['session_id'][:8]}  recovering\n"
