@@ -95,7 +95,7 @@ class _Line:
             return
         if sys.stdout.isatty():
             columns = shutil.get_terminal_size().columns
-            text = f"{self._title} … {seconds:.0f} s  {''.join(detail)}"
+            text = f"{self._title} … {seconds:.0f} s  {''.join(detail).lstrip()}"
             sys.stdout.write(_ERASE + text[: columns - 1])
             sys.stdout.flush()
         elif not self._shown:

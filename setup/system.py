@@ -72,10 +72,10 @@ def install(packages: Sequence[str]) -> None:
     leave = _leave()
     names = " and ".join(packages)
     if manager is None:
-        raise SetupFailed(f"{names} must be installed with this system's package manager.")
+        raise SetupFailed(f"Missing: {names}. Install with this system's package manager.")
     if leave is None:
         by_hand = " ".join([*manager.install[:2], *packages])
-        raise SetupFailed(f"{names} must be installed by an administrator, for example with: sudo {by_hand}")
+        raise SetupFailed(f"Missing: {names}. Install with: sudo {by_hand}")
     for command in manager.before:
         run(f"Preparing {manager.program}", [*leave, *_ENVIRONMENT, *command])
     run(f"Installing {names} with {manager.program}", [*leave, *_ENVIRONMENT, *manager.install, *packages])
