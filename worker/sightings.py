@@ -22,7 +22,8 @@ from worker.watched import Watched
 
 log = logging.getLogger(__name__)
 
-MEASURE_SECONDS = 15.0
+MEASURE_EVERY = 15
+"""Looks between two measurements, each a pass over all processes of the machine."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sightings:
     def __init__(self, home: Home, database: Database) -> None:
         self._home = home
         self._database = database
-        self._next_measure = 0.0
+        self._looks_to_measure = 0
         self._cpu: dict[str, tuple[float, float]] = {}
 
     async def look(self, watched: Sequence[Watched]) -> None:
@@ -48,8 +49,9 @@ class Sightings:
         alive = [one for one in watched if one.ending is None]
         changes = [change for one in alive if (change := self._judge(one))]
         usage: dict[str, Usage] = {}
-        if monotonic() >= self._next_measure:
-            self._next_measure = monotonic() + MEASURE_SECONDS
+        self._looks_to_measure -= 1
+        if self._looks_to_measure < 0:
+            self._looks_to_measure = MEASURE_EVERY
             usage = await asyncio.to_thread(self._measure, alive)
         if changes or usage:
             await self._write(alive, changes, usage)

@@ -6,7 +6,6 @@ They are for people to look at. A terminal server that hangs holds up this, and 
 import asyncio
 import logging
 from collections.abc import Sequence
-from time import monotonic
 
 from stratavore.errors import StratavoreError
 from stratavore.models.states import Activity
@@ -15,7 +14,8 @@ from worker.watched import Watched, by_project
 
 log = logging.getLogger(__name__)
 
-LOG_SECONDS = 15.0
+LOGS_EVERY = 15
+"""Looks between two at the logs."""
 
 
 class Terminals:
@@ -24,15 +24,16 @@ class Terminals:
     def __init__(self, tmux: Tmux) -> None:
         self._tmux = tmux
         self._shown: dict[str, Activity] = {}
-        self._next_logs = 0.0
+        self._looks_to_logs = LOGS_EVERY
 
     async def look(self, watched: Sequence[Watched]) -> None:
         """Show activities that have changed; now and then, see to logs whose writer was killed."""
         alive = [one for one in watched if one.ending is None]
         self._shown = {one.runner_id: self._shown.get(one.runner_id, Activity.STARTING) for one in alive}
-        logs = monotonic() >= self._next_logs
+        self._looks_to_logs -= 1
+        logs = self._looks_to_logs < 0
         if logs:
-            self._next_logs = monotonic() + LOG_SECONDS
+            self._looks_to_logs = LOGS_EVERY
         await asyncio.gather(*(self._update(project_id, ones, logs) for project_id, ones in by_project(alive).items()))
 
     async def _update(self, project_id: str, ones: Sequence[Watched], logs: bool) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 async def until(condition: Callable[[], object], timeout: float = 30, what: str = "it") -> None:
@@ -12,3 +15,13 @@ async def until(condition: Callable[[], object], timeout: float = 30, what: str 
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen within {timeout} s")
         await asyncio.sleep(0.02)
+
+
+async def answer(ask: Callable[[], Awaitable[T]], timeout: float = 30, what: str = "it") -> T:
+    """The first answer that is true; fail after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (found := await ask()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {timeout} s")
+        await asyncio.sleep(0.05)
+    return found
