@@ -37,6 +37,7 @@ from stratavore.errors import (
     TookTooLong,
     WrongState,
 )
+from stratavore.killpoints import effect
 from stratavore.models.session import (
     GrantSignal,
     LaunchSpec,
@@ -193,7 +194,8 @@ class Control:
         if session.state is not SessionState.RUNNING:
             raise _wrong_state(target, [session], "sent text")
         signal = SendSignal(request_id=request_id, text=text, enter=enter)
-        await self._handle(session.session_id).signal("send", signal)
+        if not await self._signal(session.session_id, "send", signal):
+            await self._take_up(session, "send", signal)
         if not wait:
             return {"session_id": session.session_id}
         deadline = monotonic() + SEND_SECONDS
@@ -311,7 +313,8 @@ class Control:
     async def _signal(self, session_id: str, name: str, message: Any) -> bool:
         """Signal a session's workflow. Returns False if it has no open workflow."""
         try:
-            await self._handle(session_id).signal(name, message)
+            with effect("control.signal"):
+                await self._handle(session_id).signal(name, message)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
@@ -358,7 +361,7 @@ class Control:
     async def _start(self, start: SessionInput, *, again: bool = False, signal: tuple[str, Any] | None = None) -> None:
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
         # Already started and ended: the same launch, repeated.
-        with suppress(WorkflowAlreadyStartedError):
+        with suppress(WorkflowAlreadyStartedError), effect("control.start"):
             await self._client.start_workflow(
                 naming.WORKFLOW,
                 start,

@@ -29,6 +29,7 @@ from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import ServerAway, StratavoreError
 from stratavore.events.broker import Broker
 from stratavore.events.relay import Relay
+from stratavore.killpoints import effect
 from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
 from stratavore.runtime.host import RunnerHost
@@ -179,14 +180,15 @@ class Daemon:
 
     async def _renew_lease(self, database: Database) -> None:
         async with database.pool.acquire() as connection:
-            await hosts.renew(
-                connection,
-                self._settings.host,
-                self._id,
-                version=__version__,
-                boot_id=boot_id(),
-                lease_seconds=self._settings.host_lease_seconds,
-            )
+            with effect("lease.renew"):
+                await hosts.renew(
+                    connection,
+                    self._settings.host,
+                    self._id,
+                    version=__version__,
+                    boot_id=boot_id(),
+                    lease_seconds=self._settings.host_lease_seconds,
+                )
 
     async def _snapshot(self, database: Database) -> None:
         async with database.pool.acquire() as connection:

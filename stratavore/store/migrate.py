@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from stratavore.killpoints import effect
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0001"
 
@@ -28,7 +30,8 @@ async def migrate(dsn: str) -> bool:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         if await _version(connection) == HEAD:
             return False
-        await asyncio.to_thread(_upgrade, dsn)
+        with effect("migrate"):
+            await asyncio.to_thread(_upgrade, dsn)
         return True
     finally:
         await connection.close()

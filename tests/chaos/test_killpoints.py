@@ -22,6 +22,9 @@ from tests.support.daemon import DaemonProcess
 from tests.support.points import named_effects
 
 ON_THE_PATH = (
+    "lease.renew",
+    "control.start",
+    "control.signal",
     "project.create",
     "quota.set",
     "admit",
@@ -43,6 +46,7 @@ ON_THE_PATH = (
     "relay.mark",
 )
 ELSEWHERE = {
+    "migrate": "tests/integration/store/test_migrate.py",
     "send.doubt": "reached only after a death in send.type, which this loop has",
     "refuse": "tests/workflow: a request that is refused twice is refused once",
 }

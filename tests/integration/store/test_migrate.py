@@ -1,6 +1,9 @@
 """A fresh database becomes one that the program works with: once, whoever starts first."""
 
 import asyncio
+import os
+import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from stratavore.embedded.stack import EmbeddedStack
+from stratavore.killpoints import VARIABLE
 from stratavore.store.migrate import HEAD, MIGRATIONS, migrate
 from stratavore.store.queries import load
 from tests.support import servers
@@ -48,6 +52,17 @@ async def tables(dsn: str) -> object:
     return await fetchval(
         dsn, "SELECT array_agg(tablename ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'"
     )
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_process_that_dies_while_it_migrates_leaves_nothing_or_all(fresh: str, moment: str) -> None:
+    program = "import asyncio, sys; from stratavore.store.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
+    dying = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, fresh, env={**os.environ, VARIABLE: f"migrate.{moment}"}
+    )
+    assert await dying.wait() == -signal.SIGKILL
+    assert await migrate(fresh) is (moment == "before")
+    assert await fetchval(fresh, "SELECT version_num FROM alembic_version") == HEAD
 
 
 async def test_a_fresh_database_is_migrated_and_then_left_alone(fresh: str) -> None:
