@@ -1,0 +1,106 @@
+"""The daemon as a program: how it is started, refused and ended."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from stratavore import __version__
+from stratavore.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE
+from stratavore.paths import Home
+from stratavore.runtime.processes import Liveness, liveness
+from tests.integration.worker.watching import running
+from tests.support.daemon import DaemonProcess
+from tests.support.waiting import until
+
+
+def run(*words: str, home: Home | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``stratavored`` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker.daemon", *words],
+        env=os.environ | ({"STRATAVORE_HOME": str(home.root)} if home else {}) | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("word", "says"), [("--version", f"stratavored {__version__}"), ("--help", "usage: strat")])
+def test_it_tells_what_it_is(word: str, says: str) -> None:
+    answer = run(word)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.startswith(says)
+
+
+def test_words_that_it_does_not_know_are_refused() -> None:
+    answer = run("--everything")
+    assert answer.returncode == EXIT_USAGE
+    assert "unrecognized arguments: --everything" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("STRATAVORE_METRICS__PORT", "many", "The setting STRATAVORE_METRICS__PORT is wrong"),
+        ("STRATAVORE_POSTGRES__PORT", "70000", "The setting STRATAVORE_POSTGRES__PORT is wrong"),
+        ("STRATAVORE_HOST", "a host", "The setting STRATAVORE_HOST is wrong"),
+        ("STRATAVORE_TEMPORAL", "s3cret", "The settings cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(home: Home, name: str, value: str, says: str) -> None:
+    answer = run(home=home, **{name: value})
+    assert answer.returncode == EXIT_USAGE
+    assert answer.stderr.startswith(f"Error: {says}")
+    assert answer.stderr.count("\n") == 1 and "s3cret" not in answer.stderr
+    assert not home.daemon_lock.exists()
+
+
+async def test_a_second_daemon_is_refused_in_one_sentence(daemon: DaemonProcess) -> None:
+    second = run(home=daemon.home)
+    assert second.returncode == EXIT_REFUSED
+    assert second.stderr == (
+        f"Error: A daemon already runs for {daemon.home.root} (process {daemon.pid}). See: stratavore daemon status.\n"
+    )
+    assert (await daemon.call("daemon_status"))["pid"] == daemon.pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_ends_in_order_and_sessions_go_on(daemon: DaemonProcess, number: signal.Signals) -> None:
+    _, agent = await running(daemon, ["cat"])
+    assert daemon.end(number) == 0
+    assert not daemon.home.api_socket.exists()
+    assert liveness(agent) is Liveness.ALIVE
+    assert "Traceback" not in daemon.log.read_text()
+    await daemon.start()
+    (runner,) = await daemon.call("list_runners")
+    assert (runner["pid"], runner["status"]) == (agent.pid, "running")
+
+
+async def test_it_can_be_ended_while_it_waits_for_a_server(daemon_process: DaemonProcess) -> None:
+    daemon = daemon_process
+    daemon.spawn(settings={"STRATAVORE_POSTGRES__DSN": "postgresql://nobody@127.0.0.1:1/nothing"})
+    await until(lambda: "waiting: Postgres cannot be reached at 127.0.0.1:1" in daemon.log.read_text())
+    assert daemon.end() == 0
+
+
+async def test_a_server_that_stays_away_is_told_in_one_sentence(
+    daemon_process: DaemonProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, since nobody wants to wait as long as the daemon does."""
+    from stratavore.errors import ServerAway
+    from worker import daemon as program
+
+    monkeypatch.setattr(program, "PATIENCE_SECONDS", 0.0)
+    asked = []
+
+    async def away() -> None:
+        asked.append(1)
+        raise ServerAway(server="Temporal", address="127.0.0.1:1", reason="it does not answer", hint="Look at its log")
+
+    with pytest.raises(ServerAway) as raised:
+        await program._patiently(away)
+    assert raised.value.exit_code == EXIT_UNAVAILABLE
+    assert len(asked) == 1
