@@ -15,6 +15,10 @@ from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
 
 RETENTION = timedelta(days=30)
 PATIENCE_SECONDS = 30.0
+_NOT_YET = frozenset(
+    {RPCStatusCode.NOT_FOUND, RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+)
+"""What a server says that has just been started, or knows of a new namespace in part only."""
 _NAMES = (PROJECT.name, STATE.name, AGENT.name, HOST.name)
 
 
@@ -22,17 +26,18 @@ async def prepare(client: Client) -> None:
     """Make the namespace usable: it exists, and knows our search attributes.
 
     Raises:
-        ServerAway: the server did not make it usable in time.
+        ServerAway: the server did not make it usable in time, or refuses to.
     """
+    reason = f"the namespace {client.namespace} did not become usable"
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await _namespace(client)
             await _search_attributes(client)
-    except TimeoutError as error:
+    except (TimeoutError, RPCError) as error:
         raise ServerAway(
             server="Temporal",
             address=client.service_client.config.target_host,
-            reason=f"the namespace {client.namespace} did not become usable",
+            reason=f"{reason}: {error}" if isinstance(error, RPCError) else reason,
             hint="Look at its log below the state directory",
         ) from error
 
@@ -44,23 +49,26 @@ async def _namespace(client: Client) -> None:
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
             return
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status not in _NOT_YET:
                 raise
-        if not registered:
-            registered = True
-            await _register(client)
+            if error.status is RPCStatusCode.NOT_FOUND and not registered:
+                registered = await _register(client)
         await asyncio.sleep(0.1)
 
 
-async def _register(client: Client) -> None:
+async def _register(client: Client) -> bool:
+    """Returns whether it is registered, by whomever."""
     retention = Duration(seconds=int(RETENTION.total_seconds()))
     try:
         await client.workflow_service.register_namespace(
             RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=retention)
         )
     except RPCError as error:
+        if error.status in _NOT_YET:
+            return False
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
+    return True
 
 
 async def _search_attributes(client: Client) -> None:
@@ -82,7 +90,6 @@ async def _search_attributes(client: Client) -> None:
                 )
                 added = True
         except RPCError as error:
-            # A namespace just made is not known everywhere at once.
-            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS):
+            if error.status not in _NOT_YET and error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
         await asyncio.sleep(0.1)

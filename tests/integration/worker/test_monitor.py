@@ -5,6 +5,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stratavore.environment import write_environment
 from stratavore.naming import workflow_id
 from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, marked, send, wait_dead
@@ -275,5 +277,26 @@ async def test_the_end_of_an_agent_without_workflow_is_the_sessions(daemon: Daem
     found = await daemon.wait(session, "ended")
     assert "its workflow had been terminated" in found["reason"]
     assert await daemon.fetch("SELECT 1 FROM admissions") == []
+    await daemon.command(session, "resume")
+    await generation(daemon, session, 2)
+
+
+@pytest.mark.parametrize("action", ["terminate", "pause"])
+async def test_a_workflow_terminated_by_hand_while_its_runner_starts(
+    daemon_process: DaemonProcess, action: str
+) -> None:
+    """The agent lives, and nothing but its run directory knows of it."""
+    daemon = daemon_process
+    await daemon.start(kill_at="launch.run.before")
+    (session,) = await daemon.launch(await daemon.project(["cat"]))
+    await until(lambda: daemon.ended, what="the daemon's death")
+    agent = RunDirectory(daemon.home, f"{session}.1").agent()
+    assert agent is not None
+    client = await daemon.client()
+    await client.get_workflow_handle(workflow_id(session)).terminate()
+    await daemon.start()
+    await daemon.command(session, action)
+    await daemon.wait(session, "ended", "paused")
+    assert liveness(agent) is Liveness.DEAD
     await daemon.command(session, "resume")
     await generation(daemon, session, 2)

@@ -33,3 +33,9 @@ async def test_one_that_does_not_become_usable_is_told_in_one_sentence(
     client = await a_client(stack)
     with pytest.raises(ServerAway, match=f"Temporal cannot be reached at .*{client.namespace} did not become usable"):
         await namespace.prepare(client)
+
+
+async def test_a_refusal_is_told_with_its_reason(stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespace, "RETENTION", timedelta(seconds=-1))
+    with pytest.raises(ServerAway, match=r"did not become usable: .*[Rr]etention"):
+        await namespace.prepare(await a_client(stack))
