@@ -6,7 +6,7 @@ from stratavore.events.envelope import NewEvent
 from stratavore.models.session import LiveRunner
 from stratavore.models.states import SessionState
 from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placed, PlaceRequest
-from stratavore.store import admission, runners, sessions
+from stratavore.store import admission, runners, sessions, steps
 from stratavore.store.database import Database
 
 
@@ -21,6 +21,9 @@ class AdmissionActivities:
         """Open the session's row, if this workflow has not, and take a slot or a place in the line."""
         async with self._database.transaction("admit") as transaction:
             connection = transaction.connection
+            # Else a try that was held up for long (a machine that slept) would give an ended session a slot.
+            if not await steps.begin(connection, request.session_id, request.step):
+                return await admission.standing(connection, request.session_id)
             opened = await sessions.open_session(
                 connection, request.session_id, request.project_id, request.spec, request.incarnation
             )
@@ -34,8 +37,8 @@ class AdmissionActivities:
                         data={"agent": request.spec.agent, "cwd": request.spec.cwd},
                     )
                 )
-            granted, position, grants = await admission.join(connection, request.session_id, request.project_id)
-            if not granted:
+            joined = await admission.join(connection, request.session_id, request.project_id)
+            if not joined.granted:
                 await sessions.set_state(connection, request.session_id, SessionState.QUEUED, None)
                 transaction.emit(
                     NewEvent(
@@ -43,19 +46,21 @@ class AdmissionActivities:
                         key=request.step,
                         type="quota.exceeded",
                         project=request.project,
-                        data={"limit": "max_concurrent_runners", "position": position},
+                        data={"limit": "max_concurrent_runners", "position": joined.position},
                     )
                 )
-        return Admission(granted=granted, position=position, grants=grants)
+        return joined
 
     @activity.defn
     async def place(self, request: PlaceRequest) -> Placed:
         """Choose a host and create the next runner."""
         state = SessionState.RECOVERING if request.relaunch else SessionState.STARTING
         async with self._database.transaction("place") as transaction:
+            connection = transaction.connection
+            placed = await runners.place(connection, request.session_id, request.step, request.host, state)
             if request.relaunch:
-                await runners.end_paused(transaction.connection, request.session_id)
-            return await runners.place(transaction.connection, request.session_id, request.step, request.host, state)
+                await runners.end_paused(connection, request.session_id)
+        return placed
 
     @activity.defn
     async def find(self, request: FindRequest) -> Found:

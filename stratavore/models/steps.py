@@ -8,7 +8,10 @@ from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 
 
 class AdmitRequest(Model):
-    """Open the session's row, if it is new, and take a slot or a place in the line. Key: (session, step)."""
+    """Open the session's row, if it is new, and take a slot or a place in the line. Key: (session, step).
+
+    A step that was done before is told how the session stands now: it may have been granted a slot meanwhile.
+    """
 
     session_id: str
     step: str
@@ -24,7 +27,7 @@ class Admission(Model):
 
     granted: bool
     position: int = 0
-    """Counted from 1; 0 when granted."""
+    """Counted from 1; 0 when granted, or when a step of the past asks and the session stands nowhere any more."""
     grants: tuple[str, ...] = ()
     """Other sessions that got a slot in the same transaction, to be woken."""
 
@@ -160,6 +163,8 @@ class Recorded(Model):
     released: bool
     grants: tuple[str, ...] = ()
     """Sessions that got a slot by it, to be woken."""
+    repeated: bool = False
+    """It was written before: people may have acted on it already."""
 
 
 Launched.model_rebuild()

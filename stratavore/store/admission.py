@@ -1,24 +1,27 @@
 """Slots and the waiting line. Everything here runs inside the caller's transaction."""
 
+from stratavore.models.steps import Admission
 from stratavore.store.database import Connection
 from stratavore.store.queries import load
 
 SQL = load(__file__)
 
 
-async def join(connection: Connection, session_id: str, project_id: str) -> tuple[bool, int, tuple[str, ...]]:
-    """Take a slot, or a place in the line; who has one keeps it.
-
-    Returns:
-        Whether a slot is held; else the place in line, from 1; and the other sessions that got a slot just now.
-    """
+async def join(connection: Connection, session_id: str, project_id: str) -> Admission:
+    """Take a slot, or a place in the line; who has one keeps it."""
     await connection.execute(SQL.join_line, session_id, project_id)
     granted = await _grant(connection)
     if session_id in granted:
-        return True, 0, tuple(other for other in granted if other != session_id)
+        return Admission(granted=True, grants=tuple(other for other in granted if other != session_id))
+    return (await standing(connection, session_id)).model_copy(update={"grants": granted})
+
+
+async def standing(connection: Connection, session_id: str) -> Admission:
+    """What a session has now: a slot, a place in the line, or neither."""
     mine = await connection.fetchrow(SQL.place_in_line, session_id)
-    assert mine is not None
-    return mine["granted"], 0 if mine["granted"] else mine["position"], granted
+    if mine is None:
+        return Admission(granted=False)
+    return Admission(granted=mine["granted"], position=0 if mine["granted"] else mine["position"])
 
 
 async def leave(connection: Connection, session_id: str) -> tuple[str, ...]:

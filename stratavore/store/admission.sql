@@ -13,30 +13,39 @@ DELETE FROM admissions WHERE session_id = $1
 
 -- name: grant
 -- Everyone who has room, in the order of the line: a session waits for its project's limit and for the global one, and does
--- not hold up sessions of projects that have room.
-WITH held AS (
-    SELECT project_id, count(*) AS used FROM admissions WHERE granted_at IS NOT NULL GROUP BY project_id
-), room AS (
-    -- NULL when there is no global limit: LIMIT NULL is no limit.
-    SELECT (SELECT value FROM limits WHERE scope = 'global' AND name = 'max_concurrent_runners')
-           - coalesce((SELECT sum(used) FROM held), 0) AS free
-), line AS (
-    SELECT waiting.session_id, waiting.ticket,
-           limits.value - coalesce(held.used, 0) AS free,
-           row_number() OVER (PARTITION BY waiting.project_id ORDER BY waiting.ticket) AS place
-    FROM admissions AS waiting
-    LEFT JOIN held USING (project_id)
-    LEFT JOIN limits ON limits.scope = 'project' AND limits.scope_id = waiting.project_id::text
-                    AND limits.name = 'max_concurrent_runners'
-    WHERE waiting.granted_at IS NULL
+-- not hold up sessions of projects that have room. The line is never read as a whole: from each project that waits, only
+-- those who have room are read, from its head. What is held is counted only where a limit asks for it.
+-- NULL is no limit, in both sums and in LIMIT.
+WITH RECURSIVE room AS (
+    SELECT (SELECT CASE WHEN value > held THEN value - held ELSE 0 END
+            FROM limits, LATERAL (SELECT count(*) AS held FROM admissions WHERE granted_at IS NOT NULL) AS all_held
+            WHERE scope = 'global' AND name = 'max_concurrent_runners') AS free
+), waiting (project_id) AS (
+    (SELECT project_id FROM admissions WHERE granted_at IS NULL ORDER BY project_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT admissions.project_id FROM admissions
+            WHERE granted_at IS NULL AND admissions.project_id > waiting.project_id ORDER BY project_id LIMIT 1)
+    FROM waiting WHERE project_id IS NOT NULL
 ), next AS (
-    SELECT session_id FROM line WHERE free IS NULL OR place <= free
-    ORDER BY ticket
-    LIMIT (SELECT CASE WHEN free < 0 THEN 0 ELSE free END FROM room)
+    SELECT head.session_id
+    FROM room, waiting
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN value > held THEN value - held ELSE 0 END AS free
+        FROM limits, LATERAL (SELECT count(*) AS held FROM admissions
+                              WHERE granted_at IS NOT NULL AND admissions.project_id = waiting.project_id) AS its_held
+        WHERE scope = 'project' AND scope_id = waiting.project_id::text AND name = 'max_concurrent_runners'
+    ) AS project ON true
+    CROSS JOIN LATERAL (
+        SELECT session_id, ticket FROM admissions
+        WHERE granted_at IS NULL AND admissions.project_id = waiting.project_id
+        ORDER BY ticket LIMIT least(room.free, project.free)
+    ) AS head
+    ORDER BY head.ticket
+    LIMIT (SELECT free FROM room)
 )
-UPDATE admissions SET granted_at = clock_timestamp() FROM next
-WHERE admissions.session_id = next.session_id
-RETURNING admissions.session_id::text
+-- An array is looked up in the index; a join could read all who wait.
+UPDATE admissions SET granted_at = clock_timestamp() WHERE session_id = ANY (ARRAY(SELECT session_id FROM next))
+RETURNING session_id::text
 
 -- name: place_in_line
 SELECT mine.granted_at IS NOT NULL AS granted,

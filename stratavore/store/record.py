@@ -22,14 +22,18 @@ async def record(database: Database, request: RecordRequest) -> Recorded:
     """
     async with database.transaction("record") as transaction:
         connection = transaction.connection
-        # The row lock makes a repeated step wait for the first one.
-        await connection.execute("SELECT 1 FROM sessions WHERE id = $1 FOR UPDATE", request.session_id)
+        # The lock makes a repeated step wait for the first one.
+        if not await sessions.lock(connection, request.session_id):
+            # Cancelled before its first step was done: there is nothing to write about.
+            return Recorded(state=request.state, released=request.release)
         done = await steps.find(connection, request.session_id, request.step)
         if done is not None:
-            return Recorded.model_validate(done)
+            return Recorded.model_validate(done).model_copy(update={"repeated": True})
         if request.exit and request.status:
             await _end_runner(transaction, request, request.exit, request.status)
         await sessions.set_state(connection, request.session_id, request.state, request.reason)
+        if request.release:
+            await runners.end_unlaunched(connection, request.session_id, request.reason)
         if request.state is SessionState.ENDED:
             await runners.end_paused(connection, request.session_id)
         if event := _SESSION_EVENTS.get(request.state):

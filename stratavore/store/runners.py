@@ -10,6 +10,7 @@ from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import Placed, Placement, RunnerExit
 from stratavore.models.views import RunnerView
 from stratavore.runtime.processes import ProcessIdentity
+from stratavore.store import sessions
 from stratavore.store.database import Connection, as_dict
 from stratavore.store.queries import load
 
@@ -62,6 +63,7 @@ class Sighting:
 
 async def place(connection: Connection, session_id: str, step: str, host: str | None, state: SessionState) -> Placed:
     """Create the next runner of a session that holds a slot, or give again the one that this step made."""
+    await sessions.lock(connection, session_id)
     row = await connection.fetchrow(SQL.place, session_id, step, host, state)
     assert row is not None, "a session is placed after its row was opened"
     if row["id"] is None:
@@ -97,6 +99,11 @@ async def finish(connection: Connection, status: RunnerStatus, end: RunnerExit) 
         SQL.finish, end.runner_id, status, end.code, end.kind, end.reason, end.last_lines, end.at
     )
     return found is not None
+
+
+async def end_unlaunched(connection: Connection, session_id: str, reason: str | None) -> None:
+    """End a runner that was placed and never launched: people changed their mind before its workflow heard of it."""
+    await connection.execute(SQL.end_unlaunched, session_id, reason)
 
 
 async def end_paused(connection: Connection, session_id: str) -> None:

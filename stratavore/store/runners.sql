@@ -3,7 +3,7 @@
 -- Without a slot, none: whatever a workflow believes, a limit is a limit.
 WITH session AS (
     SELECT sessions.id, host, granted_at IS NOT NULL AS holds_slot
-    FROM sessions LEFT JOIN admissions ON session_id = sessions.id WHERE sessions.id = $1 FOR UPDATE OF sessions
+    FROM sessions LEFT JOIN admissions ON session_id = sessions.id WHERE sessions.id = $1
 ), known AS (
     SELECT runners.id, generation, runners.host FROM runners, session
     WHERE session_id = session.id AND (step = $2 OR ended_at IS NULL)
@@ -41,6 +41,10 @@ SET status = $2, exit_code = $3, exit_kind = $4, exit_reason = $5, last_lines = 
 WHERE id = $1 AND ended_at IS NULL
 RETURNING id
 
+-- name: end_unlaunched
+UPDATE runners SET status = 'terminated', exit_reason = $2, ended_at = now()
+WHERE session_id = $1 AND ended_at IS NULL AND started_at IS NULL
+
 -- name: end_paused
 -- A session that is put away for good has no paused runner any more.
 UPDATE runners SET status = 'terminated' WHERE session_id = $1 AND status = 'paused'
@@ -54,21 +58,29 @@ JOIN projects ON projects.id = sessions.project_id
 WHERE runners.host = $1 AND runners.ended_at IS NULL
 
 -- name: adopt
-UPDATE runners SET watched_by = $2 WHERE id = ANY ($1::text[])
+-- In the order in which a flush that is still under way locks them.
+WITH mine AS (
+    SELECT id FROM runners WHERE id = ANY ($1::text[]) ORDER BY session_id, generation FOR NO KEY UPDATE
+)
+UPDATE runners SET watched_by = $2 WHERE id = ANY (ARRAY(SELECT id FROM mine))
 
 -- name: is_ended
 SELECT ended_at IS NOT NULL FROM runners WHERE id = $1
 
 -- name: flush
 -- What the monitor saw of many runners; an ended runner, or one of an old generation, is left as it is.
+-- Sessions are locked before their runners, in the order of their ids, as everywhere.
+WITH current AS MATERIALIZED (
+    SELECT runners.id FROM sessions JOIN runners ON runners.session_id = sessions.id
+    WHERE runners.id = ANY ($1::text[]) AND runners.ended_at IS NULL AND sessions.generation = runners.generation
+    ORDER BY sessions.id FOR NO KEY UPDATE OF sessions, runners
+)
 UPDATE runners SET activity = seen.activity,
                    activity_at = CASE WHEN runners.activity = seen.activity THEN activity_at ELSE now() END,
                    memory_mb = coalesce(seen.memory_mb, runners.memory_mb),
                    cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent)
-FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS seen (id, activity, memory_mb, cpu_percent),
-     sessions
-WHERE runners.id = seen.id AND runners.ended_at IS NULL
-  AND sessions.id = runners.session_id AND sessions.generation = runners.generation
+FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS seen (id, activity, memory_mb, cpu_percent)
+WHERE runners.id = seen.id AND runners.id = ANY (ARRAY(SELECT id FROM current))
 
 -- name: views
 SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.name AS project, sessions.agent,

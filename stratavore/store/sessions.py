@@ -1,6 +1,7 @@
 """Sessions: opening, changing state, looking."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import SessionState
@@ -10,15 +11,27 @@ from stratavore.store.queries import load
 
 SQL = load(__file__)
 
+_LOWEST = "00000000-0000-0000-0000-000000000000"
+_HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
 
 async def open_session(
     connection: Connection, session_id: str, project_id: str, spec: LaunchSpec, incarnation: str
 ) -> bool:
-    """Write the row of a session that a workflow owns from now on. Returns False if that workflow wrote it before."""
+    """Write the row of a session that a workflow owns and wants to run. Returns False if it says so already."""
     done = await connection.execute(
         SQL.open, session_id, project_id, spec.agent, spec.model, list(spec.argv), spec.cwd, incarnation
     )
     return done.endswith(" 1")
+
+
+async def lock(connection: Connection, session_id: str) -> bool:
+    """Let the transaction be the only one that changes this session. Returns False if it has no row.
+
+    Comes before the lock of admission and before rows of runners; of several sessions in the order of their ids. What
+    has to be true together is read in a later statement: this one's own snapshot is older than the lock.
+    """
+    return await connection.fetchval(SQL.lock, session_id) is not None
 
 
 async def set_state(connection: Connection, session_id: str, state: SessionState, reason: str | None) -> None:
@@ -51,7 +64,14 @@ async def state_of(connection: Connection, session_id: str) -> SessionState | No
 
 async def matching(connection: Connection, prefix: str) -> list[str]:
     """Ids of at most six sessions that begin with ``prefix``, newest first."""
-    return [row["session_id"] for row in await connection.fetch(SQL.matching, prefix)]
+    low, high = (prefix + rest[len(prefix) :] for rest in (_LOWEST, _HIGHEST))
+    try:
+        first, last = UUID(low), UUID(high)
+    except ValueError:
+        return []
+    if str(first) != low:  # braces, dashes elsewhere: no id is written so
+        return []
+    return [row["session_id"] for row in await connection.fetch(SQL.matching, first, last)]
 
 
 async def counts(connection: Connection) -> dict[str, int]:

@@ -1,11 +1,16 @@
 -- name: open
--- A new session, or an ended one that a new workflow takes up again. The same workflow asking again changes nothing.
+-- A new session, an ended one that a new workflow takes up again, or one that rested. The same workflow asking again
+-- changes nothing.
 INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation)
 VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7)
 ON CONFLICT (id) DO UPDATE
-    SET state = CASE WHEN sessions.state = 'ended' THEN 'queued' ELSE sessions.state END,
+    SET state = CASE WHEN sessions.state IN ('ended', 'paused', 'parked') THEN 'queued' ELSE sessions.state END,
         reason = NULL, ended_at = NULL, incarnation = excluded.incarnation, updated_at = now()
-    WHERE sessions.incarnation <> excluded.incarnation
+    WHERE sessions.incarnation <> excluded.incarnation OR sessions.state IN ('paused', 'parked')
+
+-- name: lock
+-- Not FOR UPDATE: rows that refer to the session may still be written beside it.
+SELECT id FROM sessions WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: set_state
 UPDATE sessions
@@ -45,8 +50,8 @@ ORDER BY sessions.created_at, sessions.id
 SELECT state FROM sessions WHERE id = $1
 
 -- name: matching
-SELECT sessions.id::text AS session_id, state FROM sessions
-WHERE id::text LIKE $1 || '%' ORDER BY created_at DESC LIMIT 6
+-- A range of ids is read from the index, whatever the number of sessions.
+SELECT id::text AS session_id FROM sessions WHERE id BETWEEN $1 AND $2 ORDER BY created_at DESC LIMIT 6
 
 -- name: counts
 SELECT state, count(*) AS n FROM sessions WHERE state <> 'ended' GROUP BY state

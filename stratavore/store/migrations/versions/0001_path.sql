@@ -117,6 +117,7 @@ CREATE TABLE admissions (                                 -- a session holds a s
     granted_at timestamptz
 );
 CREATE INDEX admissions_line ON admissions (ticket) WHERE granted_at IS NULL;
+CREATE INDEX admissions_line_of_project ON admissions (project_id, ticket) WHERE granted_at IS NULL;
 CREATE INDEX admissions_held ON admissions (project_id) WHERE granted_at IS NOT NULL;
 
 CREATE TABLE requests (                                   -- commands whose effect is not a state: text typed into an agent

@@ -1,0 +1,153 @@
+"""Steps of sessions, asked for as their workflows do, and done by the real activities."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from activities.admission import AdmissionActivities
+from activities.records import RecordActivities
+from stratavore.models.session import LaunchSpec
+from stratavore.models.states import ExitKind, RunnerStatus, SessionState
+from stratavore.models.steps import (
+    Admission,
+    AdmitRequest,
+    Placed,
+    Placement,
+    PlaceRequest,
+    Recorded,
+    RecordRequest,
+    RunnerExit,
+)
+from stratavore.models.views import ProjectView
+from stratavore.store import admission, hosts, limits, projects
+from stratavore.store.database import Database
+
+KEY = b"k" * 32
+HOST = "here"
+LIMIT = "max_concurrent_runners"
+SPEC = LaunchSpec(agent="command", argv=("true",), cwd="/")
+
+Request = AdmitRequest | PlaceRequest | RecordRequest
+Answer = Admission | Placed | Recorded
+
+
+@dataclass
+class Session:
+    """A session as its workflow sees it: each request has a step of its own."""
+
+    project: ProjectView
+    session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    incarnation: int = 1
+    step: int = 0
+
+    def admit(self, *, resumes: bool = False) -> AdmitRequest:
+        """Take a slot."""
+        return AdmitRequest(
+            session_id=self.session_id,
+            step=self._next("admit"),
+            incarnation=str(self.incarnation),
+            project_id=self.project.project_id,
+            project=self.project.name,
+            spec=SPEC,
+            resumes=resumes,
+        )
+
+    def place(self, *, host: str | None = None, relaunch: bool = False) -> PlaceRequest:
+        """Make the next runner."""
+        return PlaceRequest(session_id=self.session_id, step=self._next("place"), host=host, relaunch=relaunch)
+
+    def record(
+        self, state: SessionState, runner_id: str | None = None, status: RunnerStatus = RunnerStatus.FAILED
+    ) -> RecordRequest:
+        """Be in the state from now on; the runner, if one is named, has ended."""
+        return RecordRequest(
+            session_id=self.session_id,
+            step=self._next("record"),
+            project=self.project.name,
+            state=state,
+            reason=f"it is {state}",
+            release=state is not SessionState.RECOVERING,
+            exit=ended(runner_id) if runner_id else None,
+            status=status if runner_id else None,
+        )
+
+    def _next(self, name: str) -> str:
+        self.step += 1
+        return f"{self.incarnation}/{self.step}/{name}"
+
+
+class Store:
+    """A database with a host whose lease is good."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def project(self, name: str = "site") -> ProjectView:
+        """A new project."""
+        async with self.database.pool.acquire() as connection:
+            made = await projects.create(connection, name, "/", "command", [], None)
+        assert made is not None
+        return made
+
+    async def host(self, name: str = HOST, lease_seconds: float = 3600) -> None:
+        """A host, with a lease of that many seconds from now."""
+        async with self.database.pool.acquire() as connection:
+            await hosts.renew(connection, name, uuid.uuid4(), version="1", boot_id="boot", lease_seconds=lease_seconds)
+
+    async def do(self, request: Request) -> Answer:
+        """Have a step done."""
+        return await do(self.database, request)
+
+    async def admitted(self, session: Session) -> Admission:
+        """Have it take a slot or a place in the line."""
+        answer = await self.do(session.admit())
+        assert isinstance(answer, Admission)
+        return answer
+
+    async def placed(self, session: Session, host: str | None = None) -> Placement:
+        """Have its next runner made."""
+        answer = await self.do(session.place(host=host))
+        assert isinstance(answer, Placed)
+        assert answer.placement is not None
+        return answer.placement
+
+    async def runner(self, session: Session) -> Placement:
+        """The first runner of a new session."""
+        assert (await self.admitted(session)).granted
+        return await self.placed(session)
+
+    async def limit(self, project: ProjectView | None, value: int | None) -> tuple[str, ...]:
+        """Set or unset a limit as people do. Returns who got a slot by it."""
+        async with self.database.transaction("test") as transaction:
+            await limits.set_limit(transaction.connection, project.project_id if project else None, LIMIT, value)
+            return await admission.grant(transaction.connection)
+
+    async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """Ask the database directly."""
+        found: list[asyncpg.Record] = await self.database.pool.fetch(statement, *values)
+        return found
+
+
+async def do(database: Database, request: Request) -> Answer:
+    """Have a step done by the activity that does it in a worker."""
+    match request:
+        case AdmitRequest():
+            return await AdmissionActivities(database).admit(request)
+        case PlaceRequest():
+            return await AdmissionActivities(database).place(request)
+        case RecordRequest():
+            return await RecordActivities(database).record(request)
+
+
+def ended(runner_id: str) -> RunnerExit:
+    """It crashed."""
+    return RunnerExit(
+        runner_id=runner_id,
+        kind=ExitKind.CRASHED,
+        at=datetime.now(UTC),
+        lived=timedelta(seconds=1),
+        reason="it crashed",
+    )

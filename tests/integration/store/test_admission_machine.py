@@ -1,0 +1,321 @@
+"""Whatever sessions, people and crashes do, in any order and at once: slots and the waiting line stay right."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.models.states import RunnerStatus, SessionState
+from stratavore.models.steps import Admission, Placed, Recorded
+from stratavore.models.views import ProjectView
+from stratavore.store.database import Connection, Database, Transaction
+from tests.integration.store.steps import KEY, Answer, Request, Session, Store, do
+from tests.support import servers
+
+RESTING = (SessionState.PAUSED, SessionState.PARKED)
+OVER = (*RESTING, SessionState.ENDED)
+WITH_PROCESS = (SessionState.STARTING, SessionState.RUNNING, SessionState.RECOVERING)
+
+WISHES = st.sampled_from(["join", "join", "look", "place", "relaunch", "pause", "park", "end", "forget"])
+"""What a session's workflow may be about to do; what makes no sense in the session's state becomes another step."""
+WHICH = st.integers(0, 11)
+"""A session, counted from the newest one."""
+
+
+class Died(Exception):
+    """The process that ran the step is gone."""
+
+
+class Dying:
+    """A connection whose owner dies before one of its statements."""
+
+    def __init__(self, connection: Connection, statements: int) -> None:
+        self._connection = connection
+        self._left = statements
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "fetch", "fetchrow", "fetchval"):
+            if self._left == 0:
+                raise Died
+            self._left -= 1
+        return getattr(self._connection, name)
+
+
+class DyingDatabase(Database):
+    """A database whose user dies after so many statements; the last of them may be that before the commit."""
+
+    def __init__(self, database: Database, statements: int) -> None:
+        super().__init__(database.pool, KEY)
+        self._statements = statements
+
+    @asynccontextmanager
+    async def transaction(self, name: str) -> AsyncIterator[Transaction]:
+        async with super().transaction(name) as transaction:
+            transaction.connection = cast(Connection, Dying(transaction.connection, self._statements))
+            yield transaction
+
+
+@dataclass(frozen=True)
+class Row:
+    """A session as the database knows it. ``ticket`` None: it neither holds a slot nor waits."""
+
+    session_id: str
+    project_id: str
+    state: SessionState
+    generation: int
+    ticket: int | None
+    granted: bool
+    live: str | None
+    """Its runner that has not ended."""
+
+
+class Line:
+    """Everything that admission knows, at one moment."""
+
+    def __init__(self, rows: Sequence[Row], limits: dict[str, int]) -> None:
+        self.sessions = {row.session_id: row for row in rows}
+        self.held = {row.session_id for row in rows if row.granted}
+        self.waiting = sorted((row for row in rows if row.ticket and not row.granted), key=lambda row: row.ticket or 0)
+        self.limits = limits
+        """By project id, and the global one by an empty id."""
+        self.used = Counter(self.sessions[one].project_id for one in self.held)
+        self.used[""] = len(self.held)
+
+    def full(self, scope: str) -> bool:
+        """Whether the limit of a project, or the global one, lets nobody in."""
+        return scope in self.limits and self.used[scope] >= self.limits[scope]
+
+
+class Machine(RuleBasedStateMachine):
+    """A few sessions of three projects."""
+
+    def __init__(self, store: Store, runner: asyncio.Runner) -> None:
+        super().__init__()
+        self._store = store
+        self._run = runner.run
+        self._sessions: list[Session] = []
+        self._done: list[tuple[Request, Answer]] = []
+        self._projects: list[ProjectView] = []
+
+    @initialize(everywhere=st.none() | st.integers(1, 4), values=st.tuples(*[st.none() | st.integers(1, 3)] * 3))
+    def three_projects(self, everywhere: int | None, values: tuple[int | None, ...]) -> None:
+        async def make() -> list[ProjectView]:
+            made = [await self._store.project(f"p{uuid.uuid4().hex}") for _ in values]
+            for project, value in [(None, everywhere), *zip(made, values, strict=True)]:
+                await self._store.limit(project, value)
+            return made
+
+        self._projects = self._run(make())
+        self._line = self._run(self._look())
+
+    def teardown(self) -> None:
+        self._run(self._store.fetch("DELETE FROM admissions"))
+        self._run(self._store.fetch("DELETE FROM limits"))
+
+    # What happens
+
+    @rule(wish=WISHES, which=WHICH, project=st.integers(0, 2))
+    def a_step(self, wish: str, which: int, project: int) -> None:
+        request = self._request(wish, which, project)
+        answer = self._run(self._store.do(request))
+        self._done.append((request, answer))
+        self._check(_let_in([(request, answer)]))
+
+    @rule(wish=WISHES, which=WHICH, project=st.integers(0, 2), statements=st.integers(0, 10), again=st.booleans())
+    def a_step_whose_worker_dies(self, wish: str, which: int, project: int, statements: int, again: bool) -> None:
+        request = self._request(wish, which, project)
+        try:
+            answer = self._run(do(DyingDatabase(self._store.database, statements), request))
+        except Died:
+            self._check_unchanged()
+            if not again:
+                return
+            answer = self._run(self._store.do(request))
+        self._done.append((request, answer))
+        self._check(_let_in([(request, answer)]))
+
+    @rule(which=st.integers(0, 30))
+    def a_step_again(self, which: int) -> None:
+        if not self._done:
+            return
+        request, first = self._done[-1 - which % len(self._done)]
+        if isinstance(first, Placed) and first.placement is None:
+            return  # nothing was done
+        second = self._run(self._store.do(request))
+        if isinstance(first, Recorded):
+            assert second == first
+        elif isinstance(first, Admission):
+            assert isinstance(second, Admission)
+            assert (second.granted, second.grants) == (request.session_id in self._line.held, ())
+        self._check_unchanged()
+
+    @rule(steps=st.lists(st.tuples(WISHES, WHICH, st.integers(0, 2), st.integers(1, 2)), min_size=2, max_size=10))
+    def steps_at_once(self, steps: list[tuple[str, int, int, int]]) -> None:
+        requests: dict[str, Request] = {}
+        times: dict[str, int] = {}
+        for wish, which, project, number in steps:
+            request = self._request(wish, which, project)
+            if requests.setdefault(request.session_id, request) is request:
+                times[request.session_id] = number
+        asked = [request for request in requests.values() for _ in range(times[request.session_id])]
+
+        async def all_at_once() -> list[Answer]:
+            return await asyncio.gather(*(self._store.do(request) for request in asked))
+
+        answers = self._run(all_at_once())
+        done = list(zip(asked, answers, strict=True))
+        self._done.extend({request.session_id: (request, answer) for request, answer in done}.values())
+        for request, answer in done:
+            if isinstance(answer, Recorded):
+                assert answer == next(other for same, other in done if same is request)
+        self._check(_let_in(done), at_once=True)
+
+    @rule(scope=st.integers(-1, 2), value=st.none() | st.integers(0, 4))
+    def a_limit(self, scope: int, value: int | None) -> None:
+        project = self._projects[scope] if scope >= 0 else None
+        self._check(set(self._run(self._store.limit(project, value))))
+
+    def _request(self, wish: str, which: int, project: int) -> Request:
+        """What the workflow of a session would ask for now; a new one's, if there are none or it is wished so."""
+        if wish == "join" or not self._sessions:
+            self._sessions.append(Session(self._projects[project]))
+            return self._sessions[-1].admit()
+        session = self._sessions[-1 - which % len(self._sessions)]
+        row = self._line.sessions.get(session.session_id)
+        if row is None:  # the first step of its workflow was never done
+            return session.admit()
+        if row.state in OVER:
+            if row.state is SessionState.ENDED:
+                session.incarnation += 1
+            return session.admit(resumes=row.state is SessionState.ENDED)
+        match wish:
+            case "pause":
+                return session.record(SessionState.PAUSED, row.live, RunnerStatus.PAUSED)
+            case "end":
+                return session.record(SessionState.ENDED, row.live, RunnerStatus.TERMINATED)
+            case "forget":  # a runner that was placed, and of which the workflow never heard
+                return session.record(SessionState.ENDED)
+            case "park" if row.live:
+                return session.record(SessionState.PARKED, row.live)
+            case "relaunch" if row.live:
+                return session.record(SessionState.RECOVERING, row.live)
+            case "look":
+                return session.admit()
+            case _:
+                return session.place(relaunch=row.generation > 0)
+
+    # What is always true
+
+    def _check(self, told: set[str], *, at_once: bool = False) -> None:
+        """Compare with the line before: ``told`` are the sessions that answers named as let in."""
+        before, after = self._line, self._run(self._look())
+        self._line = after
+        new = after.held - before.held
+        assert new <= told if at_once else new == told - before.held
+        entered = {"" for _ in new} | {after.sessions[one].project_id for one in new}
+        for scope, limit in after.limits.items():
+            # A limit that was lowered under what is held lets nobody in.
+            assert after.used[scope] <= (limit if scope in entered and not at_once else max(limit, before.used[scope]))
+        for waiting in after.waiting:
+            assert after.full("") or after.full(waiting.project_id), "nobody waits for nothing"
+            for one in map(after.sessions.__getitem__, after.held):
+                assert one.ticket is not None
+                assert waiting.ticket is not None
+                if one.project_id == waiting.project_id:
+                    assert one.ticket < waiting.ticket
+                elif one.session_id in new and one.ticket > waiting.ticket and not at_once:
+                    assert after.full(waiting.project_id), "an earlier one of another project had room"
+        for session_id, row in after.sessions.items():
+            earlier = before.sessions.get(session_id)
+            assert row.generation >= (earlier.generation if earlier else 0)
+            assert (row.ticket is None) == (row.state in OVER)
+            if row.state in WITH_PROCESS:
+                assert row.granted
+            if row.live:
+                assert row.state in WITH_PROCESS
+                assert row.live == f"{session_id}.{row.generation}"
+        self._run(self._check_history())
+
+    def _check_unchanged(self) -> None:
+        before, self._line = self._line, self._run(self._look())
+        assert self._line.sessions == before.sessions
+        self._run(self._check_history())
+
+    async def _look(self) -> Line:
+        rows = await self._store.fetch(
+            "SELECT id::text AS session_id, sessions.project_id::text, state, generation, ticket,"
+            "       granted_at IS NOT NULL AS granted,"
+            "       (SELECT string_agg(runners.id, ' and ') FROM runners"
+            "        WHERE session_id = sessions.id AND ended_at IS NULL) AS live"
+            " FROM sessions LEFT JOIN admissions ON session_id = sessions.id"
+            " WHERE sessions.project_id = ANY ($1::uuid[])",
+            [project.project_id for project in self._projects],
+        )
+        limits = await self._store.fetch("SELECT scope_id, value FROM limits")
+        return Line(
+            [Row(**{**row, "state": SessionState(row["state"])}) for row in rows],
+            {row["scope_id"]: row["value"] for row in limits},
+        )
+
+    async def _check_history(self) -> None:
+        """Events have no gaps; the generations of runners neither."""
+        wrong = await self._store.fetch(
+            "SELECT id FROM sessions"
+            " LEFT JOIN LATERAL (SELECT array_agg(sequence ORDER BY sequence) AS sequences FROM events"
+            "                    WHERE session_id = sessions.id) AS happened ON true"
+            " LEFT JOIN LATERAL (SELECT array_agg(generation ORDER BY generation) AS generations FROM runners"
+            "                    WHERE session_id = sessions.id) AS made ON true"
+            " WHERE sessions.project_id = ANY ($1::uuid[])"
+            "   AND (coalesce(sequences, '{}') <> ARRAY(SELECT generate_series(1, last_sequence))"
+            "     OR coalesce(generations, '{}') <> ARRAY(SELECT generate_series(1, generation)))",
+            [project.project_id for project in self._projects],
+        )
+        assert wrong == []
+
+
+def _let_in(done: Sequence[tuple[Request, Answer]]) -> set[str]:
+    """The sessions that these answers name as holders of a new slot, or as holders at all."""
+    found: set[str] = set()
+    for request, answer in done:
+        if isinstance(answer, Admission | Recorded):
+            found.update(answer.grants)
+        if isinstance(answer, Admission) and answer.granted:
+            found.add(request.session_id)
+    return found
+
+
+def test_slots_and_the_line_stay_right(stack: EmbeddedStack, migrated_template: str) -> None:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    servers.run_apart(servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
+
+    class MachineHere(Machine):
+        def __init__(self) -> None:
+            super().__init__(store, runner)
+
+    with asyncio.Runner() as runner:
+        opened = runner.run(Database.open(servers.dsn_of(stack, name), KEY))
+        store = Store(opened)
+        runner.run(store.host())
+        try:
+            run_state_machine_as_test(
+                MachineHere,
+                settings=settings(
+                    max_examples=30,
+                    stateful_step_count=30,
+                    deadline=None,
+                    # Shrinking what many connections did at once takes longer than reading it.
+                    phases=[Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(opened.close())
+            runner.run(servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)"))
