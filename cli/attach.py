@@ -25,8 +25,8 @@ def attach(
 ) -> None:
     """Show a session in this terminal.
 
-    Leave it with Ctrl-b d: it goes on. Many can be attached at once. When its agent dies, the next one is
-    shown as soon as it runs.
+    Leave it with Ctrl-b d: it goes on. Many can be attached at once. One that waits in line is shown when it
+    runs, and when an agent dies, so is the next one.
 
     Examples:
         stratavore attach site
@@ -36,9 +36,7 @@ def attach(
         raise InvalidInput(
             reason="A session can only be shown in a terminal; without one: stratavore logs, stratavore send"
         )
-    terminal = service.call("terminal", target=target)
-    check_reachable(terminal, "attach")
-    show(terminal["session"]["session_id"], read_only=read_only)
+    show(service.call("find_session", target=target)["session_id"], read_only=read_only)
 
 
 def show(session_id: str, *, read_only: bool = False) -> None:

@@ -217,7 +217,7 @@ class Control:
             earlier = await targets.earlier_runner(connection, target, session)
         runner_id = earlier.runner_id if earlier else session.runner_id
         if runner_id is None:
-            raise _wrong_state(target, [session], "attached to")
+            raise _wrong_state(target, [session], "shown")
         files = RunDirectory(self._home, runner_id)
         commands = {
             read_only: tuple(self._tmux.attach_argv(project.project_id, runner_id, read_only=read_only))
@@ -250,6 +250,11 @@ class Control:
             if project is not None:
                 await targets.project(connection, project)
             return await runners.views(connection, project=project, ended=all)
+
+    async def find_session(self, target: str) -> SessionView:
+        """The session that is meant; of a project its newest live one, else its newest."""
+        async with self._database.pool.acquire() as connection:
+            return await targets.one(connection, target, live=False)
 
     async def session_runners(self, session_id: str) -> list[RunnerView]:
         """All runners of one session, oldest first."""

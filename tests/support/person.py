@@ -2,8 +2,8 @@
 
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.command_line import PROGRAM
@@ -20,13 +20,15 @@ class Person:
         self._socket = socket
 
     @classmethod
-    @contextmanager
-    def sitting(cls, environment: Mapping[str, str], directory: Path) -> "Iterator[Person]":
+    @asynccontextmanager
+    async def sitting(cls, environment: Mapping[str, str], directory: Path) -> "AsyncIterator[Person]":
         """A person with a shell in a directory; it and what it runs end afterwards."""
         person = cls(directory / "person.sock")
         size = ("-x", str(COLUMNS), "-y", str(LINES))
-        person._tmux("new-session", "-d", *size, "sh", environment=dict(environment) | {"PS1": f"{PROMPT} "})
+        person._tmux("new-session", "-d", *size, "-c", str(directory), "sh", environment=environment)
         try:
+            person.types(f"PS1='{PROMPT} '")
+            await person.is_back()
             yield person
         finally:
             person._tmux("kill-server")

@@ -1,6 +1,6 @@
 """The installed command line, beside a daemon of the test's own."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ def cli(daemon_process: DaemonProcess, site: Path) -> CommandLine:
 
 
 @pytest.fixture
-def person(daemon_process: DaemonProcess, site: Path) -> Iterator[Person]:
+async def person(daemon_process: DaemonProcess, site: Path) -> AsyncIterator[Person]:
     """A person who sits in the project's directory."""
-    with Person.sitting(daemon_process.environment, site) as found:
+    async with Person.sitting(daemon_process.environment, site) as found:
         yield found
