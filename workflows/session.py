@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         AdmitRequest,
         FindRequest,
         Found,
+        Launched,
         LaunchRequest,
         Placed,
         PlaceRequest,
@@ -67,8 +68,8 @@ class SessionWorkflow:
         self._admitted = carried.admitted
         self._state = carried.state
         self._reason = carried.reason
-        self._stopped = False  # the live runner was asked to stop; a continued run asks again
-        self._resumed = carried.resumed
+        self._stopped = carried.stopped
+        self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
         self._woken = False
         self._typing = asyncio.Lock()
 
@@ -76,34 +77,36 @@ class SessionWorkflow:
     async def run(self, start: SessionInput) -> str:
         """Live through every runner of the session. Returns why it ended."""
         self._describe()
-        if start.adopts and self._step == 0:
-            self._live = await self._find()
-        while self._state is not SessionState.ENDED:
-            if self._should_continue():
+        if start.adopts:
+            await self._adopt()
+        while True:
+            if self._state is SessionState.ENDED:
                 await self._until(workflow.all_handlers_finished)
-                self._continue()
-            if self._live:
+                if self._resumed_at is None:
+                    return self._reason or "ended"
+                self._begin_again()
+            elif self._live:
                 await self._supervise(self._live)
+            elif await self._is_time_to_continue():
+                self._continue()
             elif self._wish is Wish.TERMINATE:
                 await self._record(End("ended on request", RunnerStatus.TERMINATED))
             elif self._wish is Wish.PAUSE:
                 await self._rest()
-            elif self._admitted or await self._admit():
+            elif self._admitted:
                 await self._launch()
-        await self._until(workflow.all_handlers_finished)
-        if self._resumed:
-            self._wish, self._force, self._launches = Wish.RUN, False, 0
-            self._state, self._resumed = SessionState.QUEUED, False
-            self._start = self._start.model_copy(update={"resumes": True})
-            self._continue()
-        return self._reason or "ended"
+            else:
+                await self._admit()
 
     # What people ask for
 
     @workflow.signal
     def pause(self, signal: PauseSignal) -> None:
         """Put the session away."""
-        if self._is_new(signal.request_id) and self._wish is Wish.RUN:
+        if not self._is_new(signal.request_id):
+            return
+        self._resumed_at = None
+        if self._wish is Wish.RUN:
             self._wish = Wish.PAUSE
 
     @workflow.signal
@@ -114,16 +117,14 @@ class SessionWorkflow:
         self._crashes = 0
         if self._wish is Wish.PAUSE:
             self._wish = Wish.RUN
-        else:
-            # Postgres shows already that the session is parked or ended, and this workflow has yet to hear of it: the
-            # worker that recorded it died before it could say so.
-            self._resumed = True
+        # Postgres can show already that the session is parked or ended while this workflow has yet to hear of it.
+        self._resumed_at = workflow.info().get_current_history_length()
 
     @workflow.signal
     def terminate(self, signal: TerminateSignal) -> None:
-        """End the session. Nothing takes this back."""
+        """End the session. Only a later resume takes this back, once it has ended."""
         if self._is_new(signal.request_id):
-            self._wish = Wish.TERMINATE
+            self._end()
             self._force = self._force or signal.force
 
     @workflow.signal
@@ -153,7 +154,8 @@ class SessionWorkflow:
 
     # The loop's steps
 
-    async def _find(self) -> LiveRunner | None:
+    async def _adopt(self) -> None:
+        """Take over the runner that this session's workflow left when it was terminated by hand, if there is one."""
         found: Found = await self._settled(
             workflow.start_local_activity_method(
                 AdmissionActivities.find,
@@ -162,10 +164,12 @@ class SessionWorkflow:
                 retry_policy=timeouts.FOR_EVER,
             )
         )
-        self._admitted = found.live is not None
-        return found.live
+        if found.live:
+            self._admitted = True
+            # Placed it is; a launch sees to it that it is started and watched as well.
+            await self._run(found.live)
 
-    async def _admit(self) -> bool:
+    async def _admit(self) -> None:
         """Take a slot, or wait in line until something changes."""
         self._woken = False
         admission = await self._settled(
@@ -190,10 +194,9 @@ class SessionWorkflow:
         if not admission.granted:
             self._show(SessionState.QUEUED, f"place {admission.position} in line")
             await self._until(
-                lambda: self._woken or self._wish is not Wish.RUN or self._should_continue(),
+                lambda: self._woken or self._wish is not Wish.RUN or self._may_continue(),
                 timeout=timeouts.NEXT_LOOK_FOR_SLOT,
             )
-        return self._admitted
 
     async def _launch(self) -> None:
         """Place and start the next runner."""
@@ -216,36 +219,49 @@ class SessionWorkflow:
             return  # it was given back by a step of which a dead worker said nothing: take one again
         placement = placed.placement
         if placement is None:
-            self._show(SessionState.QUEUED, "no host is up")
-            await self._until(lambda: self._wish is not Wish.RUN, timeout=timeouts.NEXT_LOOK_FOR_HOST)
-            return
-        self._launches += 1
-        self._stopped = self._resumed = False
-        live = LiveRunner(runner_id=placement.runner_id, generation=placement.generation, host=placement.host)
-        launched = await self._settled(
-            workflow.start_activity_method(
-                RunnerActivities.launch,
-                LaunchRequest(
-                    runner_id=live.runner_id,
-                    session_id=self._start.session_id,
-                    generation=live.generation,
-                    project_id=self._start.project_id,
-                    project=self._start.project,
-                    spec=self._start.spec,
-                    resume=live.generation > 1,
-                ),
-                task_queue=host_queue(live.host),
-                start_to_close_timeout=timeouts.LAUNCH,
-                heartbeat_timeout=timeouts.LAUNCH_HEARTBEAT,
-                retry_policy=timeouts.FOR_EVER,
-                summary=f"start runner {live.generation} on {live.host}",
+            await self._look_again("no host is up")
+        else:
+            await self._run(
+                LiveRunner(runner_id=placement.runner_id, generation=placement.generation, host=placement.host)
             )
-        )
+
+    async def _run(self, live: LiveRunner) -> None:
+        """Have a runner started, or adopted if its process lives."""
+        self._launches += 1
+        self._stopped = False
+        try:
+            launched: Launched = await self._settled(
+                workflow.start_activity_method(
+                    RunnerActivities.launch,
+                    LaunchRequest(
+                        runner_id=live.runner_id,
+                        session_id=self._start.session_id,
+                        generation=live.generation,
+                        project_id=self._start.project_id,
+                        project=self._start.project,
+                        spec=self._start.spec,
+                        resume=live.generation > 1,
+                    ),
+                    task_queue=host_queue(live.host),
+                    start_to_close_timeout=timeouts.LAUNCH,
+                    heartbeat_timeout=timeouts.LAUNCH_HEARTBEAT,
+                    retry_policy=timeouts.FOR_EVER,
+                    summary=f"start runner {live.generation} on {live.host}",
+                )
+            )
+        except ActivityError as error:  # refused for good: another generation is the current one
+            await self._look_again(error.cause.message if isinstance(error.cause, ApplicationError) else str(error))
+            return
         self._live = live
         if launched.end:
             await self._settle(launched.end)
         else:
             self._show(SessionState.RUNNING, None)
+
+    async def _look_again(self, reason: str) -> None:
+        """No runner can be started now: say why, and let a while pass."""
+        self._show(SessionState.QUEUED, reason)
+        await self._until(lambda: self._wish is not Wish.RUN, timeout=timeouts.NEXT_LOOK_FOR_HOST)
 
     async def _supervise(self, live: LiveRunner) -> None:
         """Wait for the runner's end, have it stopped when people wish it, and do what follows. Or continue as new."""
@@ -267,15 +283,18 @@ class SessionWorkflow:
         asked: bool | None = None  # to stop: with force, without, or not yet
 
         def must_ask() -> bool:
-            return (self._wish is not Wish.RUN and asked is None) or (self._force and asked is False)
+            # What the run before this one asked for may have ended with it.
+            stop = self._stopped or self._wish is not Wish.RUN
+            return (stop and asked is None) or (self._force and asked is False)
 
         while not watch.done():
             if must_ask():
                 asked = self._force
                 self._stop(live)
-            await self._until(lambda: watch.done() or must_ask() or self._should_continue())
-            if self._should_continue() and not watch.done():
-                return
+            await self._until(lambda: watch.done() or must_ask() or self._may_continue())
+            # An end that came to this run is never told to the next one.
+            if await self._is_time_to_continue() and not watch.done():
+                self._continue()
         await self._settle(await watch)
 
     def _stop(self, live: LiveRunner) -> None:
@@ -299,6 +318,7 @@ class SessionWorkflow:
 
     async def _settle(self, end: RunnerExit) -> None:
         """Decide what follows from a runner's end, record it, and do it."""
+        now = workflow.info().get_current_history_length()
         decision = decide(
             end,
             wish=self._wish,
@@ -308,25 +328,34 @@ class SessionWorkflow:
             policy=self._start.policy,
         )
         self._live = None
-        await self._record(decision, end)
-        match decision:
-            case Relaunch():
-                self._crashes = decision.crashes
-                if self._state is SessionState.RECOVERING and decision.after:
-                    await self._until(lambda: self._wish is not Wish.RUN, timeout=decision.after)
-            case PutAway():
-                if self._wish is Wish.RUN and not self._resumed:
-                    self._wish = Wish.PAUSE
-            case End():
-                pass
+        if isinstance(decision, PutAway):
+            self._wish = Wish.PAUSE  # before people can see it, so that a resume from then on counts
+        if isinstance(decision, Relaunch):
+            self._crashes = decision.crashes
+        recorded = await self._record(decision, end)
+        if self._resumed_at is not None and self._resumed_at <= now:
+            if not recorded.repeated or self._resumed_at < now:
+                self._resumed_at = None  # it asked a live runner to be what it was
+            elif self._wish is Wish.PAUSE:
+                # A dead worker had recorded it; this one heard of the end and of the resume that followed at once.
+                self._wish = Wish.RUN
+        if isinstance(decision, Relaunch) and self._state is SessionState.RECOVERING and decision.after:
+            await self._until(lambda: self._wish is not Wish.RUN, timeout=decision.after)
 
     async def _rest(self) -> None:
         """Be paused or parked until somebody asks for something else."""
-        if self._state not in (SessionState.PAUSED, SessionState.PARKED):
+        if self._admitted or self._state not in (SessionState.PAUSED, SessionState.PARKED):
             await self._record(PutAway(parked=False, reason=None))
-        await self._until(lambda: self._wish is not Wish.PAUSE or self._should_continue())
+        await self._until(lambda: self._wish is not Wish.PAUSE or self._may_continue())
 
-    async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> None:
+    def _begin_again(self) -> None:
+        """Take up the session that ended in this run."""
+        self._wish, self._force, self._launches = Wish.RUN, False, 0
+        self._resumed_at = None
+        self._start = self._start.model_copy(update={"resumes": True})
+        self._show(SessionState.QUEUED, None)
+
+    async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> Recorded:
         """Write the decision with all that follows from it, then wake those who got a slot by it.
 
         If a worker died right after the commit and a signal came in before the next one, the decision can be another
@@ -354,6 +383,7 @@ class SessionWorkflow:
         self._admitted = self._admitted and not recorded.released
         self._show(recorded.state, decision.reason)
         await self._wake(recorded.grants)
+        return recorded
 
     async def _wake(self, sessions: Sequence[str]) -> None:
         """Tell sessions that they hold a slot now. One that has closed meanwhile cannot hear it."""
@@ -374,10 +404,11 @@ class SessionWorkflow:
         # The row says "running" a moment before this workflow hears of it.
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._live is not None or self._wish is not Wish.RUN, timeout=timeouts.SEND
+                lambda: self._live is not None or self._wish is not Wish.RUN or self._state is SessionState.ENDED,
+                timeout=timeouts.SEND,
             )
         if not self._live or self._wish is not Wish.RUN:
-            return f"the session is {self._state}, nothing can be typed"
+            return f"the session is {'about to stop' if self._live else self._state}, nothing can be typed"
         try:
             await workflow.execute_activity_method(
                 RunnerActivities.send,
@@ -410,7 +441,7 @@ class SessionWorkflow:
             except TimeoutError:
                 return
             except asyncio.CancelledError:
-                self._wish = Wish.TERMINATE
+                self._end()
                 continue
             return
 
@@ -418,6 +449,11 @@ class SessionWorkflow:
         """The result of an effect that a cancellation must not tear: it ends in order, then the session does."""
         await self._until(effect.done)
         return effect.result()
+
+    def _end(self) -> None:
+        """Wish for the end, whatever was asked for before."""
+        self._wish = Wish.TERMINATE
+        self._resumed_at = None
 
     def _next_step(self, name: str) -> str:
         """The key of the next keyed effect; the same when the history is replayed."""
@@ -448,6 +484,8 @@ class SessionWorkflow:
             f"**{self._state}**" + (f": {self._reason}" if self._reason else ""),
             "",
             f"- project `{self._start.project}`, agent `{spec.agent}`, in `{spec.cwd}`",
+            # Also in the static summary, which is lost when the run continues as new.
+            f"- runs `{' '.join(spec.argv) or spec.agent}`",
         ]
         if self._live:
             lines.append(f"- runner {self._live.generation} on host `{self._live.host}`")
@@ -456,14 +494,27 @@ class SessionWorkflow:
         lines.append(f"- attach: `stratavore attach {short(self._start.session_id)}`")
         workflow.set_current_details("\n".join(lines))
 
-    def _should_continue(self) -> bool:
-        length = self._start.policy.history_length
+    def _may_continue(self) -> bool:
+        """Whether the history is long, and no signal is being handled."""
         info = workflow.info()
-        if length is not None and info.get_current_history_length() >= length:
-            return True
-        return info.is_continue_as_new_suggested()
+        length = self._start.policy.history_length
+        long = info.is_continue_as_new_suggested() or (
+            length is not None and info.get_current_history_length() >= length
+        )
+        return long and workflow.all_handlers_finished()
 
-    def _continue(self) -> None:
+    async def _is_time_to_continue(self) -> bool:
+        """Whether to continue as new, once everything is heard that this run was told.
+
+        Signals are run before the other news of the same workflow task. One that leads to the next run at once would
+        lose a runner's end, or a cancellation, that came with it.
+        """
+        if not self._may_continue():
+            return False
+        await self._settled(asyncio.ensure_future(workflow.sleep(timeouts.MOMENT)))
+        return self._may_continue()
+
+    def _continue(self) -> NoReturn:
         carried = Carried(
             wish=self._wish,
             force=self._force,
@@ -475,7 +526,7 @@ class SessionWorkflow:
             admitted=self._admitted,
             state=self._state,
             reason=self._reason,
-            resumed=self._resumed,
+            stopped=self._stopped,
         )
         workflow.continue_as_new(
             self._start.model_copy(update={"carried": carried, "adopts": False}),

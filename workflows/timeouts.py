@@ -26,6 +26,9 @@ NEXT_LOOK_FOR_SLOT = timedelta(minutes=10)
 """Grants are signalled; this is the net for a signal that was never sent."""
 NEXT_LOOK_FOR_HOST = timedelta(seconds=5)
 
+MOMENT = timedelta(milliseconds=1)
+"""The shortest time after which the server makes another workflow task."""
+
 FOR_EVER = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2,

@@ -57,8 +57,8 @@ class Carried(Model):
     """Holds a slot."""
     state: SessionState = SessionState.QUEUED
     reason: str | None = None
-    resumed: bool = False
-    """Asked to run again before it knew that it had been parked or had ended."""
+    stopped: bool = False
+    """The live runner was asked to stop, so that its exit says nothing about the agent."""
 
 
 class LiveRunner(Model):

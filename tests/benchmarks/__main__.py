@@ -267,7 +267,7 @@ async def main(arguments: argparse.Namespace) -> None:
         )
         try:
             await daemon.start(settings={"STRATAVORE_MONITOR_INTERVAL_SECONDS": "1"})
-            namespace = await servers.new_namespace(stack)
+            namespace = await servers.new_namespace(stack.temporal_address)
             bare = Bare(
                 await Client.connect(
                     stack.temporal_address, namespace=namespace, data_converter=pydantic_data_converter

@@ -109,22 +109,27 @@ async def make_template(stack: EmbeddedStack) -> None:
     await execute(stack, f"ALTER DATABASE {TEMPLATE} WITH ALLOW_CONNECTIONS false")
 
 
-async def new_namespace(stack: EmbeddedStack) -> str:
+async def new_namespace(address: str) -> str:
     """A Temporal namespace with our search attributes, ready for workflows."""
     name = f"test-{uuid.uuid4().hex[:12]}"
-    client = await Client.connect(stack.temporal_address, namespace=name)
+    client = await Client.connect(address, namespace=name)
     retention = Duration()
     retention.FromTimedelta(timedelta(days=3))
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
     )
-    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-    attributes = AddSearchAttributesRequest(namespace=name, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
+    attributes = search_attributes(name)
     # The server learns of a new namespace and of its attributes from caches.
     query = " AND ".join(f"{attribute} = 'x'" for attribute in SEARCH_ATTRIBUTES)
     await _until_accepted(lambda: client.operator_service.add_search_attributes(attributes))
     await _until_accepted(lambda: client.count_workflows(query))
     return name
+
+
+def search_attributes(namespace: str) -> AddSearchAttributesRequest:
+    """The request that makes a namespace know our search attributes."""
+    keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    return AddSearchAttributesRequest(namespace=namespace, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
 
 
 async def _until_accepted(call: Any, timeout: float = 30) -> None:

@@ -4,11 +4,14 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from stratavore.models.session import LiveRunner
 from stratavore.models.states import ExitKind, SessionState
 from stratavore.models.steps import (
     Admission,
@@ -39,58 +42,80 @@ class World:
     host: str
     slots: int = 1000
     """Free slots; a release grants the first in line."""
+    hosts_up: bool = True
+    stubborn: bool = False
+    """Runners end only by force, or when the test ends them."""
+    mute: bool = False
+    """Nobody is told of a grant."""
     ends_before_running: deque[ExitKind] = field(default_factory=deque)
     """How the next launches end at once."""
+    refusals: deque[str] = field(default_factory=deque)
+    """Why the next launches fail for good."""
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Activities by name that do their work and answer only when the event is set."""
+    deaths: int = 0
+    """How often ``record`` commits and its workflow task is lost, as if the worker had died."""
     log: list[str] = field(default_factory=list)
     records: list[RecordRequest] = field(default_factory=list)
+    """Each step once."""
     launches: list[LaunchRequest] = field(default_factory=list)
+    """Each runner once."""
     typed: list[str] = field(default_factory=list)
     refused: list[RefuseRequest] = field(default_factory=list)
     holders: set[str] = field(default_factory=set)
     line: list[str] = field(default_factory=list)
     generations: dict[str, int] = field(default_factory=dict)
     placements: dict[str, Placement] = field(default_factory=dict)
+    recorded: dict[str, Recorded] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
-    hosts_up: bool = True
+    doubled: list[str] = field(default_factory=list)
+    """Runners that were started beside a live one of their session."""
 
     @activity.defn
     async def admit(self, request: AdmitRequest) -> Admission:
         self.log.append("admit")
-        session = request.session_id
-        if session in self.holders or len(self.holders) < self.slots:
-            if session in self.line:
-                self.line.remove(session)
-            self.holders.add(session)
-            return Admission(granted=True)
-        if session not in self.line:
-            self.line.append(session)
-        return Admission(granted=False, position=self.line.index(session) + 1)
+        answer = self._admit(request.session_id)
+        await self._gate("admit")
+        return answer
 
     @activity.defn
     async def place(self, request: PlaceRequest) -> Placed:
         self.log.append("place")
         if not self.hosts_up:
             return Placed(holds_slot=True)
+        if request.session_id not in self.holders:
+            return Placed(holds_slot=False)
         if request.step not in self.placements:
             generation = self.generations.get(request.session_id, 0) + 1
             self.generations[request.session_id] = generation
             self.placements[request.step] = Placement(
                 runner_id=f"{request.session_id}.{generation}", generation=generation, host=self.host
             )
-        return Placed(holds_slot=request.session_id in self.holders, placement=self.placements[request.step])
+        await self._gate("place")
+        return Placed(holds_slot=True, placement=self.placements[request.step])
 
     @activity.defn
     async def find(self, request: FindRequest) -> Found:
         self.log.append("find")
+        for runner_id in self.running:
+            if session_of(runner_id) == request.session_id:
+                generation = int(runner_id.rpartition(".")[2])
+                return Found(live=LiveRunner(runner_id=runner_id, generation=generation, host=self.host))
         return Found()
 
     @activity.defn
     async def launch(self, request: LaunchRequest) -> Launched:
         self.log.append("launch")
-        self.launches.append(request)
-        if self.ends_before_running:
-            return Launched(end=ending(request.runner_id, self.ends_before_running.popleft()))
-        self.running.add(request.runner_id)
+        if self.refusals:
+            raise ApplicationError(self.refusals.popleft(), non_retryable=True)
+        if request not in self.launches:
+            self.launches.append(request)
+            if self.ends_before_running:
+                return Launched(end=ending(request.runner_id, self.ends_before_running.popleft()))
+            if any(session_of(other) == request.session_id for other in self.running):
+                self.doubled.append(request.runner_id)
+            self.running.add(request.runner_id)
+        await self._gate("launch")
         return Launched()
 
     @activity.defn
@@ -101,26 +126,29 @@ class World:
     @activity.defn
     async def stop(self, request: StopRequest) -> None:
         self.log.append("stop by force" if request.force else "stop")
-        await self.end(request.runner_id, ExitKind.CRASHED)
+        if request.force or not self.stubborn:
+            await self.end(request.runner_id, ExitKind.CRASHED)
 
     @activity.defn
     async def send(self, request: SendRequest) -> None:
+        await self._gate("send")
         self.typed.append(request.text)
 
     @activity.defn
     async def record(self, request: RecordRequest) -> Recorded:
-        self.log.append(f"record {request.state}")
-        self.records.append(request)
-        if not request.release:
-            return Recorded(state=request.state, released=request.release)
-        self.holders.discard(request.session_id)
-        if request.session_id in self.line:
-            self.line.remove(request.session_id)
-        if not self.line or len(self.holders) >= self.slots:
-            return Recorded(state=request.state, released=request.release)
-        granted = self.line.pop(0)
-        self.holders.add(granted)
-        return Recorded(state=request.state, released=True, grants=(granted,))
+        repeated = request.step in self.recorded
+        if not repeated:
+            self.log.append(f"record {request.state}")
+            self.records.append(request)
+            grants = self._leave(request.session_id) if request.release else ()
+            self.recorded[request.step] = Recorded(
+                state=request.state, released=request.release, grants=() if self.mute else grants
+            )
+        await self._gate("record")
+        if self.deaths:
+            self.deaths -= 1
+            return cast(Recorded, "what no workflow can read")
+        return self.recorded[request.step].model_copy(update={"repeated": repeated})
 
     @activity.defn
     async def refuse(self, request: RefuseRequest) -> None:
@@ -143,10 +171,45 @@ class World:
                         raise
                 await asyncio.sleep(0.01)
 
+    def hold(self, name: str) -> asyncio.Event:
+        """From now on the activity does its work, and answers only once the event is set."""
+        self.gates[name] = asyncio.Event()
+        return self.gates[name]
+
     @property
     def states(self) -> list[SessionState]:
         """States in the order they were recorded."""
         return [one.state for one in self.records]
+
+    def live(self, session_id: str) -> list[str]:
+        """Live runners of a session."""
+        return [one for one in self.running if session_of(one) == session_id]
+
+    async def _gate(self, name: str) -> None:
+        if gate := self.gates.get(name):
+            self.log.append(f"{name} is held")
+            await gate.wait()
+
+    def _admit(self, session: str) -> Admission:
+        if session in self.holders or len(self.holders) < self.slots:
+            if session in self.line:
+                self.line.remove(session)
+            self.holders.add(session)
+            return Admission(granted=True)
+        if session not in self.line:
+            self.line.append(session)
+        return Admission(granted=False, position=self.line.index(session) + 1)
+
+    def _leave(self, session: str) -> tuple[str, ...]:
+        """Give a slot or a place in the line back. Returns who got a slot by it."""
+        self.holders.discard(session)
+        if session in self.line:
+            self.line.remove(session)
+        if not self.line or len(self.holders) >= self.slots:
+            return ()
+        granted = self.line.pop(0)
+        self.holders.add(granted)
+        return (granted,)
 
 
 def ending(runner_id: str, kind: ExitKind, lived: timedelta = timedelta(seconds=1)) -> RunnerExit:

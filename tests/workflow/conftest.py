@@ -1,65 +1,64 @@
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Worker
+from temporalio.testing import WorkflowEnvironment
 
 from stratavore.embedded.stack import EmbeddedStack
-from stratavore.models.session import LaunchSpec, Policy, SessionInput
-from stratavore.naming import TASK_QUEUE, host_queue, workflow_id
+from tests.support import servers
+from tests.support.sessions import Sessions, host_worker, session_worker
+from tests.support.test_server import time_skipping
 from tests.support.world import World
-from workflows.session import SessionWorkflow
 
 
-class Sessions:
-    """Starts session workflows in a world."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def start(
-        self, *, policy: Policy | None = None, prompt: str | None = None
-    ) -> WorkflowHandle[SessionWorkflow, str]:
-        session = str(uuid.uuid4())
-        return await self.world.client.start_workflow(
-            SessionWorkflow.run,
-            SessionInput(
-                session_id=session,
-                project_id=str(uuid.uuid4()),
-                project="site",
-                spec=LaunchSpec(agent="command", argv=("true",), cwd="/", prompt=prompt),
-                policy=policy or Policy(),
-            ),
-            id=workflow_id(session),
-            task_queue=TASK_QUEUE,
-        )
+@pytest.fixture(scope="session")
+def temporal_address(request: pytest.FixtureRequest) -> str | None:
+    """The server that ``--temporal`` names; None: each test starts one that skips time."""
+    named: str = request.config.getoption("--temporal")
+    if named == "time-skipping":
+        return None
+    if named == "dev":
+        stack: EmbeddedStack = request.getfixturevalue("stack")
+        return stack.temporal_address
+    return named
 
 
 @pytest.fixture
-async def world(client: Client) -> AsyncIterator[World]:
-    world = World(client, host=f"h{uuid.uuid4().hex[:6]}")
-    shared = Worker(
-        client,
-        task_queue=TASK_QUEUE,
-        workflows=[SessionWorkflow],
-        activities=[world.admit, world.place, world.find, world.record, world.refuse],
-    )
-    host = Worker(
-        client,
-        task_queue=host_queue(world.host),
-        activities=[world.launch, world.supervise, world.stop, world.send],
-    )
-    async with shared, host:
-        yield world
+async def client(temporal_address: str | None, homes: Path) -> AsyncIterator[Client]:
+    if temporal_address is None:
+        async with time_skipping(homes) as environment:
+            yield environment.client
+    else:
+        namespace = await servers.new_namespace(temporal_address)
+        yield await Client.connect(temporal_address, namespace=namespace, data_converter=pydantic_data_converter)
 
 
 @pytest.fixture
-def sessions(world: World) -> Sessions:
-    return Sessions(world)
+async def clock(homes: Path) -> AsyncIterator[WorkflowEnvironment]:
+    """A server of the test's own, on which hours are nothing, whatever server the other tests use."""
+    async with time_skipping(homes) as environment:
+        yield environment
 
 
 @pytest.fixture
-async def client(stack: EmbeddedStack, namespace: str) -> Client:
-    return await Client.connect(stack.temporal_address, namespace=namespace, data_converter=pydantic_data_converter)
+def world(client: Client) -> World:
+    """A world whose workers do not run yet."""
+    return World(client, host=f"h{uuid.uuid4().hex[:6]}")
+
+
+@pytest.fixture
+async def sessions(world: World) -> AsyncIterator[Sessions]:
+    """Sessions of the world, with its workers."""
+    async with session_worker(world), host_worker(world):
+        yield Sessions(world)
+
+
+@pytest.fixture
+async def patient_sessions(clock: WorkflowEnvironment) -> AsyncIterator[Sessions]:
+    """Sessions of a world in which hours are nothing."""
+    world = World(clock.client, host=f"h{uuid.uuid4().hex[:6]}")
+    async with session_worker(world), host_worker(world):
+        yield Sessions(world)
