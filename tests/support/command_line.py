@@ -37,14 +37,14 @@ class CommandLine:
         """The same, run by another program: ``words`` come before it."""
         return CommandLine(self.environment, self.directory, before=words)
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start a command and do not wait."""
+    def start(self, *words: str, out: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+        """Start a command and do not wait; ``out`` is where its output goes."""
         return subprocess.Popen(
             [*self._before, str(PROGRAM), *words],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
