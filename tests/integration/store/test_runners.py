@@ -1,0 +1,249 @@
+"""Runners in Postgres: one at a time, each with a generation, and stale writers change nothing."""
+
+import uuid
+
+from activities.admission import AdmissionActivities
+from stratavore.models.states import Activity, RunnerStatus, SessionState
+from stratavore.models.steps import FindRequest, Placed, Placement
+from stratavore.runtime.processes import ProcessIdentity
+from stratavore.store import runners, sessions
+from stratavore.store.runners import Sighting
+from tests.integration.store.steps import HOST, Session, Store
+
+AGENT = ProcessIdentity(pid=41, start_ticks=7, boot_id="boot")
+WRAPPER = ProcessIdentity(pid=40, start_ticks=6, boot_id="boot")
+DAEMON = uuid.uuid4()
+
+
+async def run(store: Store, placement: Placement) -> bool:
+    """Show it as running, as a launch does. Returns False if it was told that it is stale."""
+    async with store.database.transaction("test") as transaction:
+        current = await sessions.run(
+            transaction.connection, placement.runner_id.partition(".")[0], placement.generation
+        )
+        return current and await runners.run(transaction.connection, placement.runner_id, AGENT, WRAPPER, DAEMON)
+
+
+async def flush(store: Store, *seen: Sighting) -> None:
+    async with store.database.transaction("test") as transaction:
+        await runners.flush(transaction.connection, seen)
+
+
+async def everything(store: Store) -> list[dict[str, object]]:
+    """All that is known of sessions and runners."""
+    found = await store.fetch(
+        "SELECT to_jsonb(r) AS r, to_jsonb(s) AS s FROM sessions AS s LEFT JOIN runners AS r ON session_id = s.id"
+        " ORDER BY s.id, r.generation"
+    )
+    return [dict(row) for row in found]
+
+
+async def relaunched(store: Store, session: Session, runner_id: str) -> Placement:
+    """Let a runner crash, and make the next one."""
+    await store.do(session.record(SessionState.RECOVERING, runner_id))
+    return await store.placed(session)
+
+
+async def test_a_step_that_is_repeated_gets_the_same_runner(store: Store) -> None:
+    session = Session(await store.project())
+    await store.admitted(session)
+    step = session.place()
+    first = await store.do(step)
+    assert first == Placed(
+        holds_slot=True,
+        placement=Placement(runner_id=f"{session.session_id}.1", generation=1, host=HOST),
+    )
+    before = await everything(store)
+    assert await store.do(step) == first
+    assert await everything(store) == before
+    await store.do(session.record(SessionState.RECOVERING, f"{session.session_id}.1"))
+    assert await store.do(step) == first, "also after the runner has ended"
+
+
+async def test_a_live_runner_is_given_again_instead_of_a_second_one(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    assert await store.placed(session) == first
+    second = await relaunched(store, session, first.runner_id)
+    assert (second.runner_id, second.generation) == (f"{session.session_id}.2", 2)
+    assert await store.placed(session) == second
+
+
+async def test_without_a_slot_there_is_no_runner(store: Store) -> None:
+    project = await store.project()
+    await store.limit(project, 0)
+    session = Session(project)
+    await store.admitted(session)
+    before = await everything(store)
+    assert await store.do(session.place()) == Placed(holds_slot=False)
+    assert await everything(store) == before
+
+
+async def test_a_session_that_rests_gets_no_runner(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    await store.do(session.record(SessionState.PAUSED, first.runner_id, RunnerStatus.PAUSED))
+    assert await store.do(session.place(relaunch=True)) == Placed(holds_slot=False)
+
+
+async def test_no_runner_while_no_host_is_up(store: Store) -> None:
+    await store.host(lease_seconds=-1)
+    session = Session(await store.project())
+    await store.admitted(session)
+    step = session.place(host=HOST)
+    assert await store.do(step) == Placed(holds_slot=True)
+    await store.host("other")
+    answer = await store.do(step)
+    assert isinstance(answer, Placed)
+    assert answer.placement is not None
+    assert answer.placement.host == "other"
+
+
+async def test_a_host_that_is_drained_gets_no_new_session(store: Store) -> None:
+    await store.fetch("UPDATE hosts SET draining = true")
+    session = Session(await store.project())
+    await store.admitted(session)
+    assert await store.do(session.place(host=HOST)) == Placed(holds_slot=True)
+
+
+async def test_a_new_session_goes_where_it_was_asked_for_or_where_least_is_running(store: Store) -> None:
+    project = await store.project()
+    await store.host("a")
+    placed = []
+    for wanted in (None, HOST, "away", HOST, None):
+        session = Session(project)
+        await store.admitted(session)
+        placed.append((await store.placed(session, wanted)).host)
+    assert placed == ["a", HOST, "a", HOST, "a"]
+
+
+async def test_a_session_stays_on_its_host(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    await store.host("another")
+    # Also while the host is away: what the session needs is there.
+    await store.host(lease_seconds=-1)
+    await store.do(session.record(SessionState.RECOVERING, first.runner_id))
+    assert (await store.placed(session, "another")).host == HOST
+
+
+async def test_only_the_current_runner_may_say_that_it_runs(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    second = await relaunched(store, session, first.runner_id)
+    before = await everything(store)
+    assert not await run(store, first)
+    assert await everything(store) == before
+    assert await run(store, second)
+    (row,) = await store.fetch("SELECT status, pid, wrapper_pid, started_at FROM runners WHERE ended_at IS NULL")
+    assert (row["status"], row["pid"], row["wrapper_pid"]) == ("running", AGENT.pid, WRAPPER.pid)
+    assert await run(store, second)
+    (again,) = await store.fetch("SELECT started_at FROM runners WHERE ended_at IS NULL")
+    assert again["started_at"] == row["started_at"]
+    await store.do(session.record(SessionState.ENDED, second.runner_id, RunnerStatus.TERMINATED))
+    async with store.database.pool.acquire() as connection:
+        assert not await runners.run(connection, second.runner_id, AGENT, None, DAEMON), "it has ended"
+
+
+async def test_a_stale_monitor_changes_nothing(store: Store) -> None:
+    project = await store.project()
+    crashed, moved = Session(project), Session(project)
+    ended, current = await store.runner(crashed), await store.runner(moved)
+    await relaunched(store, crashed, ended.runner_id)
+    # A fence of its own, should a runner of the past not be recorded as ended.
+    await store.fetch("UPDATE sessions SET generation = 2 WHERE id = $1", moved.session_id)
+    before = await everything(store)
+    busy = [Sighting(one.runner_id, Activity.BUSY, 10.0, 5.0) for one in (ended, current)]
+    await flush(store, *busy, Sighting(f"{uuid.uuid4()}.1", Activity.BUSY))
+    assert await everything(store) == before
+
+
+async def test_what_a_monitor_sees_is_kept_until_it_sees_something_else(store: Store) -> None:
+    project = await store.project()
+    one, two = [(await store.runner(Session(project))).runner_id for _ in range(2)]
+    await flush(store, Sighting(two, Activity.IDLE, 20.0, None), Sighting(one, Activity.BUSY, 10.0, 5.0))
+    query = "SELECT activity, activity_at, memory_mb, cpu_percent FROM runners WHERE id = $1"
+    (first,) = await store.fetch(query, one)
+    assert (first["activity"], first["memory_mb"], first["cpu_percent"]) == ("busy", 10.0, 5.0)
+    await flush(store, Sighting(one, Activity.BUSY))
+    assert await store.fetch(query, one) == [first]
+    await flush(store, Sighting(one, Activity.WAITING, 11.0))
+    (then,) = await store.fetch(query, one)
+    assert (then["activity"], then["memory_mb"], then["cpu_percent"]) == ("waiting", 11.0, 5.0)
+    assert then["activity_at"] > first["activity_at"]
+    ((other,),) = await store.fetch("SELECT activity FROM runners WHERE id = $1", two)
+    assert other == "idle"
+
+
+async def test_a_host_finds_its_live_runners_again(store: Store) -> None:
+    project = await store.project()
+    placed = [await store.runner(Session(project)) for _ in range(2)]
+    await store.host("other")
+    elsewhere = Session(project)
+    await store.admitted(elsewhere)
+    await store.placed(elsewhere, "other")
+    await run(store, placed[0])
+    over = Session(project)
+    await store.do(over.record(SessionState.ENDED, (await store.runner(over)).runner_id))
+    heir = uuid.uuid4()
+    async with store.database.pool.acquire() as connection:
+        await runners.adopt(connection, [one.runner_id for one in placed], heir)
+        found = {row.runner_id: row for row in await runners.live_of_host(connection, HOST)}
+    assert set(found) == {one.runner_id for one in placed}
+    assert (found[placed[0].runner_id].agent_process, found[placed[0].runner_id].wrapper_process) == (AGENT, WRAPPER)
+    assert found[placed[1].runner_id].agent_process is None
+    watched = await store.fetch("SELECT id FROM runners WHERE watched_by = $1", heir)
+    assert {row["id"] for row in watched} == set(found)
+
+
+async def test_the_end_of_a_runner_is_written_once(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    async with store.database.pool.acquire() as connection:
+        assert not await runners.is_ended(connection, first.runner_id)
+        assert await runners.is_ended(connection, f"{uuid.uuid4()}.1"), "one that never was"
+    await store.do(session.record(SessionState.PARKED, first.runner_id, RunnerStatus.FAILED))
+    before = await everything(store)
+    await store.do(session.record(SessionState.PARKED, first.runner_id, RunnerStatus.TERMINATED))
+    after = await everything(store)
+    assert [row["r"] for row in after] == [row["r"] for row in before]
+    async with store.database.pool.acquire() as connection:
+        assert await runners.is_ended(connection, first.runner_id)
+
+
+async def test_the_paused_runner_of_a_session_that_runs_again_or_ends_has_ended(store: Store) -> None:
+    project = await store.project()
+    for follows in ("resume", "end"):
+        session = Session(project)
+        first = await store.runner(session)
+        await store.do(session.record(SessionState.PAUSED, first.runner_id, RunnerStatus.PAUSED))
+        assert await store.fetch("SELECT FROM runners WHERE status = 'paused'")
+        if follows == "resume":
+            await store.admitted(session)
+            await store.do(session.place(relaunch=True))
+        else:
+            await store.do(session.record(SessionState.ENDED))
+        assert not await store.fetch("SELECT FROM runners WHERE status = 'paused'")
+
+
+async def test_a_runner_that_was_placed_and_never_launched_ends_with_its_session(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    answer = await store.do(session.record(SessionState.ENDED))
+    assert (await store.fetch("SELECT status FROM runners WHERE ended_at IS NULL")) == []
+    async with store.database.pool.acquire() as connection:
+        assert await runners.is_ended(connection, first.runner_id)
+        assert await runners.counts(connection) == {"terminated": 1}
+    assert answer.model_dump(include={"state", "released"}) == {"state": SessionState.ENDED, "released": True}
+
+
+async def test_a_workflow_finds_the_runner_that_lives(store: Store) -> None:
+    session = Session(await store.project())
+    activities = AdmissionActivities(store.database)
+    first = await store.runner(session)
+    second = await relaunched(store, session, first.runner_id)
+    found = await activities.find(FindRequest(session_id=session.session_id))
+    assert found.live is not None
+    assert found.live.model_dump() == second.model_dump()
+    await store.do(session.record(SessionState.PARKED, second.runner_id))
+    assert (await activities.find(FindRequest(session_id=session.session_id))).live is None
