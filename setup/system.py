@@ -11,6 +11,8 @@ from setup.progress import SetupFailed, run, say
 from stratavore.embedded.rabbitmq import find_epmd, find_server
 
 TMUX, RABBITMQ = "tmux", "rabbitmq-server"
+SYSTEMD = Path("/run/systemd/system")
+"""It is there where systemd runs."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def install(packages: Sequence[str]) -> None:
     for command in manager.before:
         run(f"Preparing {manager.program}", [*leave, *_ENVIRONMENT, *command])
     run(f"Installing {names} with {manager.program}", [*leave, *_ENVIRONMENT, *manager.install, *packages])
-    if RABBITMQ in packages and Path("/run/systemd/system").exists():
+    if RABBITMQ in packages and SYSTEMD.exists():
         subprocess.run([*leave, *_SWITCH_OFF], capture_output=True, check=False)
 
 
