@@ -1,0 +1,207 @@
+"""``docs/cli.md``, written from the commands themselves: ``python -m cli.reference > docs/cli.md``."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Any
+
+from cli import daemon, events, projects, quotas, runners, sessions, status
+from cli.main import COMMANDS, EXIT_INTERRUPTED, command
+from stratavore import errors
+from stratavore.models.states import Activity, RunnerStatus, SessionState
+
+INTRODUCTION = """\
+# The command line
+
+<!-- Written by `python -m cli.reference > docs/cli.md`; a test compares. -->
+
+```
+stratavore COMMAND | PROJECT
+```
+
+A **project** is a directory with a name. In it run **sessions**: each is one conversation with an agent, and outlives
+terminals, crashes and reboots. A **runner** is one run of the agent's process for a session; when it dies, the session
+gets the next one. `stratavore PROJECT` is all that one needs on most days.
+
+A **TARGET** is a session's id, a runner's id (`<session>.<generation>`), the beginning of one as long as only one
+session has it, or a project: for commands to one session its newest live session, for `pause`, `resume` and `kill` all
+of its live ones.
+
+**Without a daemon** commands work as long as the servers do: they go straight to Postgres and Temporal, say so, and
+what was asked for waits there until a daemon is back. A daemon that says nothing for 5 seconds counts as away. Only
+`daemon status` and `events subscribe` need one.
+
+**For programs** there is `--format json` or `yaml`, with the keys below. Results go to standard output, everything else
+to standard error. No question is asked when the input or the output is not a terminal.
+"""
+
+EXIT_CODES = {
+    0: "Done.",
+    errors.EXIT_FAILED: "It failed in another way than those below, or a question was answered with no.",
+    errors.EXIT_USAGE: "What was typed is wrong: an option, a name, a value, a directory, a setting.",
+    errors.EXIT_NOT_FOUND: "Nothing is called so, or several are.",
+    errors.EXIT_UNAVAILABLE: "The daemon, a server, a program that it needs or room on the disk is missing.",
+    errors.EXIT_REFUSED: "It cannot be done with things as they are: a session in another state, a name that is taken.",
+    errors.EXIT_AGENT_FAILED: "The agent's program was not found, or ended at once; its last lines are shown.",
+    errors.EXIT_TIMEOUT: "It takes longer than a command waits. It goes on by itself.",
+    EXIT_INTERRUPTED: "Ctrl-C. What was asked for already goes on.",
+}
+
+ENVIRONMENT = {
+    "STRATAVORE_HOME": "The state directory, which names one Stratavore of several on a machine. Else "
+    "`$XDG_STATE_HOME/stratavore`, else `~/.local/state/stratavore`.",
+    "NO_COLOR": "If it is set, tables have no colours.",
+    "STRATAVORE_DEBUG": "If it is set, a fault of the program itself is shown whole.",
+}
+
+
+def _either(choices: type[StrEnum]) -> str:
+    *first, last = (f"`{one}`" for one in choices)
+    return f"{', '.join(first)} or {last}"
+
+
+TYPES = {
+    "Session": sessions.KEYS,
+    "Runner": runners.KEYS,
+    "Project": projects.KEYS,
+    "Event": events.KEYS,
+    "Limit": quotas.KEYS,
+    "Status": status.KEYS,
+    "Daemon": daemon.KEYS,
+    "Server": daemon.SERVER_KEYS,
+}
+"""What there is in results, with its keys."""
+
+RESULTS = {
+    "new": "Project",
+    "launch": "list of Session",
+    "pause": "list of Session",
+    "resume": "list of Session",
+    "kill": "list of Session",
+    "status": "Status",
+    "projects": "list of Project",
+    "sessions": "list of Session",
+    "runners": "list of Runner",
+    "events list": "list of Event",
+    "events subscribe": "stream of Event, one a line (in YAML one a document)",
+    "quotas show": "list of Limit",
+    "quotas set": "list of Limit",
+    "daemon status": "Daemon",
+}
+"""What ``--format json`` prints, by command."""
+
+KEYS = {
+    "Event.project": "the project's name; empty for what concerns none",
+    "Event.session_id": "the session; null for what concerns none",
+    "Limit.name": "what is limited: `max_concurrent_runners`",
+    "Limit.project": "the project's name; null for all of them",
+    "Runner.generation": "counts the runners of the session, from 1",
+    "Server.name": "`temporal`, `postgres`, `rabbitmq`, or `metrics`, which the daemon itself serves",
+    "Server.state": "`running`, `starting`, `missing`, `stopped`, or `external`: somebody else keeps it",
+    "activities": "how many running sessions do what",
+    "activity": f"{_either(Activity)}; `waiting`: it asks a person something",
+    "address": "host and port; empty if there is none",
+    "agent": "which agent runs",
+    "agent_session_id": "the agent's own id of the conversation",
+    "argv": "the program that runs, with its arguments",
+    "cost_usd": "US dollars",
+    "created_at": "when it was created",
+    "data": "what is particular to its type",
+    "detail": "what is wrong, or what to do",
+    "ended_at": "when it ended; null while it lives",
+    "events_undelivered": "events that wait for RabbitMQ",
+    "generation": "number of the current or last runner, from 1; 0 before the first",
+    "host": "the machine",
+    "id": "the event's id; who sees it twice was told twice",
+    "limit": "the most that may be used; null: there is no limit",
+    "live": "the sessions that have not ended: a list of Session",
+    "live_sessions": "how many have not ended",
+    "memory_mb": "of all its processes, in MiB",
+    "model": "the agent's model; null: its own choice",
+    "name": "what it is called",
+    "path": "its directory",
+    "pid": "the process",
+    "position": "place in the waiting line, from 1; null when it does not wait",
+    "project": "the project's name",
+    "projects": "how many there are",
+    "reason": "why it is in its state",
+    "runner_id": "`<session_id>.<generation>`",
+    "running": "how many run now",
+    "scope": "`global` or `project`",
+    "sequence": "orders the events of one session, without gaps",
+    "servers": "what the daemon works with: a list of Server",
+    "session_id": "the session",
+    "sessions": "how many are in which state",
+    "started_at": "when it ran first",
+    "state": _either(SessionState),
+    "status": _either(RunnerStatus),
+    "time": "when it happened",
+    "tokens_used": "input, output and cache, together",
+    "type": "`runner.started`, say",
+    "uptime_s": "seconds since it started",
+    "ui": "where a browser looks; null: nowhere",
+    "used": "how much is used",
+    "version": "of the daemon",
+    "waiting": "how many wait in line because of it",
+    "waiting_in_line": "how many sessions wait for a slot",
+}
+"""What a key means: of one type, or wherever it is."""
+
+
+def reference() -> str:
+    """All of ``docs/cli.md``."""
+    root = command()
+    parts = [INTRODUCTION]
+    for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+        parts.append(f"## {section}\n")
+        for name in (name for name, entry in COMMANDS.items() if entry.section == section):
+            parts += _told(root.get_command(None, name), name)
+    parts.append(
+        "## Results for programs\n\nKeys are only ever added. Times are in UTC (ISO 8601); what is not known is null.\n"
+    )
+    for name, keys in TYPES.items():
+        parts.append(f"### {name}\n")
+        parts.append(_table(("key", "meaning"), ((f"`{key}`", KEYS.get(f"{name}.{key}") or KEYS[key]) for key in keys)))
+    parts.append("## Exit codes\n")
+    parts.append(_table(("code", "meaning"), ((str(code), meaning) for code, meaning in EXIT_CODES.items())))
+    parts.append("## Environment\n")
+    parts.append(_table(("variable", "meaning"), ((f"`{name}`", meaning) for name, meaning in ENVIRONMENT.items())))
+    return "\n".join(parts)
+
+
+def _told(found: Any, path: str) -> Iterator[str]:
+    """A command, or a noun with its commands."""
+    context = found.make_context(f"stratavore {path}", [], resilient_parsing=True)
+    text, _, examples = (found.help or "").partition("\n\nExamples:\n")
+    yield f"### `{' '.join([context.info_name, *found.collect_usage_pieces(context)])}`\n"
+    yield "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n")) + "\n"
+    rows = [_row(param, context) for param in found.get_params(context) if param.name != "help"]
+    if rows:
+        yield _table(("", "meaning"), rows)
+    if examples:
+        yield "\n".join(["```", *(line.strip() for line in examples.splitlines()), "```\n"])
+    if path in RESULTS:
+        kind = RESULTS[path]
+        name = next(name for name in TYPES if name in kind)
+        yield f"For programs: {kind.replace(name, f'[{name}](#{name.lower()})')}.\n"
+    for name in getattr(found, "table", ()):
+        yield from _told(found.get_command(context, name), f"{path} {name}")
+
+
+def _row(param: Any, context: Any) -> tuple[str, str]:
+    """An argument or an option, as its help has it."""
+    if param.param_type_name == "option":
+        names, meaning = param.get_help_record(context)
+    else:
+        names, meaning = param.metavar or param.name.upper(), param.help
+    return f"`{names}`", re.sub(r"\s*\[default: (.*)\]", r" By default \1.", " ".join(meaning.split()))
+
+
+def _table(heads: tuple[str, str], rows: Iterable[tuple[str, str]]) -> str:
+    lines = [heads, ("---", "---"), *rows]
+    return "".join(f"| {first.replace('|', '&#124;')} | {second} |\n" for first, second in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
