@@ -235,16 +235,16 @@ async def test_a_program_that_went_away_parks_its_session(daemon: DaemonProcess)
 
 async def test_heartbeats_reach_temporal(daemon: DaemonProcess) -> None:
     session, _ = await running(daemon, ["cat"])
+    handle = (await daemon.client()).get_workflow_handle(workflow_id(session))
+
+    async def supervised(*, heard: bool) -> bool:
+        pending = (await handle.describe()).raw_description.pending_activities
+        known = [(one.activity_id, one.attempt) for one in pending if one.last_started_time.seconds]
+        return known == [(f"{session}.1", 1)] and pending[0].HasField("last_heartbeat_time") is heard
+
+    await answer(lambda: supervised(heard=False), what="the supervision")
     await daemon.restart()  # takes over, and says so at once
-    client = await daemon.client()
-
-    async def heard() -> bool:
-        description = await client.get_workflow_handle(workflow_id(session)).describe()
-        (pending,) = description.raw_description.pending_activities
-        assert (pending.activity_id, pending.attempt) == (f"{session}.1", 1)
-        return pending.HasField("last_heartbeat_time")
-
-    await answer(heard, what="a heartbeat")
+    await answer(lambda: supervised(heard=True), what="a heartbeat")
 
 
 async def test_a_workflow_terminated_by_hand_leaves_an_agent_that_can_be_ended(daemon: DaemonProcess) -> None:
