@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from stratavore.runtime import procfs
-from stratavore.runtime.procfs import boot_id as boot_id
 
 RUNNER_MARKER = "STRATAVORE_RUNNER_ID"
 SESSION_MARKER = "STRATAVORE_SESSION_ID"
