@@ -1,7 +1,9 @@
 """Starting the daemon in the background, and stopping it."""
 
 import fcntl
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +21,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
+_ERROR = "Error: "
+_MESSAGE = re.compile(r'^time=\S+ .*?\bmessage=("(?:[^"\\]|\\.)*"|\S+)')
 
 
 def start_daemon(home: Home) -> bool:
@@ -131,9 +135,17 @@ class Said:
         if not whole:
             return []
         self._read += len(whole) + 1
-        found = [one_line(line) for line in whole.decode("utf-8", "replace").split("\n") if line.strip()]
+        found = [said_in(line) for line in whole.decode("utf-8", "replace").split("\n") if line.strip()]
         self.last = found[-1] if found else self.last
         return found
+
+
+def said_in(line: str) -> str:
+    """The message of a line of the log; of one that is none, all of it."""
+    found = _MESSAGE.search(line)
+    if not found:
+        return one_line(line)
+    return one_line(json.loads(found[1]) if found[1].startswith('"') else found[1])
 
 
 def _another_starts(home: Home) -> bool:
@@ -153,8 +165,12 @@ def _another_starts(home: Home) -> bool:
 
 def _died(said: Said, code: int, log: Path) -> StratavoreError:
     said.lines()
-    message = said.last.removeprefix("Error: ") or f"The daemon ended at once; see {log}"
-    return RemoteError(code="daemon_ended", message=message, exit_code=code if code > 0 else EXIT_FAILED)
+    if said.last.startswith(_ERROR):
+        return RemoteError(
+            code="daemon_ended", message=said.last.removeprefix(_ERROR), exit_code=code if code > 0 else EXIT_FAILED
+        )
+    last = f": {said.last.rstrip('.')}" if said.last else ""
+    return StratavoreError(reason=f"The daemon ended at once{last}; see {log}")
 
 
 def _listens(path: Path) -> bool:

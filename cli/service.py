@@ -100,10 +100,10 @@ class Service:
             raise self._missing(unanswered) from None
 
     def stream(self, method: str, **params: Any) -> Iterator[Any]:
-        """Items from the daemon, until it ends.
+        """Items from the daemon, for ever.
 
         Raises:
-            DaemonAway: there is none.
+            DaemonAway: there is none, or it ended.
             DaemonSilent: it does not answer.
         """
         self.call_daemon("daemon_status")
@@ -111,7 +111,7 @@ class Service:
             yield from client.stream(self.home.api_socket, method, params)
         except client.Unanswered as unanswered:
             raise self._missing(unanswered) from None
-        note("The daemon has stopped.")
+        raise DaemonAway
 
     def close(self) -> None:
         """Close what was opened without a daemon."""

@@ -2,6 +2,7 @@ import json
 from datetime import datetime
 
 from cli.events import KEYS, from_cloud_event
+from stratavore.errors import EXIT_UNAVAILABLE
 from stratavore.events.envelope import EventRow
 from stratavore.models.views import EventView
 from tests.unit.cli.conftest import Run, Serve
@@ -42,7 +43,7 @@ def test_delivered_events_are_shown_in_one_line_each(fake: Serve, run: Run) -> N
     first, second = result.out.splitlines()
     assert first.split(maxsplit=1)[1] == f'runner.failed  site  {FIRST[:8]}  exit_code=1 reason="it was killed"'
     assert second.split(maxsplit=1)[1].split() == ["system.alert", "-", "severity=error"]
-    assert result.code == 0
+    assert result.code == EXIT_UNAVAILABLE  # the daemon ended, and nobody asked for that
 
 
 def test_delivered_events_in_json_have_the_keys_of_lists(fake: Serve, run: Run) -> None:
