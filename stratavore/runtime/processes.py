@@ -130,17 +130,6 @@ def liveness(identity: ProcessIdentity) -> Liveness:
     return Liveness.ALIVE
 
 
-def marked(*, session_id: str | None = None, runner_id: str | None = None) -> list[ProcessIdentity]:
-    """Processes of ours that carry the marker of the session or of the runner."""
-    return [
-        identity
-        for runner, found in Snapshot().marked().items()
-        if (runner_id is None or runner == runner_id)
-        and (session_id is None or runner.rpartition(".")[0] == session_id)
-        for identity in found
-    ]
-
-
 def measure(pids: Mapping[str, int]) -> dict[str, Usage]:
     """What the trees below the given pids use, by the same keys, in one pass. Who is gone is left out."""
     snapshot = Snapshot()

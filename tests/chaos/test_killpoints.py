@@ -17,9 +17,9 @@ from cli.client import Unanswered
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import RemoteError
 from stratavore.paths import Home
-from stratavore.runtime.processes import marked
 from tests.support.daemon import DaemonProcess
 from tests.support.points import named_effects
+from tests.support.processes import marked
 
 ON_THE_PATH = (
     "lease.renew",

@@ -14,7 +14,6 @@ from stratavore.runtime.processes import (
     ProcessIdentity,
     identify,
     liveness,
-    marked,
     send,
     send_group,
     wait_dead,
@@ -22,6 +21,7 @@ from stratavore.runtime.processes import (
 from stratavore.runtime.rundir import RunSpec
 from stratavore.runtime.watch import ExitWatch
 from tests.integration.runtime.runners import Runners, pids_in
+from tests.support.processes import marked
 from tests.support.waiting import until
 
 STUBBORN = (

@@ -11,11 +11,12 @@ import pytest
 
 from stratavore.errors import InvalidInput, ServerMissing, StaleGeneration
 from stratavore.runtime.host import LaunchFailed
-from stratavore.runtime.processes import Liveness, identify, liveness, marked, wait_dead
+from stratavore.runtime.processes import Liveness, identify, liveness, wait_dead
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import TerminalFailed
 from tests.integration.runtime.runners import ENVIRONMENT, Runners
 from tests.support import guardian
+from tests.support.processes import marked
 from tests.support.waiting import until
 
 HOSTILE = [

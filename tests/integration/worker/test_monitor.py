@@ -9,10 +9,11 @@ import pytest
 
 from stratavore.environment import write_environment
 from stratavore.naming import workflow_id
-from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, marked, send, wait_dead
+from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, send, wait_dead
 from stratavore.runtime.rundir import RunDirectory
 from tests.integration.worker.watching import ended, events, generation, running
 from tests.support.daemon import DaemonProcess
+from tests.support.processes import marked
 from tests.support.terminal import person_terminal
 from tests.support.waiting import answer, until
 

@@ -17,13 +17,13 @@ from stratavore.runtime.processes import (
     end,
     identify,
     liveness,
-    marked,
     measure,
     open_pidfd,
     send,
     send_group,
     wait_dead,
 )
+from tests.support.processes import marked
 from tests.support.waiting import until
 
 
@@ -156,9 +156,9 @@ async def test_who_ignores_the_request_is_killed_and_the_others_are_asked() -> N
 def test_the_marker_is_found_and_the_own_family_is_never_named() -> None:
     runner = "00000000-0000-4000-8000-000000000000.3"
     program = (
-        "from stratavore.runtime.processes import Snapshot, marked; import os, subprocess\n"
+        "from stratavore.runtime.processes import Snapshot; import os, subprocess\n"
         "with subprocess.Popen(['sleep', '600']) as child:\n"
-        f"    print(child.pid, [one.pid for one in marked(runner_id='{runner}')],"
+        f"    print(child.pid, [one.pid for one in Snapshot().marked()['{runner}']],"
         "          [one.pid for one in Snapshot().tree(os.getpid())], flush=True); child.kill()\n"
     )
     answer = subprocess.run(
