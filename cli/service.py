@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import client
 from cli.terminal import note
-from stratavore.errors import DaemonAway, DaemonSilent, StratavoreError
+from stratavore.errors import DaemonAway, DaemonSilent, ServerAway, StratavoreError
 from stratavore.paths import Home
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ class Service:
         try:
             result = self._ask(method, params, patience)
         except client.Unanswered as unanswered:
-            result = self._call_directly(method, params | dict(alone or {}))
+            try:
+                result = self._call_directly(method, params | dict(alone or {}))
+            except ServerAway:
+                if unanswered.silent and away not in (RECORDED, UNTOLD):
+                    note("The daemon has heard of it and may do it later; look with: stratavore sessions")
+                raise
             self._absence = f"The daemon {'does not answer' if unanswered.silent else 'is not running'}"
             self.tell_absence(away)
         else:

@@ -1,5 +1,7 @@
 """Connections to Temporal and Postgres, with one sentence when a server is away."""
 
+import asyncio
+
 import asyncpg
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -8,6 +10,8 @@ from temporalio.service import RPCError
 from stratavore.errors import ServerAway
 from stratavore.store.database import Database
 
+CONNECT_SECONDS = 10.0
+"""A server that is stopped takes a connection and says nothing."""
 HINT = "Start everything with: stratavore daemon start"
 
 
@@ -18,8 +22,9 @@ async def temporal(address: str, namespace: str) -> Client:
         ServerAway: nobody answers at the address.
     """
     try:
-        return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
-    except (RuntimeError, RPCError) as error:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
+    except (RuntimeError, RPCError, TimeoutError) as error:
         raise ServerAway(server="Temporal", address=address, reason="it does not answer", hint=HINT) from error
 
 
