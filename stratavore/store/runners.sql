@@ -58,29 +58,33 @@ JOIN projects ON projects.id = sessions.project_id
 WHERE runners.host = $1 AND runners.ended_at IS NULL
 
 -- name: adopt
--- In the order in which a flush that is still under way locks them.
-WITH mine AS (
-    SELECT id FROM runners WHERE id = ANY ($1::text[]) ORDER BY session_id, generation FOR NO KEY UPDATE
+-- Locks as flush does: one of the daemon before may still be under way.
+WITH locked AS MATERIALIZED (
+    SELECT id FROM sessions WHERE id IN (SELECT session_id FROM runners WHERE runners.id = ANY ($1::text[]))
+    ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE runners SET watched_by = $2 WHERE id = ANY (ARRAY(SELECT id FROM mine))
+UPDATE runners SET watched_by = $2
+WHERE id = ANY ($1::text[]) AND session_id = ANY (ARRAY(SELECT locked.id FROM locked))
 
 -- name: is_ended
 SELECT ended_at IS NOT NULL FROM runners WHERE id = $1
 
 -- name: flush
 -- What the monitor saw of many runners; an ended runner, or one of an old generation, is left as it is.
--- Sessions are locked before their runners, in the order of their ids, as everywhere.
-WITH current AS MATERIALIZED (
-    SELECT runners.id FROM sessions JOIN runners ON runners.session_id = sessions.id
-    WHERE runners.id = ANY ($1::text[]) AND runners.ended_at IS NULL AND sessions.generation = runners.generation
-    ORDER BY sessions.id FOR NO KEY UPDATE OF sessions, runners
+-- Sessions are locked before any runner, in the order of their ids, those of ended runners too: events of them may follow.
+-- Each is locked once: whoever locks a row twice in a statement can wait for one who waits for the first lock.
+WITH locked AS MATERIALIZED (
+    SELECT id FROM sessions WHERE id IN (SELECT session_id FROM runners WHERE runners.id = ANY ($1::text[]))
+    ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE runners SET activity = seen.activity,
                    activity_at = CASE WHEN runners.activity = seen.activity THEN activity_at ELSE now() END,
                    memory_mb = coalesce(seen.memory_mb, runners.memory_mb),
                    cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent)
-FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS seen (id, activity, memory_mb, cpu_percent)
-WHERE runners.id = seen.id AND runners.id = ANY (ARRAY(SELECT id FROM current))
+FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[]) AS seen (id, activity, memory_mb, cpu_percent),
+     sessions
+WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id FROM locked)) AND runners.ended_at IS NULL
+  AND sessions.id = runners.session_id AND sessions.generation = runners.generation
 
 -- name: views
 SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.name AS project, sessions.agent,
