@@ -84,7 +84,9 @@ class SessionWorkflow:
                 await self._until(workflow.all_handlers_finished)
                 if self._resumed_at is None:
                     return self._reason or "ended"
-                self._begin_again()
+                await self._moment()
+                if self._resumed_at is not None and workflow.all_handlers_finished():
+                    self._begin_again()
             elif self._live:
                 await self._supervise(self._live)
             elif await self._is_time_to_continue():
@@ -348,12 +350,13 @@ class SessionWorkflow:
             await self._record(PutAway(parked=False, reason=None))
         await self._until(lambda: self._wish is not Wish.PAUSE or self._may_continue())
 
-    def _begin_again(self) -> None:
-        """Take up the session that ended in this run."""
+    def _begin_again(self) -> NoReturn:
+        """Take up the session that ended in this run: in a new one, which can be cancelled anew."""
         self._wish, self._force, self._launches = Wish.RUN, False, 0
         self._resumed_at = None
         self._start = self._start.model_copy(update={"resumes": True})
         self._show(SessionState.QUEUED, None)
+        self._continue()
 
     async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> Recorded:
         """Write the decision with all that follows from it, then wake those who got a slot by it.
@@ -504,15 +507,19 @@ class SessionWorkflow:
         return long and workflow.all_handlers_finished()
 
     async def _is_time_to_continue(self) -> bool:
-        """Whether to continue as new, once everything is heard that this run was told.
-
-        Signals are run before the other news of the same workflow task. One that leads to the next run at once would
-        lose a runner's end, or a cancellation, that came with it.
-        """
+        """Whether to continue as new, once everything is heard that this run was told."""
         if not self._may_continue():
             return False
-        await self._settled(asyncio.ensure_future(workflow.sleep(timeouts.MOMENT)))
+        await self._moment()
         return self._may_continue()
+
+    async def _moment(self) -> None:
+        """Come back in another workflow task, before this run ends in favour of the next one.
+
+        Signals are run before the other news of the same task. One that leads to the next run at once would lose a
+        runner's end, or a cancellation, that came with it.
+        """
+        await self._settled(asyncio.ensure_future(workflow.sleep(timeouts.MOMENT)))
 
     def _continue(self) -> NoReturn:
         carried = Carried(

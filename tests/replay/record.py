@@ -1,0 +1,150 @@
+"""Record the histories that ``test_replay.py`` replays: real runs on a real server, one file each.
+
+Run ``python -m tests.replay.record`` after a change of the workflow that is meant to differ, and never to silence a
+test: a session that is open now replays with the code of tomorrow. Such a change needs a patch
+(``workflows/patches.py``), and the histories recorded before it stay beside the new ones.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.models.session import Policy, ResumeSignal
+from stratavore.models.states import ExitKind, SessionState
+from tests.support import servers
+from tests.support.sessions import Session, Sessions, host_worker, session_worker
+from tests.support.waiting import until
+from tests.support.world import World
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def completed(sessions: Sessions) -> Session:
+    session = await sessions.start()
+    await session.runs()
+    await session.ends(ExitKind.COMPLETED)
+    return session
+
+
+async def crashed_and_parked(sessions: Sessions) -> Session:
+    session = await sessions.start(policy=Policy(crashes_before_park=2))
+    await session.runs()
+    await session.ends(ExitKind.CRASHED)
+    await session.runs(2)
+    await session.ends(ExitKind.CRASHED, 2)
+    await session.shows(SessionState.PARKED)
+    await session.resume("resume")
+    await session.runs(3)
+    await session.ends(ExitKind.COMPLETED, 3)
+    return session
+
+
+async def paused_and_queued(sessions: Sessions) -> Session:
+    """Its slot goes to another session meanwhile."""
+    world = sessions.world
+    world.slots = 1
+    session = await sessions.start()
+    await session.runs()
+    other = await sessions.start()
+    await other.says("place 1 in line")
+    await session.pause("pause")
+    await other.runs()
+    await session.resume("resume")
+    await session.says("place 1 in line")
+    await other.terminate()
+    await session.runs(2)
+    await session.terminate("terminate", force=True)
+    return session
+
+
+async def typed_and_refused(sessions: Sessions) -> Session:
+    session = await sessions.start()
+    await session.runs()
+    await session.send("hello", "first")
+    await until(lambda: sessions.world.typed)
+    await session.pause("pause")
+    await session.shows(SessionState.PAUSED)
+    await session.send("too late", "second")
+    await until(lambda: sessions.world.refused)
+    await session.terminate("terminate")
+    return session
+
+
+async def cancelled(sessions: Sessions) -> Session:
+    session = await sessions.start()
+    await session.runs()
+    await session.handle.cancel()
+    return session
+
+
+async def adopted(sessions: Sessions) -> Session:
+    session = await sessions.start()
+    await session.runs()
+    await session.handle.terminate()
+    await sessions.start(session.id, adopts=True, resumes=True, signal="resume", message=ResumeSignal(request_id="r"))
+    await session.shows(SessionState.RUNNING)
+    await session.ends(ExitKind.COMPLETED)
+    return session
+
+
+async def continued(sessions: Sessions) -> Session:
+    session = await sessions.start(policy=Policy(history_length=30))
+    await session.runs()
+    first = await session.run_id()
+    for number in range(5):
+        await session.send(f"text {number}", f"request {number}")
+    await session.continues(first)
+    await session.ends(ExitKind.COMPLETED)
+    return session
+
+
+PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
+    completed,
+    crashed_and_parked,
+    paused_and_queued,
+    typed_and_refused,
+    cancelled,
+    adopted,
+    continued,
+)
+
+
+async def record(path: Callable[[Sessions], Awaitable[Session]], client: Client) -> None:
+    """Walk a path and write the history of each run of its workflow, the first run's first."""
+    name = path.__name__
+    world = World(client, host="host-1")
+    async with session_worker(world), host_worker(world):
+        session = await path(Sessions(world))
+        await session.result()
+    runs = [run async for run in client.list_workflows(f"WorkflowId = '{session.handle.id}'")]
+    runs.sort(key=lambda run: run.start_time)
+    for number, run in enumerate(runs, start=1):
+        history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+        text = json.dumps(json.loads(history.to_json()), indent=1)
+        (HISTORIES / f"{name}-{number}.json").write_text(text + "\n")
+
+
+async def main() -> None:
+    with servers.guarded_directory() as directory:
+        stack = EmbeddedStack(servers.new_home(directory), servers.free_ports(rabbitmq=False))
+        await stack.start()
+        for path in PATHS:
+            # A namespace each: what is left of one path is not in the way of the next.
+            client = await Client.connect(
+                stack.temporal_address,
+                namespace=await servers.new_namespace(stack.temporal_address),
+                data_converter=pydantic_data_converter,
+                identity="recorder",
+            )
+            await record(path, client)
+            sys.stdout.write(f"{path.__name__}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
