@@ -32,8 +32,8 @@ from stratavore.events.relay import Relay
 from stratavore.killpoints import effect
 from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
+from stratavore.procfs import boot_id
 from stratavore.runtime.host import RunnerHost
-from stratavore.runtime.procfs import boot_id
 from stratavore.runtime.tmux import Tmux
 from stratavore.store import hosts
 from stratavore.store.database import Database

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from stratavore import procfs
 from stratavore.embedded import accounts
 from stratavore.embedded.ports import LOOPBACK
-from stratavore.embedded.process import Command, Process, command_line
+from stratavore.embedded.process import Command, Process
 from stratavore.embedded.records import sync_directory
 from stratavore.embedded.server import Server
 from stratavore.errors import DiskFull, ServerAway
@@ -130,7 +131,7 @@ class PostgresServer(Server):
     def find(self) -> Process | None:
         """By its pid file: Postgres overwrites its environment, and may run as another user."""
         found = PidFile.read(self.data)
-        if found is None or str(self.data) not in command_line(found.pid):
+        if found is None or str(self.data) not in procfs.command_line(found.pid):
             return None
         return Process.of(found.pid)
 

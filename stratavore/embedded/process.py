@@ -11,45 +11,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+from stratavore import procfs
 from stratavore.killpoints import effect
 
-PROC = Path("/proc")
 LISTENING = "0A"
 LARGEST_LOG = 10 * 1024 * 1024
-
-
-@cache
-def boot_id() -> str:
-    """What tells this boot of the machine from every other."""
-    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
-@dataclass(frozen=True)
-class _Stat:
-    state: str
-    session: int
-    threads: int
-    start: int
-
-    @property
-    def dead(self) -> bool:
-        """A zombie whose other threads have not all ended is not dead: it still holds its ports."""
-        return self.state in "ZX" and self.threads <= 1
-
-
-def _stat(pid: int) -> _Stat | None:
-    try:
-        text = (PROC / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The program's name stands in parentheses and may itself hold some, and spaces.
-    fields = text.rpartition(")")[2].split()
-    return _Stat(state=fields[0], session=int(fields[3]), threads=int(fields[17]), start=int(fields[19]))
 
 
 @dataclass(frozen=True)
@@ -63,10 +34,13 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> "Process | None":
         """Who has this pid now; a zombie is nobody."""
-        found = _stat(pid)
-        if found is None or found.dead:
+        try:
+            found = procfs.stat(pid)
+        except (FileNotFoundError, ProcessLookupError):
             return None
-        return cls(pid, found.start, boot_id())
+        if found.ended and procfs.threads(pid) <= 1:  # with other threads it still holds its ports
+            return None
+        return cls(pid, found.start_ticks, procfs.boot_id())
 
     def alive(self) -> bool:
         """Whether this very process, not merely its pid, still lives."""
@@ -139,35 +113,23 @@ def spawn(command: Command, log: Path) -> Process:
             group=command.group,
             extra_groups=None if command.user is None else [],
         )
-    found = _stat(child.pid)
-    assert found is not None, "a child that nobody has waited for is always there, as a zombie at least"
+    # A child that nobody has waited for is always there, as a zombie at least.
+    started = procfs.stat(child.pid).start_ticks
     # A thread waits for it, so that it is no zombie for one moment longer than it lives.
     threading.Thread(target=child.wait, name=f"reap-{child.pid}", daemon=True).start()
-    return Process(child.pid, found.start, boot_id())
+    return Process(child.pid, started, procfs.boot_id())
 
 
 def find_leader(entry: str) -> Process | None:
     """The session leader with ``NAME=value`` in its environment: found without a pid."""
-    wanted = entry.encode()
-    for pid in _pids():
-        found = _stat(pid)
-        if found is None or found.session != pid or found.dead:
-            continue
-        try:
-            environment = (PROC / str(pid) / "environ").read_bytes()
-        except OSError:  # gone, or another user's
-            continue
-        if wanted in environment.split(b"\0"):
-            return Process(pid, found.start, boot_id())
+    name, _, value = entry.partition("=")
+    for pid in procfs.pids():
+        with suppress(OSError):  # gone meanwhile
+            if procfs.stat(pid).session == pid and procfs.environment_value(pid, name) == value:
+                process = Process.of(pid)
+                if process is not None:
+                    return process
     return None
-
-
-def command_line(pid: int) -> list[str]:
-    """The arguments of a process; anyone may read them. Empty if it is gone."""
-    try:
-        return (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return []
 
 
 def listens(pid: int, port: int) -> bool:
@@ -176,7 +138,7 @@ def listens(pid: int, port: int) -> bool:
     if not sockets:
         return False
     try:
-        handles = list((PROC / str(pid) / "fd").iterdir())
+        handles = list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return False
     for handle in handles:
@@ -203,13 +165,9 @@ def _private_log(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
-def _pids() -> Iterator[int]:
-    return (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
-
-
 def _listening(port: int) -> Iterator[str]:
     local = f"0100007F:{port:04X}"
-    with (PROC / "net/tcp").open() as table:
+    with Path("/proc/net/tcp").open() as table:
         for line in table:
             fields = line.split()
             if fields[1] == local and fields[3] == LISTENING:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
-from stratavore.runtime import procfs
+from stratavore import procfs
 
 RUNNER_MARKER = "STRATAVORE_RUNNER_ID"
 SESSION_MARKER = "STRATAVORE_SESSION_ID"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from stratavore.runtime import procfs
+from stratavore import procfs
 from stratavore.runtime.processes import (
     RUNNER_MARKER,
     Liveness,

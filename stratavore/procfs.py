@@ -12,6 +12,8 @@ class Stat:
 
     state: str
     parent: int
+    session: int
+    """The pid of the leader of its session."""
     cpu_ticks: int
     start_ticks: int
     resident_pages: int
@@ -55,6 +57,7 @@ def parse_stat(line: str) -> Stat:
     return Stat(
         state=fields[0],
         parent=int(fields[1]),
+        session=int(fields[3]),
         cpu_ticks=int(fields[11]) + int(fields[12]),
         start_ticks=int(fields[19]),
         resident_pages=int(fields[21]),
@@ -72,6 +75,14 @@ def environment_value(pid: int, name: str) -> str | None:
     if start < 0:
         return None
     return environment[start + len(key) :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def command_line(pid: int) -> list[str]:
+    """The words of a process, which anyone may read; empty if it is gone."""
+    try:
+        return _read(f"/proc/{pid}/cmdline").decode("utf-8", "replace").split("\0")
+    except OSError:
+        return []
 
 
 def threads(pid: int) -> int:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratavore.runtime import procfs
+from stratavore import procfs
+from stratavore.procfs import Stat, parse_stat
 from stratavore.runtime.processes import parse_identity
-from stratavore.runtime.procfs import Stat, parse_stat
 from tests.support.waiting import until
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=15) | st.sampled_from(
@@ -25,8 +25,8 @@ def stat_line(name: str, *, pid: int = 7, state: str = "S", fields: dict[int, in
 
 @given(name=names, state=st.sampled_from("RSDZTtXI"), parent=numbers, user=numbers, system=numbers, start=numbers)
 def test_a_program_may_have_any_name(name: str, state: str, parent: int, user: int, system: int, start: int) -> None:
-    line = stat_line(name, state=state, fields={4: parent, 14: user, 15: system, 22: start, 24: 9})
-    assert parse_stat(line) == Stat(state, parent, user + system, start, 9)
+    line = stat_line(name, state=state, fields={4: parent, 6: 5, 14: user, 15: system, 22: start, 24: 9})
+    assert parse_stat(line) == Stat(state, parent, 5, user + system, start, 9)
 
 
 @given(name=names, pid=st.integers(1, 2**22), start=numbers)
