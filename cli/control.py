@@ -14,7 +14,7 @@ from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive, note
 from cli.waiting import AT_REST, Session, in_line, wait_for, wait_once
 from stratavore.errors import InvalidInput
-from stratavore.names import ALL
+from stratavore.project_names import ALL
 
 SEND_SECONDS = 45.0
 """A little longer than the daemon tries to type."""

@@ -12,7 +12,7 @@ from cli.service import RECORDED, UNTOLD, service
 from cli.sessions import state_of
 from cli.terminal import Progress, interactive
 from stratavore.errors import StratavoreError, UnknownProject
-from stratavore.names import RESERVED
+from stratavore.project_names import RESERVED
 
 
 def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help="Which.")]) -> None:

@@ -12,7 +12,7 @@ from cli.commands import near_names
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
 from stratavore.errors import MissingDirectory, ProgramNotFound, UnknownProject
-from stratavore.names import RESERVED, check_project_name
+from stratavore.project_names import RESERVED, check_project_name
 
 KEYS = ("name", "path", "agent", "argv", "model", "created_at", "live_sessions", "running")
 COMMAND_AGENT = "command"

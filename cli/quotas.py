@@ -8,7 +8,7 @@ from cli.commands import Entry, Noun
 from cli.output import Column, Format, FormatOption, show
 from cli.service import service
 from stratavore.errors import InvalidInput
-from stratavore.names import GLOBAL
+from stratavore.project_names import GLOBAL
 
 KEYS = ("scope", "project", "name", "limit", "used", "waiting")
 LIMITS = {"max-runners": "max_concurrent_runners"}

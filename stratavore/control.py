@@ -57,8 +57,8 @@ from stratavore.models.views import (
     StatusView,
     Terminal,
 )
-from stratavore.names import check_project_name
 from stratavore.paths import Home
+from stratavore.project_names import check_project_name
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.runtime.tmux import Tmux
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE

@@ -2,7 +2,7 @@ import pytest
 
 from cli.main import COMMANDS
 from stratavore.errors import InvalidName
-from stratavore.names import RESERVED, check_project_name
+from stratavore.project_names import RESERVED, check_project_name
 
 
 def test_no_project_is_called_like_a_command() -> None:
