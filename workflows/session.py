@@ -425,7 +425,7 @@ class SessionWorkflow:
                 ),
                 task_queue=host_queue(self._live.host),
                 schedule_to_close_timeout=timeouts.SEND,
-                start_to_close_timeout=timeouts.STEP,
+                start_to_close_timeout=timeouts.TYPE,
                 summary="type text",
             )
         except ActivityError as error:

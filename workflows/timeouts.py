@@ -20,6 +20,8 @@ SUPERVISE = timedelta(days=3650)
 SUPERVISE_HEARTBEAT = timedelta(minutes=5)
 """Far above the 60 s between two heartbeats: a daemon that restarts must not cost a retry."""
 
+TYPE = timedelta(seconds=20)
+"""One try of typing: above the 15 s after which a terminal that hangs is told as one."""
 SEND = timedelta(seconds=30)
 
 NEXT_LOOK_FOR_SLOT = timedelta(minutes=10)
