@@ -79,7 +79,7 @@ def _build(directory: Path) -> None:
     if not shutil.which("go"):
         raise SetupFailed("Building Temporal: there is no program 'go'.")
     environment = {**os.environ, "GOBIN": str(directory)}
-    run("Building Temporal from source, some minutes", ["go", "install", SOURCE], environment=environment)
+    run("Building Temporal from source, which may take minutes", ["go", "install", SOURCE], environment=environment)
 
 
 class _Growth:
