@@ -4,6 +4,7 @@ A command is a plain function, found by name in a table and imported when it is 
 of it. The first sentence of its docstring is its help in lists; what follows ``Examples:`` stays as written.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from inspect import cleandoc, getdoc
@@ -17,6 +18,7 @@ from cli.values import convert_simply
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EXAMPLES = "\n\nExamples:\n"
+_NEGATIVE = re.compile(r"-\d+")
 
 
 class Entry(NamedTuple):
@@ -40,6 +42,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Understand what was typed."""
         convert_simply(self.get_params(ctx))
+        if any(_NEGATIVE.fullmatch(word) for word in args):
+            ctx.ignore_unknown_options = True  # a number is no option, and the command says what is wrong with it
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

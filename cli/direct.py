@@ -4,12 +4,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-import asyncpg
-from pydantic import BaseModel
-from temporalio.service import RPCError
-
+from stratavore import connect
 from stratavore.control import Control, open_control
-from stratavore.errors import ServerAway
+from stratavore.models.base import as_json
 from stratavore.paths import Home
 
 
@@ -30,17 +27,11 @@ class Direct:
         """The result of one call, as JSON values."""
         try:
             return as_json(self._loop.run(self._run(method, params)))
-        except RPCError as error:
-            raise ServerAway(
-                server="Temporal", address="its address", reason=error.message, hint="Try it again"
-            ) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise ServerAway(
-                server="Postgres",
-                address="its address",
-                reason=str(error) or "no answer",
-                hint="Try it again",
-            ) from error
+        except Exception as error:
+            failure = connect.failure(error)
+            if failure is None:
+                raise
+            raise failure from error
 
     def close(self) -> None:
         """Close the connections and the event loop."""
@@ -52,12 +43,3 @@ class Direct:
 
     async def _run(self, method: str, params: dict[str, Any]) -> Any:
         return await getattr(self._control, method)(**params)
-
-
-def as_json(value: Any) -> Any:
-    """A result as it would have come over the socket."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, list | tuple):
-        return [as_json(one) for one in value]
-    return value

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from stratavore.errors import ServerAway
+from stratavore.errors import DiskFull, ServerAway, ServerFailed, StratavoreError
 from stratavore.store.database import Database
 
 CONNECT_SECONDS = 10.0
@@ -39,3 +39,16 @@ async def database(dsn: str, signing_key: bytes, *, connections: int = 12) -> Da
     except (TimeoutError, OSError, asyncpg.PostgresError) as error:
         address = dsn.rpartition("@")[2]
         raise ServerAway(server="Postgres", address=address, reason=str(error) or "no answer", hint=HINT) from error
+
+
+def failure(error: Exception) -> StratavoreError | None:
+    """What a server's failure in the middle of a call is to a person; None if the error is none of a server."""
+    match error:
+        case RPCError():
+            return ServerFailed(server="Temporal", reason=error.message)
+        case asyncpg.DiskFullError():
+            return DiskFull(path="Postgres")
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
+            return ServerFailed(server="Postgres", reason=str(error) or "no answer in time")
+        case _:
+            return None

@@ -149,6 +149,10 @@ class ServerAway(StratavoreError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class ServerFailed(ServerAway):
+    """{server} failed in the middle of it: {reason}. Look with: stratavore daemon status."""
+
+
 class ServerMissing(StratavoreError):
     """{server} is not installed: {reason}. {hint}."""
 

@@ -170,6 +170,7 @@ def configure_logging(stream: TextIO, level: int | str = logging.INFO) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for noisy in ("aio_pika", "aiormq"):  # what matters of a lost connection is said by who lost it
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # whether it migrated is said by the daemon
 
 
 def _quoted(value: str) -> str:

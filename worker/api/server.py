@@ -8,11 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-from pydantic import BaseModel
-from temporalio.service import RPCError
-
-from stratavore.errors import InvalidInput, ServerAway, StratavoreError
+from stratavore import connect
+from stratavore.errors import InvalidInput, StratavoreError
+from stratavore.models.base import as_json
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ class ApiServer:
         result = method(**params)
         if isinstance(result, AsyncIterator):
             return result
-        return _as_json(await result)
+        return as_json(await result)
 
     async def _stream(
         self, items: AsyncIterator[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -94,7 +92,7 @@ class ApiServer:
 
         async def send() -> None:
             async for item in items:
-                await _write(writer, {"item": _as_json(item)})
+                await _write(writer, {"item": as_json(item)})
 
         sending = asyncio.create_task(send())
         closed = asyncio.create_task(reader.read(1))
@@ -113,34 +111,12 @@ async def _write(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> Non
     await writer.drain()
 
 
-def _as_json(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, list | tuple):
-        return [_as_json(one) for one in value]
-    return value
-
-
 def _told(error: Exception) -> StratavoreError:
     """An error that is no sentence yet, as one."""
-    match error:
-        case RPCError():
-            return ServerAway(
-                server="Temporal",
-                address="its address",
-                reason=error.message,
-                hint="It is tried again; see: stratavore daemon status",
-            )
-        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
-            return ServerAway(
-                server="Postgres",
-                address="its address",
-                reason=str(error) or "no answer in time",
-                hint="See: stratavore daemon status",
-            )
-        case TypeError():
-            log.exception("a call with wrong parameters")
-            return InvalidInput(reason="This daemon does not take these parameters; is it of another version?")
-        case _:
-            log.exception("a call failed in a way nobody thought of")
-            return StratavoreError(reason=f"{type(error).__name__}: {error}; the daemon's log has more")
+    if failure := connect.failure(error):
+        return failure
+    if isinstance(error, TypeError):
+        log.exception("a call with wrong parameters")
+        return InvalidInput(reason="This daemon does not take these parameters; is it of another version?")
+    log.exception("a call failed in a way nobody thought of")
+    return StratavoreError(reason=f"{type(error).__name__}: {error}; the daemon's log has more")

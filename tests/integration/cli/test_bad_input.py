@@ -53,6 +53,7 @@ async def test_commands_that_are_none(cli: CommandLine) -> None:
         (("status", "--wach"), "No such option: --wach"),
         (("quotas", "set", "site", "runners", "3"), "There is no limit 'runners'; there is: max-runners."),
         (("quotas", "set", "site", "max-runners", "many"), "A limit is a whole number or 'none', not 'many'."),
+        (("quotas", "set", "site", "max-runners", "-3"), "A limit is a whole number or 'none', not '-3'."),
         (("status", "--watch", "--format", "json"), "--watch is for people"),
         (("attach", "site"), "A session can only be shown in a terminal"),
         (("send", "site", ""), "There is no text to send."),
