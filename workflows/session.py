@@ -498,13 +498,14 @@ class SessionWorkflow:
         workflow.set_current_details("\n".join(lines))
 
     def _may_continue(self) -> bool:
-        """Whether the history is long, and no signal is being handled."""
+        """Whether the history is long, no signal is being handled, and more is left to do than to end."""
         info = workflow.info()
         length = self._start.policy.history_length
         long = info.is_continue_as_new_suggested() or (
             length is not None and info.get_current_history_length() >= length
         )
-        return long and workflow.all_handlers_finished()
+        goes_on = self._live is not None or self._wish is not Wish.TERMINATE
+        return long and goes_on and workflow.all_handlers_finished()
 
     async def _is_time_to_continue(self) -> bool:
         """Whether to continue as new, once everything is heard that this run was told."""

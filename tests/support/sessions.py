@@ -156,13 +156,17 @@ class Sessions:
 
 
 @asynccontextmanager
-async def session_worker(world: World) -> AsyncIterator[Worker]:
-    """Runs session workflows while the block runs."""
+async def session_worker(world: World, *, remembers: bool = True) -> AsyncIterator[Worker]:
+    """Runs session workflows while the block runs.
+
+    One that does not remember replays the history for each task, and no task waits for it when it is gone.
+    """
     async with Worker(
         world.client,
         task_queue=TASK_QUEUE,
         workflows=[SessionWorkflow],
         activities=[world.admit, world.place, world.find, world.record, world.refuse],
+        max_cached_workflows=1000 if remembers else 0,
     ) as worker:
         yield worker
 

@@ -26,7 +26,6 @@ async def test_a_live_runner_is_supervised_by_the_next_run(sessions: Sessions) -
     for number in range(20):
         await session.send(f"text {number}")
     await until(lambda: len(world.typed) == 21)
-    await session.says("**running**")
     await session.continues(first)
     await until(lambda: world.log.count("supervise") > 1)
     assert len(world.launches) == 1
@@ -57,7 +56,6 @@ async def test_a_text_under_way_holds_the_next_run_back_and_supervision_goes_on(
     gate.set()
     await until(lambda: world.typed == ["slow"])
     await nudge(session, 1)
-    await session.says("**running**")
     await session.continues(first)
     await session.ends(ExitKind.COMPLETED, 2)
     assert await session.result() == "it completed"
@@ -68,26 +66,26 @@ async def test_an_end_that_comes_with_what_makes_the_history_long(world: World) 
     """Signals are run first; the run that they end must not take the runner's end along."""
     sessions = Sessions(world)
     async with host_worker(world):
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             session = await sessions.start(policy=SHORT)
             await session.runs()
         await nudge(session, 40)
         await session.ends(ExitKind.COMPLETED)
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             assert await session.result() == "it completed"
 
 
 async def test_a_cancellation_that_comes_with_what_makes_the_history_long(world: World) -> None:
     sessions = Sessions(world)
     async with host_worker(world):
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             session = await sessions.start(policy=SHORT)
             await session.runs()
             await session.pause()
             await session.shows(SessionState.PAUSED)
         await nudge(session, 40)
         await session.handle.cancel()
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             assert await session.result() == "ended on request"
 
 
@@ -127,7 +125,6 @@ async def test_paused_and_waiting_sessions_continue_too(sessions: Sessions) -> N
     await session.shows(SessionState.PAUSED)
     first = await session.run_id()
     await nudge(session, 40)
-    await session.says("**paused**")
     await session.continues(first)
     await waiting.terminate()
     await waiting.result()

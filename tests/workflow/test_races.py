@@ -154,17 +154,17 @@ async def test_resumed_before_the_paused_process_had_ended(sessions: Sessions) -
 async def test_the_worker_goes_away_and_another_one_comes(world: World) -> None:
     sessions = Sessions(world)
     async with host_worker(world):
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             session = await sessions.start()
             await session.runs()
         await session.ends(ExitKind.CRASHED)
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             await session.runs(2)
         await session.pause()
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             await session.shows(SessionState.PAUSED)
         await session.terminate()
-        async with session_worker(world):
+        async with session_worker(world, remembers=False):
             assert await session.result() == "ended on request"
     assert world.states == [SessionState.RECOVERING, SessionState.PAUSED, SessionState.ENDED]
     assert not world.doubled

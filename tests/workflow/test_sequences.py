@@ -10,7 +10,9 @@ from enum import Enum, auto
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
 
 from stratavore.models.session import GrantSignal, Policy
 from stratavore.models.states import ExitKind, SessionState
@@ -19,6 +21,7 @@ from tests.support.waiting import until
 from tests.support.world import World
 from workflows.session import SessionWorkflow
 
+REPLAYER = Replayer(workflows=[SessionWorkflow], data_converter=pydantic_data_converter)
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -156,4 +159,5 @@ async def test_any_order(sessions: Sessions, happenings: Sequence[tuple[int, Do]
         for one in both:
             await one.do(Do.FORCE, world)
             await one.session.result()
+            await REPLAYER.replay_workflow(await one.session.handle.fetch_history())
     assert (world.doubled, world.running, world.holders, world.line) == ([], set(), set(), [])
