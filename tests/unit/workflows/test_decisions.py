@@ -89,3 +89,57 @@ def test_what_people_wish_comes_first_and_nothing_spins(
         assert timedelta(0) <= decision.after <= POLICY.longest_backoff
         if decision.crashes > 1:
             assert decision.after >= POLICY.first_backoff
+
+
+@given(
+    kind=st.sampled_from(ExitKind),
+    wish=st.sampled_from(Wish),
+    stopped=st.booleans(),
+    launches=st.integers(1, 10),
+    crashes=st.integers(0, 10),
+)
+def test_states_and_statuses_agree(kind: ExitKind, wish: Wish, stopped: bool, launches: int, crashes: int) -> None:
+    decision = decide(ended(kind), wish=wish, stopped=stopped, launches=launches, crashes=crashes, policy=POLICY)
+    state, status = state_after(decision), status_after(decision)
+    # A paused session's last runner is paused, and no other session's is.
+    assert (status is RunnerStatus.PAUSED) == (state is SessionState.PAUSED)
+    if state in (SessionState.PARKED, SessionState.RECOVERING):
+        assert status is RunnerStatus.FAILED
+    if state is SessionState.PARKED:
+        assert decision.reason  # a person who did not ask for it is told why
+    if state is SessionState.PAUSED:
+        assert wish is Wish.PAUSE
+
+
+@given(crashes=st.lists(st.booleans(), min_size=1, max_size=40))
+def test_a_session_is_parked_by_crashes_in_a_row_only(crashes: list[bool]) -> None:
+    """True: it crashed at once; False: after it had been stable."""
+    count = 0
+    for launches, at_once in enumerate(crashes, start=1):
+        lived = timedelta(0) if at_once else POLICY.stable_after
+        decision = decide(
+            ended(ExitKind.CRASHED, lived),
+            wish=Wish.RUN,
+            stopped=False,
+            launches=launches,
+            crashes=count,
+            policy=POLICY,
+        )
+        if isinstance(decision, PutAway):
+            assert count == POLICY.crashes_before_park - 1
+            assert all(crashes[launches - count : launches])
+            return
+        assert isinstance(decision, Relaunch)
+        count = decision.crashes
+    assert count < POLICY.crashes_before_park
+
+
+@given(crashes=st.integers(0, 10**9))
+def test_the_wait_never_shrinks(crashes: int) -> None:
+    waits = []
+    for before in (crashes, crashes + 1):
+        # What the machine took is never parked, however often.
+        decision = decide(ended(ExitKind.LOST), wish=Wish.RUN, stopped=False, launches=1, crashes=before, policy=POLICY)
+        assert isinstance(decision, Relaunch)
+        waits.append(decision.after)
+    assert waits[0] <= waits[1] <= POLICY.longest_backoff
