@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 VENV := .venv/bin/python
+# Tests wait more than they work: more of them at once than there are cores, each worker with servers of its own.
+WORKERS ?= 4
+AT_ONCE := --numprocesses $(WORKERS) --dist worksteal
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line $(if $(UPGRADE),--upgrade) pyproject.toml
 
@@ -23,16 +26,16 @@ purge: ## end everything and delete it: the sessions' history too, after asking
 	@rm -rf .venv
 
 test: development programs ## the whole suite, on servers that it starts and ends itself
-	@$(VENV) -m pytest
+	@$(VENV) -m pytest $(AT_ONCE)
 
 test-unit: development ## what needs no server
 	@$(VENV) -m pytest tests/unit
 
 test-integration: development programs ## what needs servers
-	@$(VENV) -m pytest --ignore=tests/unit
+	@$(VENV) -m pytest $(AT_ONCE) --ignore=tests/unit
 
 test-coverage: development programs ## the whole suite, and which lines it does not reach
-	@$(VENV) -m pytest --cov --cov-report=term-missing:skip-covered
+	@$(VENV) -m pytest $(AT_ONCE) --cov --cov-report=term-missing:skip-covered
 
 lint: development ## style, types and the direction of imports
 	@.venv/bin/ruff check
