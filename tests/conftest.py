@@ -1,5 +1,6 @@
 """Fixtures for all tests. Servers are real: started when the first test asks, ended with the run."""
 
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -19,6 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SERVER",
         help="where workflow tests run: dev (the run's own server), time-skipping, or the address of a server",
     )
+
+
+def pytest_configure() -> None:
+    """Take signals that whoever started us let ignore (``nohup``, ``&``): our children would ignore them too."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
