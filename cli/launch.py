@@ -62,8 +62,13 @@ def launch(
     elif detach or count > 1 or form is not Format.TABLE or not interactive():
         with Progress() as progress:
             sessions: list[Session | None] = [bring_up(one, progress, line=False) for one in ids]
+        try:
+            settle([one for one in sessions if one])
+        except AgentEndedAtOnce:
+            if count > 1:  # the others go on
+                report(found, sessions, ids, form)
+            raise
         report(found, sessions, ids, form)
-        settle([one for one in sessions if one])
     else:
         start_and_attach(ids[0])
 
