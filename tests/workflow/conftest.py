@@ -10,7 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 from stratavore.embedded.stack import EmbeddedStack
 from tests.support import servers
 from tests.support.sessions import Sessions, host_worker, session_worker
-from tests.support.test_server import time_skipping
+from tests.support.skipping_server import time_skipping
 from tests.support.world import World
 
 
