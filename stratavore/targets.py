@@ -8,7 +8,7 @@ from stratavore.models.states import LIVE_STATES
 from stratavore.models.views import ProjectView, RunnerView, SessionView
 from stratavore.naming import session_of
 from stratavore.store import projects, runners, sessions
-from stratavore.store.database import Connection
+from stratavore.store.connection import Connection
 
 _ID = re.compile(r"^[0-9a-f-]{1,36}(\.[0-9]+)?$")
 

@@ -22,7 +22,7 @@ from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.store.queries import load
 
 if TYPE_CHECKING:
-    from stratavore.store.database import Connection
+    from stratavore.store.connection import Connection
 
 SQL = load(__file__)
 

@@ -16,7 +16,7 @@ from stratavore.events.envelope import EventRow, NewEvent
 from stratavore.store.queries import load
 
 if TYPE_CHECKING:
-    from stratavore.store.database import Connection
+    from stratavore.store.connection import Connection
 
 SQL = load(__file__)
 

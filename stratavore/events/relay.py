@@ -20,7 +20,7 @@ from stratavore.events.broker import Broker, BrokerAway, ChannelRefused, Refused
 from stratavore.events.envelope import EventRow, EventType, NewEvent
 from stratavore.events.outbox import CHANNEL, PARTITIONS, append
 from stratavore.killpoints import effect
-from stratavore.store.database import use_json
+from stratavore.store.connection import use_json
 from stratavore.store.queries import load
 
 SQL = load(__file__)

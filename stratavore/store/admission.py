@@ -1,7 +1,7 @@
 """Slots and the waiting line. Everything here runs inside the caller's transaction."""
 
 from stratavore.models.steps import Admission
-from stratavore.store.database import Connection
+from stratavore.store.connection import Connection
 from stratavore.store.queries import load
 
 SQL = load(__file__)

@@ -1,17 +1,15 @@
 """The connection pool, and transactions whose events are appended before they commit."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import asyncpg
 
 from stratavore.events.envelope import NewEvent
 from stratavore.events.outbox import append
 from stratavore.killpoints import effect
-
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+from stratavore.store.connection import Connection, use_json
 
 
 class Transaction:
@@ -58,12 +56,6 @@ class Database:
                 transaction = Transaction(connection)
                 yield transaction
                 await transaction.flush(self._signing_key)
-
-
-async def use_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Let JSON columns of a connection be Python values."""
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
 async def _left_as_it_was(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

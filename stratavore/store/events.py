@@ -4,7 +4,8 @@ from stratavore.errors import InvalidInput
 from stratavore.events.envelope import LAST_WORD
 from stratavore.events.topics import expression
 from stratavore.models.views import EventView
-from stratavore.store.database import Connection, as_dict
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)

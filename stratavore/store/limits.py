@@ -1,7 +1,8 @@
 """Limits: rows with a scope."""
 
 from stratavore.models.views import QuotaView
-from stratavore.store.database import Connection, as_dict
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)

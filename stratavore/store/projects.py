@@ -3,7 +3,8 @@
 from uuid import uuid4
 
 from stratavore.models.views import ProjectView
-from stratavore.store.database import Connection, as_dict
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stratavore.store.database import Connection
+from stratavore.store.connection import Connection
 from stratavore.store.queries import load
 
 SQL = load(__file__)

@@ -11,7 +11,8 @@ from stratavore.models.steps import Placed, Placement, RunnerExit
 from stratavore.models.views import RunnerView
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store import sessions
-from stratavore.store.database import Connection, as_dict
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)

@@ -6,7 +6,8 @@ from uuid import UUID
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
-from stratavore.store.database import Connection, as_dict
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stratavore.store.database import Connection
+from stratavore.store.connection import Connection
 from stratavore.store.queries import load
 
 SQL = load(__file__)

@@ -16,7 +16,8 @@ from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import Admission, Placed, Recorded
 from stratavore.models.views import ProjectView
-from stratavore.store.database import Connection, Database, Transaction
+from stratavore.store.connection import Connection
+from stratavore.store.database import Database, Transaction
 from tests.integration.store.steps import KEY, Answer, Request, Session, Store, do
 from tests.support import servers
 

@@ -9,7 +9,8 @@ from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import Placed
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store import requests, runners, sessions
-from stratavore.store.database import Connection, Database
+from stratavore.store.connection import Connection
+from stratavore.store.database import Database
 from stratavore.store.runners import Sighting
 from tests.integration.store.steps import KEY, Session, Store, do
 
