@@ -46,7 +46,7 @@ class EventType(StrEnum):
     SYSTEM_ALERT = "system.alert"
 
 
-LAST_WORD = {EventType.BUDGET_RESET: "scope", EventType.SYSTEM_ALERT: "severity"}
+LAST_WORD: dict[str, str] = {EventType.BUDGET_RESET: "scope", EventType.SYSTEM_ALERT: "severity"}
 """A routing key is the type and one word more: the project, but for these types a member of their data."""
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -126,7 +126,7 @@ class EventRow:
     @property
     def routing_key(self) -> str:
         """``<type>.<project>``, or another last word for the types in :data:`LAST_WORD`."""
-        word = LAST_WORD.get(EventType(self.type))
+        word = LAST_WORD.get(self.type)  # a type that only newer daemons know is none of these
         return f"{self.type}.{topic_word(str(self.data[word]) if word else self.project)}"
 
 

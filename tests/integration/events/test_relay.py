@@ -215,6 +215,24 @@ async def test_what_the_broker_refuses_is_kept_and_alerted_and_holds_up_nobody(w
     assert world.first_seen()[session][-1] == 2
 
 
+async def test_a_type_of_event_that_only_newer_daemons_know_is_relayed_too(world: World) -> None:
+    """Another host may be of the next version already."""
+    (session,) = await world.new_sessions(1)
+    await world.emit(session, "known")
+    async with world.database.transaction("test") as transaction:
+        await transaction.connection.execute(
+            "WITH newer AS (INSERT INTO events (id, session_id, sequence, key, type, project, time, data, signature)"
+            " SELECT gen_random_uuid(), session_id, 2, 'newer', 'runner.moved', project, time, data, signature"
+            " FROM events RETURNING id)"
+            " INSERT INTO outbox (event_id, partition) SELECT newer.id, partition FROM newer, outbox"
+        )
+        await transaction.connection.execute("UPDATE sessions SET last_sequence = 2")
+    await world.emit(session, "after")
+    async with world.relay():
+        await world.all_delivered()
+    assert [event["type"] for event in world.received] == ["runner.activity", "runner.moved", "runner.activity"]
+
+
 async def test_an_event_too_large_for_the_broker_is_found_among_others(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
