@@ -40,7 +40,7 @@ class Monitor(Protocol):
     def watch(self, request: LaunchRequest, started: Started) -> None:
         """Watch the processes of a runner from now on."""
 
-    def supervise(self, request: SuperviseRequest, workflow_id: str) -> RunnerExit | None:
+    async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """Tell the workflow when the runner ends; or how it ended, if it has."""
 
     async def judge(self, request: LaunchRequest, started: Started) -> RunnerExit:
@@ -84,7 +84,8 @@ class RunnerActivities:
                 await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
                 raise ApplicationError(str(stale), non_retryable=True) from stale
             self._monitor.watch(request, started)
-            if request.spec.prompt and not request.resume:
+            # Once a session, whatever the runner: the first one can die before it is told.
+            if request.spec.prompt:
                 await self._type_once(
                     str(uuid5(UUID(request.session_id), "prompt")),
                     request.session_id,
@@ -98,7 +99,7 @@ class RunnerActivities:
     @activity.defn
     async def supervise(self, request: SuperviseRequest) -> RunnerExit:
         """Hand over to the monitor, which completes this activity when the runner ends."""
-        end = self._monitor.supervise(request, activity.info().workflow_id or "")
+        end = await self._monitor.supervise(request)
         if end is None:
             activity.raise_complete_async()
         return end

@@ -234,6 +234,25 @@ async def test_a_program_that_went_away_parks_its_session(daemon: DaemonProcess)
     assert found["reason"] == f"'{program}' was not found"
 
 
+async def test_the_prompt_reaches_the_first_runner_that_lives_to_be_told(daemon_process: DaemonProcess) -> None:
+    daemon = daemon_process
+    await daemon.start(kill_at="send.begin.before")
+    (session,) = await daemon.launch(await daemon.project(["cat"]), prompt="the first words")
+    await until(lambda: daemon.ended, what="the daemon's death")
+    agent = RunDirectory(daemon.home, f"{session}.1").agent()
+    assert agent is not None
+    send(agent, signal.SIGKILL)
+    await daemon.start()
+    await generation(daemon, session, 2)
+    log = RunDirectory(daemon.home, f"{session}.2").log
+    await until(lambda: "the first words" in log.read_text(), what="the prompt")
+    _, agent = await generation(daemon, session, 2)
+    send(agent, signal.SIGKILL)
+    await generation(daemon, session, 3)
+    await daemon.call("send", target=session, text="more", request_id=os.urandom(16).hex())
+    assert "the first words" not in RunDirectory(daemon.home, f"{session}.3").log.read_text()
+
+
 async def test_heartbeats_reach_temporal(daemon: DaemonProcess) -> None:
     session, _ = await running(daemon, ["cat"])
     handle = (await daemon.client()).get_workflow_handle(workflow_id(session))
