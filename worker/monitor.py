@@ -117,12 +117,13 @@ class HostMonitor:
             started.wrapper,
         )
 
-    def supervise(self, request: SuperviseRequest, workflow_id: str) -> RunnerExit | None:
+    async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """The workflow waits for this runner's end from now on; returns the end if it came first."""
+        if request.runner_id not in self._watched:
+            await self.recover()  # not ours to judge by memory alone: Postgres knows whether it should live
         watched = self._watched.get(request.runner_id)
         if watched is None:
-            # Not ours to judge by memory alone: it is recorded as ended, or recover() has yet to see it.
-            raise RuntimeError(f"the runner {request.runner_id} is not watched on this host")
+            raise RuntimeError(f"the runner {request.runner_id} is recorded as ended, or has not run on this host")
         return watched.end
 
     async def judge(self, request: LaunchRequest, started: Started) -> RunnerExit:

@@ -86,12 +86,16 @@ class Survivor:
 
     async def state(self, session: str, *wanted: str, generation: int) -> None:
         """Wait until the session is in one of the states with this generation."""
-        async with asyncio.timeout(60):
-            while True:
-                found = await self.call("wait", session_id=session, states=wanted, timeout_s=1)
-                if found and found["state"] in wanted and found["generation"] == generation:
-                    return
-                await asyncio.sleep(0.02)
+        found = None
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    found = await self.call("wait", session_id=session, states=wanted, timeout_s=1)
+                    if found and found["state"] in wanted and found["generation"] == generation:
+                        return
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"not {wanted} but {found}\n{self.process.tail(100)}") from None
 
     async def command(self, session: str, action: str) -> None:
         """Ask until it is heard: the second time it may be done already."""

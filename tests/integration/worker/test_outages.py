@@ -1,6 +1,7 @@
 """Servers and terminals that hang for a while: agents are not touched, and what happened is caught up."""
 
 import asyncio
+import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from stratavore.embedded.stack import EmbeddedStack
+from stratavore.models.session import TerminateSignal
+from stratavore.naming import workflow_id
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, Snapshot, liveness, send
 from stratavore.runtime.rundir import RunDirectory
@@ -119,3 +122,17 @@ async def test_a_terminal_server_that_hangs_ends_no_session_and_holds_up_no_othe
     assert (await generation(daemon, hung, 1))[1] == agent
     await daemon.call("send", target=hung, text="here again", request_id=str(uuid.uuid4()))
     await until(lambda: b"here again" in RunDirectory(daemon.home, f"{hung}.1").log.read_bytes())
+
+
+async def test_a_daemon_ends_while_postgres_is_gone(alone: DaemonProcess, private_stack: EmbeddedStack) -> None:
+    project = await alone.project(["cat"])
+    ends, lives = await alone.launch(project, 2)
+    _, mortal = await generation(alone, ends, 1)
+    _, agent = await generation(alone, lives, 1)
+    workflow = (await alone.client()).get_workflow_handle(workflow_id(ends))
+    os.kill(pid_of(private_stack, "postgres"), signal.SIGKILL)
+    # Its end is to be recorded now, and is tried for ever.
+    await workflow.signal("terminate", TerminateSignal(request_id=str(uuid.uuid4())))
+    await until(lambda: liveness(mortal) is Liveness.DEAD, what="the end")
+    assert await asyncio.to_thread(alone.end) == 0
+    assert liveness(agent) is Liveness.ALIVE
