@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stratavore import procfs
 from stratavore.agents.sample import ARGV, Notes, answer, notes_file
 
 SESSION = "3f2a1b4c-0000-4000-8000-000000000000"
@@ -26,6 +27,14 @@ class Talk:
 
     def type(self, keys: str) -> None:
         os.write(self._terminal, keys.encode())
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does to a program that waits for input; one that is about to wait hears it later."""
+        deadline = time.monotonic() + 20
+        while procfs.stat(self.process.pid).state != "S":
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        self.process.send_signal(signal.SIGINT)
 
     def until(self, text: str, timeout: float = 20) -> str:
         """What it shows, up to this text and a prompt or its end."""
@@ -99,13 +108,13 @@ def test_one_interruption_is_forgiven(tmp_path: Path) -> None:
     with sample(tmp_path) as talk:
         talk.until("> ")
         for _ in range(2):
-            talk.process.send_signal(signal.SIGINT)
+            talk.interrupt()
             talk.until("Once more to leave.")
             talk.type("still here\r")
             talk.until("Remembered")
-        talk.process.send_signal(signal.SIGINT)
+        talk.interrupt()
         talk.until("Once more to leave.")
-        talk.process.send_signal(signal.SIGINT)
+        talk.interrupt()
         talk.until("Good-bye.")
         assert talk.process.wait(10) == 130
 
