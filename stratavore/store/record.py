@@ -22,13 +22,16 @@ async def record(database: Database, request: RecordRequest) -> Recorded:
     """
     async with database.transaction("record") as transaction:
         connection = transaction.connection
-        # The lock makes a repeated step wait for the first one.
+        # A repeated step waits here for the first one.
+        first = await steps.begin(connection, request.session_id, request.step)
         if not await sessions.lock(connection, request.session_id):
             # Cancelled before its first step was done: there is nothing to write about.
             return Recorded(state=request.state, released=request.release)
-        done = await steps.find(connection, request.session_id, request.step)
-        if done is not None:
+        if not first and (done := await steps.find(connection, request.session_id, request.step)):
             return Recorded.model_validate(done).model_copy(update={"repeated": True})
+        if not request.exit and await runners.lives(connection, request.session_id):
+            # Of a worker that froze: whoever went on from here had a runner started, whose end is recorded with it.
+            return Recorded(state=request.state, released=False)
         if request.exit and request.status:
             await _end_runner(transaction, request, request.exit, request.status)
         await sessions.set_state(connection, request.session_id, request.state, request.reason)
@@ -48,7 +51,7 @@ async def record(database: Database, request: RecordRequest) -> Recorded:
             )
         grants = await admission.leave(connection, request.session_id) if request.release else ()
         recorded = Recorded(state=request.state, released=request.release, grants=grants)
-        await steps.write(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
+        await steps.keep(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
     return recorded
 
 

@@ -102,6 +102,12 @@ async def finish(connection: Connection, status: RunnerStatus, end: RunnerExit) 
     return found is not None
 
 
+async def lives(connection: Connection, session_id: str) -> bool:
+    """Whether a runner of the session was shown as running, and its end is not recorded."""
+    found: bool = await connection.fetchval(SQL.lives, session_id)
+    return found
+
+
 async def end_unlaunched(connection: Connection, session_id: str, reason: str | None) -> None:
     """End a runner that was placed and never launched: people changed their mind before its workflow heard of it."""
     await connection.execute(SQL.end_unlaunched, session_id, reason)

@@ -4,5 +4,5 @@ INSERT INTO steps (session_id, step, result) VALUES ($1, $2, '{}') ON CONFLICT D
 -- name: find
 SELECT result FROM steps WHERE session_id = $1 AND step = $2
 
--- name: write
-INSERT INTO steps (session_id, step, result) VALUES ($1, $2, $3)
+-- name: keep
+UPDATE steps SET result = $3 WHERE session_id = $1 AND step = $2

@@ -139,6 +139,30 @@ async def test_a_step_of_the_past_gives_nothing_to_a_session_that_has_ended(stor
     assert (await store.admitted(other)).position == 1
 
 
+async def test_a_step_of_the_past_counts_for_what_was_done_in_its_place(store: Store) -> None:
+    """A worker froze before it took the slot; meanwhile people ended the session, and another worker did that."""
+    project = await store.project()
+    session, unheard_of = Session(project), Session(project)
+    await store.admitted(session)
+    for one in (session, unheard_of):
+        late = one.admit()
+        one.step -= 1
+        await store.do(one.record(SessionState.ENDED))
+        assert await store.do(late) == Admission(granted=False)
+    assert await store.fetch(LINE) == []
+    assert [row["state"] for row in await store.fetch("SELECT state FROM sessions")] == ["ended"]
+
+
+async def test_who_leaves_after_all_leaves_what_was_taken_in_that_step(store: Store) -> None:
+    """A worker took the slot and died before it said so; people had ended the session when the next one came."""
+    session = Session(await store.project())
+    await store.admitted(session)
+    session.step -= 1
+    recorded = await store.do(session.record(SessionState.ENDED))
+    assert recorded == Recorded(state=SessionState.ENDED, released=True)
+    assert await store.fetch(LINE) == []
+
+
 async def test_a_step_that_is_repeated_is_told_of_the_slot_it_got_meanwhile(store: Store) -> None:
     project = await store.project()
     await store.limit(project, 1)
@@ -152,10 +176,10 @@ async def test_a_step_that_is_repeated_is_told_of_the_slot_it_got_meanwhile(stor
     assert [row["key"] for row in events] == [step.step]
 
 
-async def test_a_session_that_was_never_opened_ends_without_a_trace(store: Store) -> None:
+async def test_a_session_that_was_never_opened_ends_unseen(store: Store) -> None:
     session = Session(await store.project())
     assert await store.do(session.record(SessionState.ENDED)) == Recorded(state=SessionState.ENDED, released=True)
-    assert await store.fetch("SELECT FROM sessions UNION ALL SELECT FROM events UNION ALL SELECT FROM steps") == []
+    assert await store.fetch("SELECT FROM sessions UNION ALL SELECT FROM events") == []
 
 
 async def test_quotas_show_what_is_used(store: Store) -> None:

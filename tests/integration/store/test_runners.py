@@ -4,7 +4,7 @@ import uuid
 
 from activities.admission import AdmissionActivities
 from stratavore.models.states import Activity, RunnerStatus, SessionState
-from stratavore.models.steps import FindRequest, Placed, Placement
+from stratavore.models.steps import FindRequest, Placed, Placement, Recorded
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store import runners, sessions
 from stratavore.store.runners import Sighting
@@ -235,6 +235,21 @@ async def test_a_runner_that_was_placed_and_never_launched_ends_with_its_session
         assert await runners.is_ended(connection, first.runner_id)
         assert await runners.counts(connection) == {"terminated": 1}
     assert answer.model_dump(include={"state", "released"}) == {"state": SessionState.ENDED, "released": True}
+
+
+async def test_a_step_of_the_past_puts_no_session_away_that_runs(store: Store) -> None:
+    """A worker froze before it paused the session; meanwhile people resumed it, and another worker had it run."""
+    session = Session(await store.project())
+    await store.admitted(session)
+    late = session.record(SessionState.PAUSED)
+    session.step -= 1
+    placed = await store.placed(session)
+    assert await run(store, placed)
+    before = await everything(store)
+    assert await store.do(late) == Recorded(state=SessionState.PAUSED, released=False)
+    assert await everything(store) == before
+    await store.do(session.record(SessionState.ENDED, placed.runner_id))
+    assert await store.fetch("SELECT FROM admissions") == []
 
 
 async def test_a_workflow_finds_the_runner_that_lives(store: Store) -> None:
