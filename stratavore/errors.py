@@ -142,6 +142,13 @@ class DaemonRunning(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class HostTaken(StratavoreError):
+    """Another daemon serves the host '{host}' with this Postgres, from another machine or state directory. Give one of them another name with STRATAVORE_HOST; if it is gone, try again in {seconds} s."""
+
+    code = "host_taken"
+    exit_code = EXIT_REFUSED
+
+
 class ServerAway(StratavoreError):
     """{server} cannot be reached at {address}: {reason}. {hint}."""
 

@@ -83,6 +83,11 @@ class Home:
         return self.root / "daemon.lock"
 
     @property
+    def identity_file(self) -> Path:
+        """The id of this state directory (JSON), which tells it from those of other machines and users."""
+        return self.root / "identity.json"
+
+    @property
     def daemon_file(self) -> Path:
         """What the last daemon said of itself: pid, version, start, servers (JSON)."""
         return self.root / "daemon.json"

@@ -26,7 +26,7 @@ from stratavore.control import Control
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
-from stratavore.errors import ServerAway, StratavoreError
+from stratavore.errors import HostTaken, ServerAway, StratavoreError
 from stratavore.events.broker import Broker
 from stratavore.events.relay import Relay
 from stratavore.killpoints import effect
@@ -40,6 +40,7 @@ from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
 from worker import namespace
 from worker.api.server import ApiServer
+from worker.identity import state_directory_id
 from worker.lock import DaemonLock
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, session_worker
@@ -61,6 +62,7 @@ class Daemon:
         self._home = home
         self._settings = settings
         self._id = uuid4()
+        self._state_directory = state_directory_id(home)
         self._began = monotonic()
         self._stack = EmbeddedStack(home, settings)
         self._stop = asyncio.Event()
@@ -181,14 +183,17 @@ class Daemon:
     async def _renew_lease(self, database: Database) -> None:
         async with database.pool.acquire() as connection:
             with effect("lease.renew"):
-                await hosts.renew(
+                renewed = await hosts.renew(
                     connection,
                     self._settings.host,
                     self._id,
+                    state_directory=self._state_directory,
                     version=__version__,
                     boot_id=boot_id(),
                     lease_seconds=self._settings.host_lease_seconds,
                 )
+        if not renewed:
+            raise HostTaken(host=self._settings.host, seconds=round(self._settings.host_lease_seconds))
 
     async def _snapshot(self, database: Database) -> None:
         async with database.pool.acquire() as connection:

@@ -9,7 +9,18 @@ SQL = load(__file__)
 
 
 async def renew(
-    connection: Connection, host: str, daemon_id: UUID, *, version: str, boot_id: str, lease_seconds: float
-) -> None:
-    """Say that the host lives, for ``lease_seconds`` more by the clock of Postgres."""
-    await connection.execute(SQL.renew, host, daemon_id, version, boot_id, lease_seconds)
+    connection: Connection,
+    host: str,
+    daemon_id: UUID,
+    *,
+    state_directory: UUID,
+    version: str,
+    boot_id: str,
+    lease_seconds: float,
+) -> bool:
+    """Say that the host lives, for ``lease_seconds`` more by the clock of Postgres.
+
+    Returns False, and changes nothing, if the daemon of another state directory has said so and its lease is good.
+    """
+    renewed = await connection.fetchval(SQL.renew, host, daemon_id, state_directory, version, boot_id, lease_seconds)
+    return renewed is not None

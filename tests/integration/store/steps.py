@@ -27,6 +27,7 @@ from stratavore.store.database import Database
 
 KEY = b"k" * 32
 HOST = "here"
+STATE_DIRECTORY = uuid.UUID(int=1)
 LIMIT = "max_concurrent_runners"
 SPEC = LaunchSpec(agent="command", argv=("true",), cwd="/")
 
@@ -95,7 +96,16 @@ class Store:
     async def host(self, name: str = HOST, lease_seconds: float = 3600) -> None:
         """A host, with a lease of that many seconds from now."""
         async with self.database.pool.acquire() as connection:
-            await hosts.renew(connection, name, uuid.uuid4(), version="1", boot_id="boot", lease_seconds=lease_seconds)
+            renewed = await hosts.renew(
+                connection,
+                name,
+                uuid.uuid4(),
+                state_directory=STATE_DIRECTORY,
+                version="1",
+                boot_id="boot",
+                lease_seconds=lease_seconds,
+            )
+        assert renewed
 
     async def do(self, request: Request) -> Answer:
         """Have a step done."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from stratavore.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, liveness
 from tests.integration.worker.watching import running
+from tests.support import servers
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import until
 
@@ -65,6 +67,19 @@ async def test_a_second_daemon_is_refused_in_one_sentence(daemon: DaemonProcess)
         f"Error: A daemon already runs for {daemon.home.root} (process {daemon.pid}). See: stratavore daemon status.\n"
     )
     assert (await daemon.call("daemon_status"))["pid"] == daemon.pid
+
+
+async def test_two_machines_of_one_name_never_share_their_runners(daemon: DaemonProcess, homes: Path) -> None:
+    """The second one would take all runners of the first for dead, and start each again."""
+    session, agent = await running(daemon, ["cat"])
+    settings = {name: value for name, value in daemon.environment.items() if name != "STRATAVORE_HOME"}
+    second = run(home=servers.new_home(homes), **settings)
+    assert second.returncode == EXIT_REFUSED
+    assert f"Error: Another daemon serves the host '{daemon.host}'" in second.stderr
+    assert "Traceback" not in second.stderr
+    (row,) = await daemon.fetch("SELECT id, pid FROM runners WHERE ended_at IS NULL")
+    assert (row["id"], row["pid"]) == (f"{session}.1", agent.pid)
+    await daemon.restart()  # its own next daemon is welcome at once
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,6 +6,7 @@ CREATE EXTENSION IF NOT EXISTS vector;
 CREATE TABLE hosts (
     name             text PRIMARY KEY,
     daemon_id        uuid NOT NULL,                       -- the daemon that renews the lease now
+    state_directory  uuid NOT NULL,                       -- of that daemon; while the lease is good, no other one's may take it
     version          text NOT NULL,
     boot_id          text NOT NULL,
     started_at       timestamptz NOT NULL DEFAULT now(),
