@@ -119,14 +119,14 @@ class RunnerHost:
             foremost = _unless_dead(run.agent()) or _unless_dead(run.wrapper())
             if foremost is not None:
                 before, _ = await self._snapshot(None)
-                known = set(before.tree(foremost.pid))
+                known = set(before.tree(foremost))
                 gone = False
                 if not force:
                     send_group(foremost, signal.SIGTERM)
                     gone = await wait_dead(foremost, grace)
                 if not gone:
                     now, _ = await self._snapshot(None)
-                    known.update(now.tree(foremost.pid))
+                    known.update(now.tree(foremost))
                 # Its descendants are known still, though who their parent was is not any more.
                 await end(known - {run.wrapper()}, grace=_LEFTOVER_GRACE_SECONDS if gone else 0)
         await self._sweep(runner_id)

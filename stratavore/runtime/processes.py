@@ -62,9 +62,11 @@ class Snapshot:
                     self._table[pid] = stat
                     self._children.setdefault(stat.parent, []).append(pid)
 
-    def tree(self, pid: int) -> list[ProcessIdentity]:
-        """The process and its descendants, parents first, without us."""
-        return [self._identity(each) for each in self._descend(pid) if each not in self._own]
+    def tree(self, root: ProcessIdentity) -> list[ProcessIdentity]:
+        """The process and its descendants, parents first, without us; nobody if another one has its pid now."""
+        if root.pid not in self._table or self._identity(root.pid) != root:
+            return []
+        return [self._identity(each) for each in self._descend(root.pid) if each not in self._own]
 
     def marked(self) -> dict[str, list[ProcessIdentity]]:
         """Processes of ours, without us, by the runner whose marker they carry."""

@@ -14,7 +14,7 @@ from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import TerminateSignal
 from stratavore.naming import workflow_id
 from stratavore.paths import Home
-from stratavore.runtime.processes import Liveness, Snapshot, liveness, send
+from stratavore.runtime.processes import Liveness, Snapshot, identify, liveness, send
 from stratavore.runtime.rundir import RunDirectory
 from tests.integration.worker.test_monitor import tmux_server
 from tests.integration.worker.watching import generation, running
@@ -52,7 +52,9 @@ async def alone(home: Home, private_stack: EmbeddedStack) -> AsyncIterator[Daemo
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
     """Stop a process and its children, as a machine that swaps or a disk that hangs does."""
-    family = Snapshot().tree(pid)
+    process = identify(pid)
+    assert process is not None
+    family = Snapshot().tree(process)
     try:
         for one in family:
             send(one, signal.SIGSTOP)

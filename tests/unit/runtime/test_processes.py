@@ -78,7 +78,7 @@ def test_a_process_whose_first_thread_ended_lives() -> None:
             asyncio.run(until(lambda: procfs.stat(process.pid).state == "Z", what="the end of the first thread"))
             found = identity(process)
             assert liveness(found) is Liveness.ALIVE
-            assert [one.pid for one in Snapshot().tree(process.pid)] == [process.pid]
+            assert Snapshot().tree(found) == [found]
         finally:
             process.kill()
 
@@ -156,10 +156,10 @@ async def test_who_ignores_the_request_is_killed_and_the_others_are_asked() -> N
 def test_the_marker_is_found_and_the_own_family_is_never_named() -> None:
     runner = "00000000-0000-4000-8000-000000000000.3"
     program = (
-        "from stratavore.runtime.processes import Snapshot; import os, subprocess\n"
+        "from stratavore.runtime.processes import Snapshot, identify; import os, subprocess\n"
         "with subprocess.Popen(['sleep', '600']) as child:\n"
         f"    print(child.pid, [one.pid for one in Snapshot().marked()['{runner}']],"
-        "          [one.pid for one in Snapshot().tree(os.getpid())], flush=True); child.kill()\n"
+        "          [one.pid for one in Snapshot().tree(identify(os.getpid()))], flush=True); child.kill()\n"
     )
     answer = subprocess.run(
         [sys.executable, "-c", program],
@@ -174,6 +174,12 @@ def test_the_marker_is_found_and_the_own_family_is_never_named() -> None:
     assert marked(session_id=runner.rpartition(".")[0]) == []
 
 
+def test_who_has_the_pid_of_a_dead_process_is_not_of_its_tree(child: subprocess.Popen[bytes]) -> None:
+    found = identity(child)
+    assert Snapshot().tree(found) == [found]
+    assert Snapshot().tree(replace(found, start_ticks=found.start_ticks - 1)) == []
+
+
 def test_memory_and_time_of_a_tree_are_summed() -> None:
     program = (
         "import os, time\nif os.fork() == 0: pass\nlarge = b'x' * 20_000_000\nopen('/dev/stdout', 'w').write('x')\n"
@@ -186,5 +192,5 @@ def test_memory_and_time_of_a_tree_are_summed() -> None:
             assert 40 < usage["a"].memory_mb < 400
             assert usage["a"].cpu_seconds >= 0
         finally:
-            for one in Snapshot().tree(process.pid):
+            for one in Snapshot().tree(identity(process)):
                 send(one, signal.SIGKILL)
