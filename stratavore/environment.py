@@ -32,6 +32,12 @@ def write_environment(path: Path, environment: Mapping[str, str]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        # Before a workflow is started that relies on it: the name as well has to survive power loss.
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

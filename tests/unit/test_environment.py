@@ -41,6 +41,20 @@ def test_nothing_was_written(tmp_path: Path) -> None:
     assert read_environment(tmp_path / "none") == {}
 
 
+def test_its_name_is_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a session that was launched just before a power loss would run again without its keys."""
+    written = []
+
+    def synchronised(handle: int) -> None:
+        directory = stat.S_ISDIR(os.fstat(handle).st_mode)
+        written.append((directory, sorted(os.listdir(tmp_path))))
+
+    monkeypatch.setattr(os, "fsync", synchronised)
+    write_environment(tmp_path / "one", {"PATH": "/bin"})
+    assert [directory for directory, _ in written] == [False, True]
+    assert written[-1] == (True, ["one"])
+
+
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
