@@ -58,17 +58,13 @@ def launch(
     ids = [str(uuid4()) for _ in range(count)]
     ask_for(found, ids, program, prompt)
     if no_wait or service.without_daemon:
-        report(found, [None] * count, ids, form)
+        report([_unseen(found, one) for one in ids], form)
     elif detach or count > 1 or form is not Format.TABLE or not interactive():
         with Progress() as progress:
-            sessions: list[Session | None] = [bring_up(one, progress, line=False) for one in ids]
-        try:
-            settle([one for one in sessions if one])
-        except AgentEndedAtOnce:
-            if count > 1:  # the others go on
-                report(found, sessions, ids, form)
-            raise
-        report(found, sessions, ids, form)
+            sessions = [bring_up(one, progress, line=False) for one in ids]
+        now = after_a_moment(sessions)
+        report(now, form)
+        tell_ends(sessions, now)
     else:
         start_and_attach(ids[0])
 
@@ -123,7 +119,7 @@ def start_and_attach(session_id: str, *, fresh: bool = True, rested: int | None 
         )
         raise
     if fresh:
-        settle([session])
+        settle(session)
     show(session_id)
 
 
@@ -162,30 +158,41 @@ def bring_up(session_id: str, progress: Progress, *, line: bool, rested: int | N
     )
 
 
-def settle(sessions: list[Session]) -> None:
-    """Look once more after a moment, for programs that die at once.
+def settle(session: Session) -> None:
+    """Look once more after a moment, whether the program died at once.
 
     Raises:
-        AgentEndedAtOnce: one did; says how, and what it wrote last.
+        AgentEndedAtOnce: it did; says how, and what it wrote last.
     """
+    tell_ends([session], after_a_moment([session]))
+
+
+def after_a_moment(sessions: list[Session]) -> list[Session]:
+    """The sessions as they are when programs that die at once have died."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    for session in sessions:
-        left = max(0.0, deadline - time.monotonic())
-        now = wait_once(session["session_id"], _FAILED, left) or session
-        if now["state"] in _FAILED or now["generation"] > session["generation"]:
-            _tell_end(now)
+    return [wait_once(one["session_id"], _FAILED, max(0.0, deadline - time.monotonic())) or one for one in sessions]
 
 
-def report(project: Project, sessions: list[Session | None], ids: list[str], form: Format) -> None:
+def tell_ends(before: list[Session], now: list[Session]) -> None:
+    """Tell of programs that ended meanwhile.
+
+    Raises:
+        AgentEndedAtOnce: one failed; says how, and what it wrote last.
+    """
+    for was, session in zip(before, now, strict=True):
+        if session["state"] in _FAILED or session["generation"] > was["generation"]:
+            _tell_end(session)
+
+
+def report(rows: list[Session], form: Format) -> None:
     """Print what was launched."""
-    rows = [one or _unseen(project, session_id) for one, session_id in zip(sessions, ids, strict=True)]
     if form is not Format.TABLE:
         show_value([pick(row, KEYS) for row in rows], form)
         return
     for row in rows:
         typer.echo(f"{text.short(row['session_id'])}  {state_of(row)}")
     if any(row["state"] not in AT_REST for row in rows):
-        which = text.short(ids[0]) if len(ids) == 1 else "SESSION"
+        which = text.short(rows[0]["session_id"]) if len(rows) == 1 else "SESSION"
         typer.echo(f"Attach: stratavore attach {which}")
 
 

@@ -46,7 +46,7 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
             session = bring_up(session_id, progress, line=False, rested=rested)
         typer.echo(f"{text.short(session_id)}  {state_of(session)}")
         if not runs:
-            settle([session])
+            settle(session)
 
 
 def _find(name: str) -> None:
