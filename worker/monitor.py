@@ -6,12 +6,13 @@ It owns no fact. What it must know after a restart it reads from Postgres, the r
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter
 from uuid import UUID
 
 import asyncpg
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import AsyncActivityCancelledError, Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming, telemetry
@@ -285,7 +286,9 @@ class HostMonitor:
             )
             began = perf_counter()
             try:
-                await handle.heartbeat()
+                # Who pauses or resets it in the Web UI does not change that its runner is watched.
+                with suppress(AsyncActivityCancelledError):
+                    await handle.heartbeat()
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     watched.next_heartbeat = monotonic() + 5

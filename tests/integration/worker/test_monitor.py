@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest
 
 from stratavore.environment import write_environment
 from stratavore.naming import workflow_id
@@ -265,6 +267,34 @@ async def test_heartbeats_reach_temporal(daemon: DaemonProcess) -> None:
     await answer(lambda: supervised(heard=False), what="the supervision")
     await daemon.restart()  # takes over, and says so at once
     await answer(lambda: supervised(heard=True), what="a heartbeat")
+
+
+async def test_a_supervision_that_somebody_pauses_in_the_web_ui_goes_on(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
+    client = await daemon.client()
+    handle = client.get_workflow_handle(workflow_id(session))
+
+    async def pending() -> Any:
+        (one,) = (await handle.describe()).raw_description.pending_activities or (None,)
+        return one
+
+    await answer(pending, what="the supervision")
+    await client.workflow_service.pause_activity(
+        PauseActivityRequest(
+            namespace=daemon.namespace,
+            execution=WorkflowExecution(workflow_id=workflow_id(session)),
+            id=f"{session}.1",
+        )
+    )
+    await daemon.restart()
+
+    async def heard() -> bool:
+        return bool((await pending()).HasField("last_heartbeat_time"))
+
+    await answer(heard, what="a heartbeat")
+    send(agent, signal.SIGKILL)
+    await generation(daemon, session, 2)
+    assert "Traceback" not in daemon.log.read_text()
 
 
 async def test_a_workflow_terminated_by_hand_leaves_an_agent_that_can_be_ended(daemon: DaemonProcess) -> None:
