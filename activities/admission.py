@@ -68,6 +68,7 @@ class AdmissionActivities:
         async with self._database.pool.acquire() as connection:
             for runner in await runners.views(connection, session_id=request.session_id):
                 return Found(
-                    live=LiveRunner(runner_id=runner.runner_id, generation=runner.generation, host=runner.host)
+                    live=LiveRunner(runner_id=runner.runner_id, generation=runner.generation, host=runner.host),
+                    started=runner.started_at is not None,
                 )
         return Found()

@@ -158,6 +158,14 @@ class SessionWorkflow:
 
     async def _adopt(self) -> None:
         """Take over the runner that this session's workflow left when it was terminated by hand, if there is one."""
+        found = await self._find()
+        if found.live:
+            self._admitted = True
+            # Placed it is; a launch sees to it that it is started and watched as well.
+            await self._run(found.live)
+
+    async def _find(self) -> Found:
+        """The runner of this session that has not ended, by Postgres."""
         found: Found = await self._settled(
             workflow.start_local_activity_method(
                 AdmissionActivities.find,
@@ -166,10 +174,7 @@ class SessionWorkflow:
                 retry_policy=timeouts.FOR_EVER,
             )
         )
-        if found.live:
-            self._admitted = True
-            # Placed it is; a launch sees to it that it is started and watched as well.
-            await self._run(found.live)
+        return found
 
     async def _admit(self) -> None:
         """Take a slot, or wait in line until something changes."""
@@ -231,26 +236,33 @@ class SessionWorkflow:
         """Have a runner started, or adopted if its process lives."""
         self._launches += 1
         self._stopped = False
+        launch = workflow.start_activity_method(
+            RunnerActivities.launch,
+            LaunchRequest(
+                runner_id=live.runner_id,
+                session_id=self._start.session_id,
+                generation=live.generation,
+                project_id=self._start.project_id,
+                project=self._start.project,
+                spec=self._start.spec,
+                resume=live.generation > 1,
+            ),
+            task_queue=host_queue(live.host),
+            start_to_close_timeout=timeouts.LAUNCH,
+            heartbeat_timeout=timeouts.LAUNCH_HEARTBEAT,
+            retry_policy=timeouts.FOR_EVER,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"start runner {live.generation} on {live.host}",
+        )
+        await self._until(lambda: launch.done() or self._wish is not Wish.RUN)
+        if not launch.done():
+            # Nearly every launch is over in a moment, and its runner is then ended like any other.
+            await self._until(launch.done, timeout=timeouts.CALL_OFF)
+        if not launch.done():
+            await self._call_off(launch, live)
+            return
         try:
-            launched: Launched = await self._settled(
-                workflow.start_activity_method(
-                    RunnerActivities.launch,
-                    LaunchRequest(
-                        runner_id=live.runner_id,
-                        session_id=self._start.session_id,
-                        generation=live.generation,
-                        project_id=self._start.project_id,
-                        project=self._start.project,
-                        spec=self._start.spec,
-                        resume=live.generation > 1,
-                    ),
-                    task_queue=host_queue(live.host),
-                    start_to_close_timeout=timeouts.LAUNCH,
-                    heartbeat_timeout=timeouts.LAUNCH_HEARTBEAT,
-                    retry_policy=timeouts.FOR_EVER,
-                    summary=f"start runner {live.generation} on {live.host}",
-                )
-            )
+            launched: Launched = launch.result()
         except ActivityError as error:  # refused for good: another generation is the current one
             await self._look_again(error.cause.message if isinstance(error.cause, ApplicationError) else str(error))
             return
@@ -259,6 +271,15 @@ class SessionWorkflow:
             await self._settle(launched.end)
         else:
             self._show(SessionState.RUNNING, None)
+
+    async def _call_off(self, launch: "workflow.ActivityHandle[Launched]", live: LiveRunner) -> None:
+        """Give up a launch that does not succeed and that nobody wishes any more, with whatever it may have started."""
+        launch.cancel()
+        await self._until(launch.done)
+        if (await self._find()).started:
+            self._live = live  # by a try that could not say so: it is ended in order
+        else:
+            await self._until(self._stop(live).done, timeout=timeouts.LAUNCH)
 
     async def _look_again(self, reason: str) -> None:
         """No runner can be started now: say why, and let a while pass."""
@@ -299,10 +320,10 @@ class SessionWorkflow:
                 self._continue()
         await self._settle(await watch)
 
-    def _stop(self, live: LiveRunner) -> None:
+    def _stop(self, live: LiveRunner) -> "workflow.ActivityHandle[None]":
         """Have the runner's processes ended. What it achieves is told by the supervision."""
         self._stopped = True
-        workflow.start_activity_method(
+        return workflow.start_activity_method(
             RunnerActivities.stop,
             StopRequest(
                 runner_id=live.runner_id,

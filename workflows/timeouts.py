@@ -12,6 +12,8 @@ STEP = timedelta(seconds=10)
 
 LAUNCH = timedelta(seconds=60)
 LAUNCH_HEARTBEAT = timedelta(seconds=3)
+CALL_OFF = timedelta(seconds=5)
+"""What a launch may still take when nobody wishes it any more; one that does not succeed is called off then."""
 
 STOP_HEARTBEAT = timedelta(seconds=10)
 

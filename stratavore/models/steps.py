@@ -151,6 +151,8 @@ class Found(Model):
     """The runner that was found."""
 
     live: LiveRunner | None = None
+    started: bool = False
+    """It was shown as running; else it was placed, and perhaps never launched."""
 
 
 class Recorded(Model):

@@ -119,3 +119,20 @@ async def test_a_server_that_stays_away_is_told_in_one_sentence(
         await program._patiently(away)
     assert raised.value.exit_code == EXIT_UNAVAILABLE
     assert len(asked) == 1
+
+
+async def test_a_launch_that_cannot_succeed_can_be_ended_and_taken_up_again(
+    daemon_process: DaemonProcess, tmp_path: Path
+) -> None:
+    daemon = daemon_process
+    await daemon.start(settings={"PATH": str(tmp_path)})  # no tmux there
+    project = await daemon.project(["/bin/cat"])
+    (session,) = await daemon.launch(project)
+    await daemon.wait(session, "starting")
+    await daemon.command(session, "terminate")
+    await daemon.wait(session, "ended")
+    assert await daemon.fetch("SELECT 1 FROM admissions") == []
+    assert [row["status"] for row in await daemon.fetch("SELECT status FROM runners")] == ["terminated"]
+    await daemon.restart()
+    await daemon.command(session, "resume")
+    assert (await daemon.wait(session, "running"))["generation"] == 2
