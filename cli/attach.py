@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import sys
+import termios
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,8 @@ from stratavore.errors import InvalidInput, ServerMissing, StratavoreError, Wron
 END_SECONDS = 15.0
 """Between the end of a program and the end of its session's record."""
 _TMUX_COMMAND = "attach-session"
+# No reports of mouse, focus and pasting, plain keys, the whole screen, no colours, a cursor, the main screen.
+_AS_BEFORE = "\x1b[?1000;1002;1003;1004;1005;1006;2004l\x1b[?1l\x1b>\x1b[r\x1b(B\x1b[m\x1b[?25h\x1b[?1049l"
 
 
 def attach(
@@ -25,8 +29,8 @@ def attach(
 ) -> None:
     """Show a session in this terminal.
 
-    Leave it with Ctrl-b d: it goes on. Many can be attached at once. One that waits in line is shown when it
-    runs, and when an agent dies, so is the next one.
+    Leave it with Ctrl-b d (in a tmux of your own, Ctrl-b Ctrl-b d): it goes on. Many can be attached at once.
+    One that waits in line is shown when it runs, and when an agent dies, so is the next one.
 
     Examples:
         stratavore attach site
@@ -138,8 +142,14 @@ def _tell_rest(session: Session, *, expected: bool) -> None:
 
 
 def _run(command: list[str]) -> int:
-    """Give the terminal to a program until it ends; returns its exit code."""
+    """Give the terminal to tmux until it ends, and have it back as it was; returns the exit code."""
+    before = termios.tcgetattr(sys.stdin)
     try:
-        return subprocess.run(command, cwd=Path("/"), check=False).returncode
+        code = subprocess.run(command, cwd=Path("/"), check=False).returncode
     except FileNotFoundError as error:
         raise ServerMissing(server="tmux", reason=str(error), hint="Install tmux 3.2 or later") from error
+    if termios.tcgetattr(sys.stdin) != before:  # tmux's server, which would have put it back, was killed
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        sys.stdout.write(_AS_BEFORE)
+        sys.stdout.flush()
+    return code

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
@@ -78,6 +79,25 @@ async def test_the_next_runner_is_shown_when_an_agent_dies(
     await person.sees(f"run {session}.2")
     await leaves(person)
     assert f"The agent of {session[:8]} ended and runs again." in person.screen
+
+
+async def test_a_tmux_server_that_dies_leaves_the_terminal_as_it_was(
+    daemon: DaemonProcess, cli: CommandLine, person: Person
+) -> None:
+    await cli.done("new", "site", "--", *ECHO)
+    person.types("before=$(stty -g)")
+    person.stratavore("launch", "site")
+    await person.sees(".1")
+    session = await the_session(cli)
+    (socket,) = daemon.home.sockets.glob("t-*")
+    asked = subprocess.run(
+        ["tmux", "-S", socket, "display-message", "-p", "#{pid}"], capture_output=True, timeout=30, check=True
+    )
+    os.kill(int(asked.stdout), signal.SIGKILL)
+    await person.sees(f"run {session}.2")
+    await leaves(person)
+    person.types('test "$(stty -g)" = "$before" && echo as "it was"')
+    await person.sees("as it was")
 
 
 async def test_a_session_that_ends_gives_the_terminal_back(
