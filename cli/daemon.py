@@ -18,6 +18,7 @@ from stratavore.paths import Home
 
 KEYS = ("pid", "host", "version", "uptime_s", "servers")
 SERVER_KEYS = ("name", "address", "state", "pid", "detail", "ui")
+_WEB_UI_OF = "temporal"
 
 DAEMON = Noun(
     """Start and stop what runs in the background.
@@ -53,7 +54,8 @@ def start() -> None:
             note(f"The daemon runs already (process {service.call_daemon('daemon_status')['pid']}).")
             return
     found = service.call_daemon("daemon_status")
-    typer.echo(f"The daemon runs (process {found['pid']}).{_web_ui(found)}")
+    ui = _web_ui(found)
+    typer.echo(f"The daemon runs (process {found['pid']}).{f' Workflows are shown at {ui}' if ui else ''}")
 
 
 def status(form: FormatOption = Format.TABLE) -> None:
@@ -71,8 +73,10 @@ def status(form: FormatOption = Format.TABLE) -> None:
     uptime = text.duration(found["uptime_s"])
     typer.echo(f"stratavored {found['version']} on {found['host']}, process {found['pid']}, up {uptime}\n")
     typer.echo("\n".join(table(servers, _COLUMNS, terminal.width(), colour=terminal.colours())))
-    if found["psql"]:
-        typer.echo(f"\nDatabase: {found['psql']}")
+    below = {"Web UI": _web_ui(found), "Database": found["psql"]}
+    for title, value in below.items():
+        if value:
+            typer.echo(f"\n{title}: {value}")
 
 
 def stop(
@@ -162,8 +166,8 @@ def _stop_servers(home: Home) -> bool:
 
 
 def _web_ui(found: dict[str, Any]) -> str:
-    ui = next((one["ui"] for one in found["servers"] if one["ui"] and one["name"] == "temporal"), None)
-    return f" Workflows are shown at {ui}" if ui else ""
+    """Where a browser shows the workflows; empty if it is not known."""
+    return next((one["ui"] for one in found["servers"] if one["ui"] and one["name"] == _WEB_UI_OF), "")
 
 
 def _metrics(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -178,6 +182,6 @@ _COLUMNS = [
     Column("ADDRESS", lambda row: row["address"], cut=True),
     Column("STATE", lambda row: row["state"], state=True),
     Column("PID", lambda row: row["pid"], right=True, drop=2),
-    Column("WEB", lambda row: row["ui"], drop=1),
+    Column("WEB", lambda row: None if row["name"] == _WEB_UI_OF else row["ui"], drop=1),  # it has a line of its own
     Column("DETAIL", lambda row: row["detail"], cut=True, drop=3),
 ]

@@ -116,8 +116,8 @@ def _columns(rows: list[Row]) -> list[Column]:
     return [
         Column("TIME", lambda row: text.clock(row["time"])),
         Column("TYPE", lambda row: row["type"]),
-        Column("PROJECT", lambda row: row["project"], cut=True),
+        Column("PROJECT", lambda row: row["project"], cut=True, drop=1),
         Column("SESSION", lambda row: short.get(row["session_id"] or "", "")),
-        Column("NO", lambda row: row["sequence"], right=True, drop=2),
-        Column("DETAILS", _details, cut=True, drop=1),
+        Column("NO", lambda row: row["sequence"], right=True, drop=3),
+        Column("DETAILS", _details, cut=True, drop=2),
     ]

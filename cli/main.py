@@ -11,6 +11,7 @@ import typer.main
 from cli.commands import CONTEXT, Entry, Group
 from stratavore import __version__
 from stratavore.errors import EXIT_FAILED, StratavoreError
+from stratavore.project_names import HELP
 
 WORK, LOOK, RULE = "Work with sessions", "Look at them", "Manage the rest"
 EXIT_INTERRUPTED = 130
@@ -39,6 +40,10 @@ class Root(Group):
     """All commands; any other word is a project to open."""
 
     table = COMMANDS
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Understand what was typed; ``help`` before a command is ``--help`` after it."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == [HELP] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that was typed, or ``open`` for the project."""

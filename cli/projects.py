@@ -82,7 +82,7 @@ def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
 
     Args:
         name: what was typed.
-        also: other words that may have been meant.
+        also: commands that may have been meant.
 
     Raises:
         UnknownProject: there is none; names that are near are told.
@@ -95,7 +95,8 @@ def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
     if name not in RESERVED:
         check_project_name(name)
     near = near_names(name, [*also, *(project["name"] for project in known)])
-    raise UnknownProject(name=name, near=f" (did you mean {near}?)" if near else "")
+    no_command = " and no such command (see: stratavore --help)" if also else ""
+    raise UnknownProject(name=name, near=f" (did you mean {near}?)" if near else no_command)
 
 
 def check_startable(directory: str, agent: str, argv: Sequence[str]) -> None:

@@ -10,12 +10,14 @@ ALL = "all"
 """As a target: every live session."""
 GLOBAL = "global"
 """As a scope: no project's own."""
+HELP = "help"
+"""As a command: what the command after it takes."""
 
 RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "kill"),
         *("status", "projects", "sessions", "runners", "logs", "events", "quotas", "daemon"),
-        *(ALL, GLOBAL),
+        *(ALL, GLOBAL, HELP),
     ]
 )
 """``stratavore NAME`` opens a project, so none is called like a command (a test compares)."""

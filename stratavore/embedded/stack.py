@@ -66,7 +66,7 @@ class EmbeddedStack:
             home.create()
             secrets = Secrets.of(home)
             temporal, postgres, rabbitmq = settings.temporal, settings.postgres, settings.rabbitmq
-            self._temporal = TemporalServer(home, temporal.port, temporal.ui_port, temporal.binary)
+            self._temporal = TemporalServer(home, temporal.port, temporal.ui_port, temporal.binary, temporal.namespace)
             self._postgres = PostgresServer(home, secrets.postgres_password, postgres.port, postgres.database)
             self._rabbitmq = RabbitmqServer(home, secrets.rabbitmq_password, rabbitmq.port, rabbitmq.management_port)
             self._rabbitmq_enabled = rabbitmq.enabled

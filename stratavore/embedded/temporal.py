@@ -32,9 +32,12 @@ class TemporalServer(Server):
     title = "Temporal"
     main_port = "grpc"
 
-    def __init__(self, home: Home, port: int = 0, ui_port: int = 0, binary: str | None = None) -> None:
+    def __init__(
+        self, home: Home, port: int = 0, ui_port: int = 0, binary: str | None = None, namespace: str = "default"
+    ) -> None:
         super().__init__(home, {"grpc": port, "ui": ui_port})
         self._binary = binary
+        self._namespace = namespace
 
     async def prepare(self, ports: Mapping[str, int]) -> None:
         """Make the directory of the database."""
@@ -84,5 +87,5 @@ class TemporalServer(Server):
         return f"{LOOPBACK}:{ports['grpc']}"
 
     def ui(self, ports: Mapping[str, int]) -> str:
-        """The Web UI."""
-        return f"http://{LOOPBACK}:{ports['ui']}"
+        """The Web UI where it lists our workflows; by itself it opens an empty namespace."""
+        return f"http://{LOOPBACK}:{ports['ui']}/namespaces/{self._namespace}/workflows"

@@ -6,7 +6,7 @@ from stratavore.project_names import RESERVED, check_project_name
 
 
 def test_no_project_is_called_like_a_command() -> None:
-    assert set(COMMANDS) | {"all", "global"} == RESERVED
+    assert set(COMMANDS) | {"all", "global", "help"} == RESERVED
 
 
 @pytest.mark.parametrize("name", ["a", "site", "My.site_2-b", "9", "x" * 64])

@@ -19,6 +19,8 @@ NOW = datetime.now(UTC)
 FIRST = "1a2b3c4d-0000-4000-8000-000000000001"
 SECOND = "5e6f7a8b-0000-4000-8000-000000000002"
 
+WEB_UI = "http://127.0.0.1:8233/namespaces/stratavore/workflows"
+
 
 def project(name: str = "site", **changes: Any) -> dict[str, Any]:
     view = ProjectView(
@@ -109,7 +111,7 @@ def status(*live: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 def daemon() -> dict[str, Any]:
     servers = (
-        ServerView(name="temporal", address="127.0.0.1:7233", state="running", pid=11, ui="http://127.0.0.1:8233"),
+        ServerView(name="temporal", address="127.0.0.1:7233", state="running", pid=11, ui=WEB_UI),
         ServerView(name="postgres", address="127.0.0.1:5432", state="running", pid=12),
         ServerView(name="rabbitmq", address="", state="missing", detail="Install it: apt-get install rabbitmq-server"),
     )

@@ -1,0 +1,59 @@
+from typing import Any
+
+import pytest
+
+from cli import terminal
+from tests.unit.cli import examples
+from tests.unit.cli.conftest import Run, Serve
+
+PHONE = 40
+"""Columns of a narrow terminal."""
+
+
+@pytest.mark.parametrize(
+    ("words", "usage"), [([], "COMMAND | PROJECT"), (["logs"], "logs"), (["daemon", "stop"], "daemon stop")]
+)
+def test_help_may_come_first(run: Run, words: list[str], usage: str) -> None:
+    result = run("help", *words)
+    assert result.out == run(*words, "--help").out
+    assert f"stratavore {usage}" in result.out.splitlines()[0]
+
+
+def test_a_word_that_is_nothing_is_neither_project_nor_command(run: Run, fake: Serve) -> None:
+    fake(list_projects=[{"name": "site"}])
+    result = run("list")
+    assert result.code == 3
+    assert result.err == (
+        "Error: There is no project 'list' and no such command (see: stratavore --help). "
+        "Create it with: stratavore new list.\n"
+    )
+    assert "(did you mean 'status'?)" in run("statsu").err
+    assert "such command" not in run("launch", "list").err
+
+
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [
+        (("status",), {"status": examples.status(examples.session())}),
+        (("sessions",), {"list_sessions": [examples.session()]}),
+        (("runners",), {"list_runners": [examples.runner(generation=12)]}),
+        (("projects",), {"list_projects": [examples.project()]}),
+        (("events", "list"), {"list_events": [examples.event(type="session.resumed")]}),
+        (("quotas", "show"), {"show_quotas": [examples.quota()]}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_tables_fit_a_narrow_terminal(
+    run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], answers: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(terminal, "width", lambda: PHONE)
+    fake(**answers)
+    lines = run(*words).out.splitlines()
+    assert len(lines) >= 2
+    assert max(map(len, lines)) <= PHONE
+
+
+def test_the_web_ui_is_shown_whole(run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "width", lambda: PHONE)
+    fake(daemon_status=examples.daemon())
+    assert f"Web UI: {examples.WEB_UI}" in run("daemon", "status").out.splitlines()
