@@ -157,7 +157,7 @@ class ServerAway(StratavoreError):
 
 
 class ServerFailed(ServerAway):
-    """{server} failed in the middle of it: {reason}. Look with: stratavore daemon status."""
+    """{server} failed in the middle of it: {reason}. Try again in a moment; if it stays so, look with: stratavore daemon status."""
 
 
 class ServerMissing(StratavoreError):
