@@ -11,11 +11,6 @@ def workflow_id(session_id: str) -> str:
     return f"session-{session_id}"
 
 
-def session_of_workflow(workflow: str) -> str:
-    """The session that a workflow id names."""
-    return workflow.removeprefix("session-")
-
-
 def host_queue(host: str) -> str:
     """The task queue that only a host's own daemon polls."""
     return f"host-{host}"

@@ -115,6 +115,7 @@ class Daemon:
         broker = Broker(lambda: self._stack.rabbitmq_url)
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
         control = Control(self._home, self._settings.host, database, client)
+        telemetry.describe_daemon(self._settings.host, __version__)
         metrics = telemetry.serve(self._settings.metrics.port)
         self._metrics_address = f"http://127.0.0.1:{metrics.server_port}/metrics"
         api = ApiServer(self._home.api_socket, self._methods(control, broker))

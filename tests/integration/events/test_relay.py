@@ -17,20 +17,18 @@ from stratavore.events.broker import Broker
 from stratavore.events.envelope import NewEvent, verify
 from stratavore.events.outbox import PARTITIONS
 from stratavore.events.relay import Relay
-from stratavore.models.session import LaunchSpec
-from stratavore.store import projects, sessions
 from stratavore.store.database import Database
+from tests.integration.events.conftest import Record
 from tests.support.proxy import Proxy
 
 KEY = b"k" * 32
 
 
-class World:
+class World(Record):
     """An outbox, an exchange with a queue that gets everything, and as many relays as a test wants."""
 
     def __init__(self, dsn: str, database: Database, url: str, exchange: str, queue: AbstractQueue) -> None:
-        self.dsn = dsn
-        self.database = database
+        super().__init__(dsn, database)
         self.url: str | None = url
         self.exchange = exchange
         self.queue = queue
@@ -47,16 +45,6 @@ class World:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             await broker.close()
-
-    async def new_sessions(self, count: int) -> list[str]:
-        made = [str(uuid.uuid4()) for _ in range(count)]
-        async with self.database.transaction("test") as transaction:
-            project = await projects.create(transaction.connection, f"p{made[0][:8]}", "/", "command", [], None)
-            assert project is not None
-            spec = LaunchSpec(agent="command", argv=("true",), cwd="/")
-            for session in made:
-                await sessions.open_session(transaction.connection, session, project.project_id, spec, "1")
-        return made
 
     async def emit(self, session: str, key: str) -> None:
         async with self.database.transaction("test") as transaction:
