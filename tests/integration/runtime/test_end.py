@@ -156,12 +156,17 @@ async def test_watch_tells_what_ended_before(runners: Runners) -> None:
 async def test_watch_tells_when_nobody_is_left_to_write(runners: Runners) -> None:
     spec = runners.spec("sleep", "1000")
     watch, agent, wrapper = await watched(runners, spec)
-    send(wrapper, signal.SIGSTOP)
-    send(agent, signal.SIGKILL)
-    await runners.gone(agent)
-    assert watch.exits == []
-    send(wrapper, signal.SIGKILL)
-    await until(lambda: watch.exits == [spec.runner_id])
+    server = await runners.server()
+    os.kill(server, signal.SIGSTOP)  # it would have the stopped wrapper go on
+    try:
+        send(wrapper, signal.SIGSTOP)
+        send(agent, signal.SIGKILL)
+        await runners.gone(agent)
+        assert watch.exits == []
+        send(wrapper, signal.SIGKILL)
+        await until(lambda: watch.exits == [spec.runner_id])
+    finally:
+        os.kill(server, signal.SIGCONT)
     assert runners.files(spec).exit() is None
 
 
