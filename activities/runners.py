@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from stratavore.agents.adapter import Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.errors import StaleGeneration, StratavoreError
@@ -61,21 +62,7 @@ class RunnerActivities:
     async def launch(self, request: LaunchRequest) -> Launched:
         """Start the agent, or adopt it if it is found alive, and show it as running."""
         async with _heartbeats():
-            adapter = adapter_for(request.spec.agent)
-            argv = adapter.resume_argv(request.spec) if request.resume else adapter.start_argv(request.spec)
-            environment = read_environment(self._home.session_environment(request.session_id))
-            environment |= adapter.environment(request.spec)
-            spec = RunSpec(
-                runner_id=request.runner_id,
-                session_id=request.session_id,
-                project_id=request.project_id,
-                project=request.project,
-                agent=request.spec.agent,
-                generation=request.generation,
-                argv=tuple(argv),
-                cwd=request.spec.cwd,
-            )
-            started = await self._host.launch(spec, environment)
+            started = await self._start(request)
             if started.identity is None or started.exit is not None:
                 return Launched(end=await self._monitor.judge(request, started))
             try:
@@ -126,6 +113,31 @@ class RunnerActivities:
             request.text,
             enter=request.enter,
         )
+
+    async def _start(self, request: LaunchRequest) -> Started:
+        adapter = adapter_for(request.spec.agent)
+        async with self._database.pool.acquire() as connection:
+            agent_session_id = await sessions.agent_session_id(connection, request.session_id)
+        start = Start(
+            session_id=request.session_id,
+            agent_session_id=agent_session_id,
+            resume=request.resume,
+            directory=self._home.run_directory(request.runner_id),
+            environment=read_environment(self._home.session_environment(request.session_id)),
+        )
+        plan = adapter.plan(request.spec, start)
+        spec = RunSpec(
+            runner_id=request.runner_id,
+            session_id=request.session_id,
+            project_id=request.project_id,
+            project=request.project,
+            agent=request.spec.agent,
+            generation=request.generation,
+            argv=plan.argv,
+            cwd=request.spec.cwd,
+            stdin=plan.stdin,
+        )
+        return await self._host.launch(spec, {**start.environment, **plan.environment}, plan.files)
 
     async def _show_running(self, request: LaunchRequest, started: Started) -> None:
         assert started.identity is not None

@@ -27,6 +27,7 @@ from stratavore.agents.registry import adapter_for
 from stratavore.config import read_settings
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
+from stratavore.environment import read_environment
 from stratavore.errors import (
     AlreadySo,
     DaemonAway,
@@ -129,7 +130,8 @@ class Control:
             prompt=prompt,
             model=found.model,
         )
-        adapter_for(found.agent).check(spec)
+        environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_ids[0]))
+        adapter_for(found.agent).check(spec, environment)
         if not await asyncio.to_thread(Path(spec.cwd).is_dir):
             raise MissingDirectory(path=spec.cwd)
         await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
@@ -357,7 +359,7 @@ class Control:
     async def _again(self, session: SessionView) -> SessionInput:
         async with self._database.pool.acquire() as connection:
             project = await targets.project(connection, session.project)
-        spec = LaunchSpec(agent=session.agent, argv=session.argv, cwd=project.path, model=project.model)
+            spec = await sessions.launched_with(connection, session.session_id)
         return self._input(project.project_id, session.project, session.session_id, spec)
 
     def _input(self, project_id: str, project: str, session_id: str, spec: LaunchSpec) -> SessionInput:

@@ -30,7 +30,8 @@ from stratavore.runtime.watch import ExitWatch
 from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
-from worker.sightings import Sightings
+from worker.screens import Screens
+from worker.sightings import LOOK_SECONDS, Sightings
 from worker.terminals import Terminals
 from worker.watched import Watched
 
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 60.0
 HEARTBEATS_AT_ONCE = 20
+MEASURE_EVERY = 15
+"""Intervals between two measurements of memory and CPU."""
 LONGEST_RETRY_SECONDS = 10.0
 ORPHAN_GRACE_SECONDS = 5.0
 
@@ -69,7 +72,8 @@ class HostMonitor:
         self._watched: dict[str, Watched] = {}
         self._stops: set[asyncio.Task[None]] = set()
         self._exits = ExitWatch(home, self._on_exit, self._on_orphan)
-        self._sightings = Sightings(home, database)
+        self._sightings = Sightings(database, measure_seconds=MEASURE_EVERY * interval)
+        self._screens = Screens(tmux)
         self._terminals = Terminals(tmux)
 
     @property
@@ -94,7 +98,9 @@ class HostMonitor:
                     row.agent,
                     row.agent_process,
                     row.started_at or datetime.now(UTC),
-                    row.activity,
+                    RunDirectory(self._home, row.runner_id),
+                    row.followed,
+                    row.shown,
                     next_heartbeat=monotonic() + number * 0.02,
                 ),
                 row.wrapper_process,
@@ -113,6 +119,7 @@ class HostMonitor:
                 request.spec.agent,
                 started.identity,
                 datetime.now(UTC),
+                RunDirectory(self._home, request.runner_id),
                 next_heartbeat=monotonic() + HEARTBEAT_SECONDS,
             ),
             started.wrapper,
@@ -135,7 +142,8 @@ class HostMonitor:
     async def run(self) -> None:
         """Look at all runners again and again, until cancelled. Whoever is away holds up nobody else."""
         await asyncio.gather(
-            self._again(lambda: self._sightings.look(list(self._watched.values())), "tell Postgres"),
+            self._again(lambda: self._sightings.look(list(self._watched.values())), "tell Postgres", LOOK_SECONDS),
+            self._again(lambda: self._screens.look(list(self._watched.values())), "look at screens", LOOK_SECONDS),
             self._again(lambda: self._terminals.look(list(self._watched.values())), "tell the terminals"),
             self._again(self._heartbeat, "tell Temporal"),
         )
@@ -148,7 +156,8 @@ class HostMonitor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _again(self, job: Callable[[], Awaitable[None]], name: str) -> None:
+    async def _again(self, job: Callable[[], Awaitable[None]], name: str, interval: float | None = None) -> None:
+        interval = min(interval or self._interval, self._interval)
         while True:
             began = monotonic()
             try:
@@ -157,7 +166,7 @@ class HostMonitor:
                 log.warning("the monitor could not %s, and tries again: %s", name, str(error) or type(error).__name__)
             except Exception:
                 log.exception("the monitor failed in a way nobody thought of, and tries again")
-            await asyncio.sleep(max(0.05, self._interval - (monotonic() - began)))
+            await asyncio.sleep(max(0.05, interval - (monotonic() - began)))
 
     def _add(self, watched: Watched, wrapper: ProcessIdentity | None) -> None:
         if watched.runner_id in self._watched:

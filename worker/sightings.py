@@ -1,81 +1,69 @@
-"""What runners look like from outside: activity, memory, CPU. Seen for all at once, written in one transaction."""
+"""What runners look like: activity, memory, CPU. Seen for all at once, written in one transaction."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic, time
+from time import monotonic
 
-from stratavore.agents.adapter import Observation
+from stratavore.agents.adapter import Judgement
 from stratavore.agents.registry import adapter_for
 from stratavore.events.envelope import NewEvent
-from stratavore.models.states import Activity
-from stratavore.paths import Home
 from stratavore.runtime import logs
 from stratavore.runtime.processes import Usage, measure
-from stratavore.runtime.rundir import RunDirectory
-from stratavore.store import runners
+from stratavore.store import runners, sessions
 from stratavore.store.database import Database
-from stratavore.store.runners import Sighting
+from stratavore.store.runners import Followed, Sighting
 from worker.watched import Watched
 
 log = logging.getLogger(__name__)
 
-MEASURE_EVERY = 15
-"""Looks between two measurements, each a pass over all processes of the machine."""
+LOOK_SECONDS = 0.2
+"""Between two looks: half of it is how long, on average, a hook waits to be heard."""
+_AT_ONCE = 4 * 1024**2
 
 
 @dataclass(frozen=True)
 class _Change:
-    """A runner whose activity is another one than was last written."""
+    """A runner that is not as it was last written."""
 
     watched: Watched
-    activity: Activity
+    now: Judgement
+    followed: Followed
     at: datetime
+
+    @property
+    def of_activity(self) -> bool:
+        """Whether it does something else, or asks something else."""
+        before = self.watched.shown
+        return (self.now.activity, self.now.question) != (before.activity, before.question)
 
 
 class Sightings:
     """Looks at runners; keeps only what it needs for the next look."""
 
-    def __init__(self, home: Home, database: Database) -> None:
-        self._home = home
+    def __init__(self, database: Database, *, measure_seconds: float) -> None:
         self._database = database
-        self._looks_to_measure = 0
+        self._measure_seconds = measure_seconds
+        self._next_measurement = 0.0
         self._cpu: dict[str, tuple[float, float]] = {}
 
     async def look(self, watched: Sequence[Watched]) -> None:
-        """Judge activities; now and then measure. What changed is written, with its events."""
+        """Hear hooks, judge activities; now and then measure. What changed is written, with its events."""
         alive = [one for one in watched if one.ending is None]
-        changes = [change for one in alive if (change := self._judge(one))]
+        changes = [change for one in alive if (change := _judge(one))]
         usage: dict[str, Usage] = {}
-        self._looks_to_measure -= 1
-        if self._looks_to_measure < 0:
-            self._looks_to_measure = MEASURE_EVERY
+        if monotonic() >= self._next_measurement:  # a pass over all processes of the machine
+            self._next_measurement = monotonic() + self._measure_seconds
             usage = await asyncio.to_thread(self._measure, alive)
         if changes or usage:
             await self._write(alive, changes, usage)
 
-    def _judge(self, watched: Watched) -> _Change | None:
-        try:
-            last_output = RunDirectory(self._home, watched.runner_id).log.stat().st_mtime
-        except OSError:
-            last_output = None
-        now = time()
-        activity = adapter_for(watched.agent).activity(
-            Observation(
-                alive_seconds=now - watched.started_at.timestamp(),
-                quiet_seconds=None if last_output is None else now - last_output,
-            )
-        )
-        if activity is watched.activity:
-            return None
-        return _Change(watched, activity, datetime.now(UTC))
-
     def _measure(self, alive: Sequence[Watched]) -> dict[str, Usage]:
         for one in alive:
             try:
-                logs.trim_log(RunDirectory(self._home, one.runner_id).log)
+                logs.trim_log(one.run.log)
             except OSError as error:  # a full disk: the log grows on, and all else is seen as before
                 log.warning("the log of %s was not shortened: %s", one.runner_id, error)
         return measure({one.runner_id: one.identity.pid for one in alive})
@@ -89,36 +77,76 @@ class Sightings:
         return max(0.0, 100 * (usage.cpu_seconds - before[1]) / (now - before[0]))
 
     async def _write(self, alive: Sequence[Watched], changes: Sequence[_Change], usage: dict[str, Usage]) -> None:
-        activities = {one.runner_id: one.activity for one in alive}
-        activities |= {change.watched.runner_id: change.activity for change in changes}
-        self._cpu = {runner_id: kept for runner_id, kept in self._cpu.items() if runner_id in activities}
+        changed = {change.watched.runner_id: change for change in changes}
+        if usage:
+            self._cpu = {runner_id: kept for runner_id, kept in self._cpu.items() if runner_id in usage}
         seen = [
-            Sighting(
-                runner_id,
-                activity,
-                usage[runner_id].memory_mb if runner_id in usage else None,
-                self._cpu_percent(runner_id, usage[runner_id]) if runner_id in usage else None,
-            )
-            for runner_id, activity in activities.items()
-            if usage or runner_id in {change.watched.runner_id for change in changes}
+            self._sighting(one, changed.get(one.runner_id), usage.get(one.runner_id))
+            for one in alive
+            if one.runner_id in usage or one.runner_id in changed
         ]
         async with self._database.transaction("monitor.flush") as transaction:
             await runners.flush(transaction.connection, seen)
             for change in changes:
-                one = change.watched
-                transaction.emit(
-                    NewEvent(
-                        session_id=one.session_id,
-                        key=f"{one.runner_id}/activity/{change.at.timestamp():.6f}",
-                        type="runner.activity",
-                        project=one.project,
-                        data={
-                            "runner_id": one.runner_id,
-                            "activity": change.activity,
-                            "was": one.activity,
-                            "at": change.at.isoformat(),
-                        },
-                    )
-                )
+                if (conversation := change.now.agent_session_id) != change.watched.shown.agent_session_id:
+                    assert conversation is not None, "what is known of a conversation is never forgotten"
+                    await sessions.follow(transaction.connection, change.watched.runner_id, conversation)
+                if change.of_activity:
+                    transaction.emit(_event(change))
         for change in changes:
-            change.watched.activity = change.activity
+            change.watched.shown = change.now
+            change.watched.followed = change.followed
+
+    def _sighting(self, one: Watched, change: _Change | None, usage: Usage | None) -> Sighting:
+        return Sighting(
+            one.runner_id,
+            change.now if change else one.shown,
+            change.followed if change else one.followed,
+            usage.memory_mb if usage else None,
+            self._cpu_percent(one.runner_id, usage) if usage else None,
+        )
+
+
+def _judge(one: Watched) -> _Change | None:
+    if adapter_for(one.agent).hooks:
+        _hear_hooks(one)
+    now = one.follower.judge(one.observe())
+    if now == one.shown and one.hooks_read == one.followed.hooks_read:
+        return None
+    followed = Followed(hooks_read=one.hooks_read, agent=one.follower.state())
+    return _Change(one, now, followed, datetime.now(UTC))
+
+
+def _hear_hooks(one: Watched) -> None:
+    """Hear the whole lines that have come since the last look."""
+    try:
+        if one.run.hooks.stat().st_size <= one.hooks_read:
+            return
+        with one.run.hooks.open("rb") as file:
+            file.seek(one.hooks_read)
+            text = file.read(_AT_ONCE)
+    except OSError:
+        return
+    whole = text[: text.rfind(b"\n") + 1]
+    for line in whole.splitlines():
+        one.follower.hook(line)
+    one.hooks_read += len(whole)
+
+
+def _event(change: _Change) -> NewEvent:
+    one = change.watched
+    data = {
+        "runner_id": one.runner_id,
+        "activity": change.now.activity,
+        "was": one.activity,
+        "at": change.at.isoformat(),
+    }
+    if change.now.question:
+        data["question"] = change.now.question
+    return NewEvent(
+        session_id=one.session_id,
+        key=f"{one.runner_id}/activity/{change.at.timestamp():.6f}",
+        type="runner.activity",
+        project=one.project,
+        data=data,
+    )

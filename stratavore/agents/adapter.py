@@ -1,13 +1,45 @@
 """What an agent's adapter says. Nothing else in the system knows an agent's name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
 
+from stratavore.agents.conversation import Row
+from stratavore.agents.exits import classify_exit
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import Activity, ExitKind
 from stratavore.runtime.rundir import ExitRecord, RunSpec
+
+
+@dataclass(frozen=True)
+class Start:
+    """A runner that is about to start, as its adapter is told of it."""
+
+    session_id: str
+    agent_session_id: str
+    """The agent's own id of the conversation."""
+    resume: bool
+    """The conversation has been begun before."""
+    directory: Path
+    """Of the runner: the files of the plan are written here first."""
+    environment: Mapping[str, str]
+    """Of the session, as the agent gets it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a runner is started."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to that of the session."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Written into the run directory first, by name."""
+    stdin: str | None = None
+    """One of the files, given to the agent as its input: it runs without a terminal, and writes to ``output``."""
 
 
 @dataclass(frozen=True)
@@ -19,35 +51,83 @@ class Observation:
     """Since its last output; None if there was none."""
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What an agent is doing, with what belongs to it."""
+
+    activity: Activity
+    question: str | None = None
+    """What it asks, while it waits."""
+    reply: str | None = None
+    """Its last words of the last turn that ended."""
+    turn_ended_at: datetime | None = None
+    agent_session_id: str | None = None
+    """Of the conversation that it is in now; None: not told yet."""
+    transcript: str | None = None
+    """The path of its transcript, as it told it itself."""
+
+
+class Follower(ABC):
+    """Judges what one agent is doing by all that it leaves behind. Does no input or output."""
+
+    def hook(self, line: bytes) -> None:
+        """Hear a line of the runner's file of hooks."""
+        raise NotImplementedError
+
+    def row(self, row: Row) -> None:  # noqa: B027 - not every agent has one
+        """Hear a row of its main transcript."""
+
+    def screen(self, text: str, at: float) -> None:  # noqa: B027
+        """Look at its screen as it is at ``at`` (Unix time)."""
+
+    def wants_screen(self, seen: Observation, now: float) -> bool:
+        """Whether its screen would tell more at ``now`` (Unix time) than is known."""
+        return False
+
+    @abstractmethod
+    def judge(self, seen: Observation) -> Judgement:
+        """What it is doing."""
+
+    def state(self) -> dict[str, Any]:
+        """What a follower of the next daemon has to know to go on, as JSON values."""
+        return {}
+
+
 class Adapter(ABC):
     """One kind of agent. Adapters keep no state: they answer for every runner of their kind."""
 
     name: ClassVar[str]
+    hooks: ClassVar[bool] = False
+    """Its runners write a file of hooks."""
 
     @abstractmethod
-    def check(self, spec: LaunchSpec) -> None:
-        """Refuse what can never start, before anything is made.
+    def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
+        """Refuse what can never start in the session's environment, before anything is made.
 
         Raises:
             InvalidInput: says what is wrong with it.
         """
 
     @abstractmethod
-    def start_argv(self, spec: LaunchSpec) -> Sequence[str]:
-        """The words that begin a conversation."""
+    def plan(self, spec: LaunchSpec, start: Start) -> Plan:
+        """How the runner is started."""
 
     @abstractmethod
-    def resume_argv(self, spec: LaunchSpec) -> Sequence[str]:
-        """The words that go on with it."""
+    def follow(self, state: Mapping[str, Any]) -> Follower:
+        """A follower of one runner; ``state`` is what the last one left, empty for a new runner."""
 
-    def environment(self, spec: LaunchSpec) -> Mapping[str, str]:
-        """What is added to the environment of the session."""
-        return {}
+    def transcript_path(self, start: Start, cwd: str) -> Path | None:
+        """Where it writes the conversation; None: it keeps none that can be read."""
+        return None
 
-    @abstractmethod
-    def activity(self, seen: Observation) -> Activity:
-        """What it is doing."""
+    def subagent_transcripts(self, transcript: Path) -> Path | None:
+        """The directory where agents that it starts itself write theirs (``*.jsonl``)."""
+        return None
 
-    @abstractmethod
+    def read_row(self, line: bytes) -> Row:
+        """Understand one line of a transcript."""
+        return Row(known=False)
+
     def classify_exit(self, record: ExitRecord | None, spec: RunSpec | None) -> tuple[ExitKind, str]:
         """How it ended, and why in one sentence. No record: nobody was left to write one."""
+        return classify_exit(record, spec)

@@ -1,10 +1,11 @@
 """The adapters by name."""
 
 from stratavore.agents.adapter import Adapter
+from stratavore.agents.claude.adapter import Claude
 from stratavore.agents.command import Command
 from stratavore.errors import EXIT_USAGE, StratavoreError
 
-_ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (Command(),)}
+_ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (Claude(), Command())}
 
 
 class UnknownAgent(StratavoreError):

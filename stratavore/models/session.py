@@ -12,9 +12,17 @@ class LaunchSpec(Model):
 
     agent: str
     argv: tuple[str, ...]
+    """The program with its words; of an agent that is a program itself, further words for it."""
     cwd: str
     prompt: str | None = None
     model: str | None = None
+    permission_mode: str | None = None
+    directories: tuple[str, ...] = ()
+    """Others that the agent may work in."""
+    mcp_config: tuple[str, ...] = ()
+    """Files that name servers of the Model Context Protocol."""
+    headless: bool = False
+    """Without a terminal: the agent answers the prompt and ends."""
 
 
 class Policy(Model):

@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.killpoints import effect
@@ -77,7 +78,9 @@ class RunnerHost:
         # Many runners that start or end at once share one look at the machine's processes.
         self._snapshot: Batch[None, tuple[Snapshot, dict[str, list[ProcessIdentity]]]] = Batch(_snapshot_for_all)
 
-    async def launch(self, spec: RunSpec, environment: Mapping[str, str]) -> Started:
+    async def launch(
+        self, spec: RunSpec, environment: Mapping[str, str], files: Mapping[str, bytes] = MappingProxyType({})
+    ) -> Started:
         """Start the runner, or adopt the one that was started under its id; never a second one.
 
         Raises:
@@ -89,7 +92,7 @@ class RunnerHost:
         if not run.started:
             await self._clear_way(spec)
             with effect("launch.prepare"):
-                await asyncio.to_thread(run.prepare, spec, environment)
+                await asyncio.to_thread(run.prepare, spec, environment, files)
             with effect("launch.tmux"):
                 await self._tmux.start(spec)
         return await self._settled(run, spec)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 from stratavore.errors import InvalidInput
@@ -46,6 +47,8 @@ class RunSpec:
     cwd: str
     cols: int = 200
     rows: int = 50
+    stdin: str | None = None
+    """A file of the run directory that the agent reads instead of its terminal; it writes to ``output`` then."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,16 @@ class RunDirectory:
         return self.path / "log"
 
     @property
+    def hooks(self) -> Path:
+        """What the agent's hooks said, a line each: the time, and what they were given."""
+        return self.path / "hooks"
+
+    @property
+    def output(self) -> Path:
+        """What an agent without a terminal answered."""
+        return self.path / "output"
+
+    @property
     def screen(self) -> Path:
         """The last screen, saved when the runner had ended."""
         return self.path / "screen"
@@ -91,14 +104,18 @@ class RunDirectory:
         """Whether we asked the runner to end, so that a SIGTERM was ours."""
         return (self.path / "stop-asked").exists()
 
-    def prepare(self, spec: RunSpec, environment: Mapping[str, str]) -> None:
-        """Write what the wrapper reads. Doing it again is harmless.
+    def prepare(
+        self, spec: RunSpec, environment: Mapping[str, str], files: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
+        """Write what the wrapper and the agent read. Doing it again is harmless.
 
         Raises:
             InvalidInput: no program can be executed with these words.
         """
         script = _launch_script(spec, environment, self._home)
         private_directory(self.path)
+        for name, content in files.items():
+            self._write(name, content)
         self._write("spec.json", json.dumps(asdict(spec)).encode())
         self._write("launch", script)
 
@@ -180,7 +197,8 @@ def _launch_script(spec: RunSpec, environment: Mapping[str, str], home: Home) ->
     # The agent must not find our terminal server by its environment: its own tmux commands are not for it.
     lines.append("unset TMUX TMUX_PANE")
     lines.append(f"cd {shlex.quote(spec.cwd)} || exit 126")
-    lines.append("exec " + shlex.join(spec.argv))
+    files = f' <"$0/{spec.stdin}" >>"$0/output"' if spec.stdin else ""  # $0: the run directory, see wrapper.sh
+    lines.append("exec " + shlex.join(spec.argv) + files)
     script = os.fsencode("\n".join(lines) + "\n")
     if b"\0" in script:
         raise InvalidInput(reason="a program's words and environment cannot hold a NUL character")

@@ -78,6 +78,17 @@ class Tmux:
         """The screen as text; ``None``: no such terminal."""
         return await self._ask(project_id, "capture-pane", "-p", "-t", target(runner_id))
 
+    async def screens(self, project_id: str, runner_ids: Sequence[str]) -> dict[str, str]:
+        """The screens of many runners as text; who has no terminal is left out."""
+        mark = uuid4().hex
+        lines = [
+            f"display-message -p -t {pane} '{mark} #{{session_name}}' ; capture-pane -p -t {pane}"
+            for pane in (quote(target(runner_id)) for runner_id in runner_ids)
+        ]
+        answer = await self._call(project_id, "source-file", "-", script="\n".join(lines) + "\n")
+        shown = (part.partition("\n") for part in answer.output.split(f"{mark} ")[1:])
+        return {runner_of(name): screen for name, _, screen in shown}
+
     async def type_text(self, project_id: str, runner_id: str, text: str, *, enter: bool) -> None:
         """Type the text as a person would paste it, whole, then Enter as a keystroke of its own.
 

@@ -12,7 +12,7 @@ import asyncpg
 from stratavore.killpoints import effect
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0001"
+HEAD = "0002"
 
 _LOCK = 0x57A7A  # any number that only this program uses for advisory locks of the class "migration"
 

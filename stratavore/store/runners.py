@@ -1,10 +1,14 @@
 """Runners: placing, running, ending, and what their host's monitor sees of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
+from stratavore.agents.adapter import Judgement
 from stratavore.models.base import Model
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import Placed, Placement, RunnerExit
@@ -16,6 +20,15 @@ from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
+
+
+class Followed(Model):
+    """How far a runner's agent was followed, for the next daemon to go on from there."""
+
+    hooks_read: int = 0
+    """Bytes of its file of hooks."""
+    agent: dict[str, Any] = Field(default_factory=dict)
+    """What its adapter's follower knew."""
 
 
 class LiveRow(Model):
@@ -31,10 +44,21 @@ class LiveRow(Model):
     wrapper_ticks: int | None
     boot_id: str | None
     activity: Activity
+    question: str | None
+    reply: str | None
+    turn_ended_at: datetime | None
+    agent_session_id: str
+    followed: Followed
     started_at: datetime | None
     agent: str
     project_id: str
     project: str
+
+    @property
+    def shown(self) -> Judgement:
+        """What it was last seen doing."""
+        conversation = self.agent_session_id if self.followed.agent else None
+        return Judgement(self.activity, self.question, self.reply, self.turn_ended_at, conversation)
 
     @property
     def agent_process(self) -> ProcessIdentity | None:
@@ -57,7 +81,8 @@ class Sighting:
     """What the monitor saw of one runner. Memory and CPU are measured less often: None keeps the last figures."""
 
     runner_id: str
-    activity: Activity
+    seen: Judgement
+    followed: Followed = field(default_factory=Followed)
     memory_mb: float | None = None
     cpu_percent: float | None = None
 
@@ -139,7 +164,11 @@ async def flush(connection: Connection, seen: Sequence[Sighting]) -> None:
     await connection.execute(
         SQL.flush,
         [one.runner_id for one in seen],
-        [one.activity for one in seen],
+        [one.seen.activity for one in seen],
+        [one.seen.question for one in seen],
+        [one.seen.reply for one in seen],
+        [one.seen.turn_ended_at for one in seen],
+        [one.followed.model_dump(mode="json") for one in seen],
         [one.memory_mb for one in seen],
         [one.cpu_percent for one in seen],
     )

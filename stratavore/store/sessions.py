@@ -21,9 +21,33 @@ async def open_session(
 ) -> bool:
     """Write the row of a session that a workflow owns and wants to run. Returns False if it says so already."""
     done = await connection.execute(
-        SQL.open, session_id, project_id, spec.agent, spec.model, list(spec.argv), spec.cwd, incarnation
+        SQL.open,
+        session_id,
+        project_id,
+        spec.agent,
+        spec.model,
+        list(spec.argv),
+        spec.cwd,
+        incarnation,
+        spec.model_dump(mode="json", exclude={"prompt"}),
     )
     return done.endswith(" 1")
+
+
+async def launched_with(connection: Connection, session_id: str) -> LaunchSpec:
+    """What the session was launched with, without its prompt."""
+    return LaunchSpec.model_validate(await connection.fetchval(SQL.launched_with, session_id))
+
+
+async def follow(connection: Connection, runner_id: str, agent_session_id: str) -> None:
+    """The agent of the session's current runner is in this conversation of its own now."""
+    await connection.execute(SQL.follow, runner_id, agent_session_id)
+
+
+async def agent_session_id(connection: Connection, session_id: str) -> str:
+    """The agent's own id of the session's conversation."""
+    found: str = await connection.fetchval(SQL.agent_session_id, session_id)
+    return found
 
 
 async def lock(connection: Connection, session_id: str) -> bool:

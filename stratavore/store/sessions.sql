@@ -1,8 +1,8 @@
 -- name: open
 -- A new session, an ended one that a new workflow takes up again, or one that rested. The same workflow asking again
 -- changes nothing.
-INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation)
-VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7)
+INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation, launch)
+VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7, $8)
 ON CONFLICT (id) DO UPDATE
     SET state = CASE WHEN sessions.state IN ('ended', 'paused', 'parked') THEN 'queued' ELSE sessions.state END,
         reason = NULL, ended_at = NULL, incarnation = excluded.incarnation, updated_at = now()
@@ -45,6 +45,18 @@ WHERE ($1::uuid[] IS NULL OR sessions.id = ANY ($1::uuid[]))
   AND ($2::text IS NULL OR projects.name = $2)
   AND ($3 OR sessions.state <> 'ended')
 ORDER BY sessions.created_at, sessions.id
+
+-- name: launched_with
+-- Of a session older than the column, what was kept then.
+SELECT launch || jsonb_build_object('agent', agent, 'argv', argv, 'cwd', cwd, 'model', model) FROM sessions WHERE id = $1
+
+-- name: follow
+-- Fenced: a runner of the past has nothing to say of where the conversation is.
+UPDATE sessions SET agent_session_id = $2, updated_at = now()
+FROM runners WHERE runners.id = $1 AND sessions.id = runners.session_id AND sessions.generation = runners.generation
+
+-- name: agent_session_id
+SELECT agent_session_id FROM sessions WHERE id = $1
 
 -- name: state
 SELECT state FROM sessions WHERE id = $1

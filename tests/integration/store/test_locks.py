@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 
+from stratavore.agents.adapter import Judgement
 from stratavore.events.envelope import NewEvent
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import Placed
@@ -53,7 +54,9 @@ async def test_transactions_of_all_kinds_never_wait_in_a_ring(store: Store, data
             seen = choice.sample(sorted(live), len(live))
             async with wide.transaction("test") as transaction:
                 activity = choice.choice([Activity.BUSY, Activity.IDLE])
-                await runners.flush(transaction.connection, [Sighting(one, activity, 1.0) for one in seen])
+                await runners.flush(
+                    transaction.connection, [Sighting(one, Judgement(activity), memory_mb=1.0) for one in seen]
+                )
                 for one in seen[: choice.randint(0, len(seen))]:
                     transaction.emit(_happened(live[one]))
             async with wide.pool.acquire() as connection:

@@ -1,6 +1,7 @@
 """A fresh database becomes one that the program works with: once, whoever starts first."""
 
 import asyncio
+import hashlib
 import os
 import signal
 import sys
@@ -106,6 +107,17 @@ def test_the_program_asks_for_the_newest_migration() -> None:
     assert scripts.get_heads() == [HEAD]
     newest = max((MIGRATIONS / "versions").glob("[0-9]*.sql"))
     assert newest.name.startswith(f"{HEAD}_")
+
+
+RELEASED = {
+    "0001_path.sql": "165b3f917b4d6f6b7dee987e0a8139be76a6b94bf7d767f2cd348094681ce781",
+}
+"""Databases have been made with these: what they did is never changed, only added to by the next one."""
+
+
+def test_migrations_that_databases_were_made_with_never_change() -> None:
+    for name, digest in RELEASED.items():
+        assert hashlib.sha256((MIGRATIONS / "versions" / name).read_bytes()).hexdigest() == digest, name
 
 
 def test_every_migration_has_its_statements_beside_it() -> None:

@@ -3,6 +3,7 @@
 import uuid
 
 from activities.admission import AdmissionActivities
+from stratavore.agents.adapter import Judgement
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import FindRequest, Placed, Placement, Recorded
 from stratavore.runtime.processes import ProcessIdentity
@@ -153,21 +154,27 @@ async def test_a_stale_monitor_changes_nothing(store: Store) -> None:
     # A fence of its own, should a runner of the past not be recorded as ended.
     await store.fetch("UPDATE sessions SET generation = 2 WHERE id = $1", moved.session_id)
     before = await everything(store)
-    busy = [Sighting(one.runner_id, Activity.BUSY, 10.0, 5.0) for one in (ended, current)]
-    await flush(store, *busy, Sighting(f"{uuid.uuid4()}.1", Activity.BUSY))
+    busy = [
+        Sighting(one.runner_id, Judgement(Activity.BUSY), memory_mb=10.0, cpu_percent=5.0) for one in (ended, current)
+    ]
+    await flush(store, *busy, Sighting(f"{uuid.uuid4()}.1", Judgement(Activity.BUSY)))
     assert await everything(store) == before
 
 
 async def test_what_a_monitor_sees_is_kept_until_it_sees_something_else(store: Store) -> None:
     project = await store.project()
     one, two = [(await store.runner(Session(project))).runner_id for _ in range(2)]
-    await flush(store, Sighting(two, Activity.IDLE, 20.0, None), Sighting(one, Activity.BUSY, 10.0, 5.0))
+    await flush(
+        store,
+        Sighting(two, Judgement(Activity.IDLE), memory_mb=20.0, cpu_percent=None),
+        Sighting(one, Judgement(Activity.BUSY), memory_mb=10.0, cpu_percent=5.0),
+    )
     query = "SELECT activity, activity_at, memory_mb, cpu_percent FROM runners WHERE id = $1"
     (first,) = await store.fetch(query, one)
     assert (first["activity"], first["memory_mb"], first["cpu_percent"]) == ("busy", 10.0, 5.0)
-    await flush(store, Sighting(one, Activity.BUSY))
+    await flush(store, Sighting(one, Judgement(Activity.BUSY)))
     assert await store.fetch(query, one) == [first]
-    await flush(store, Sighting(one, Activity.WAITING, 11.0))
+    await flush(store, Sighting(one, Judgement(Activity.WAITING), memory_mb=11.0))
     (then,) = await store.fetch(query, one)
     assert (then["activity"], then["memory_mb"], then["cpu_percent"]) == ("waiting", 11.0, 5.0)
     assert then["activity_at"] > first["activity_at"]

@@ -1,10 +1,11 @@
 """What is known of any program: when it is busy, and what its end means."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from stratavore.agents.adapter import Observation
+from stratavore.agents.adapter import Judgement, Observation, Plan, Start
 from stratavore.agents.command import BUSY_SECONDS, STARTING_SECONDS, Command
 from stratavore.agents.registry import UnknownAgent, adapter_for, agent_names
 from stratavore.errors import InvalidInput
@@ -79,20 +80,20 @@ def test_an_end_whose_files_are_gone_is_told_without_the_name() -> None:
     ],
 )
 def test_busy_is_who_writes(alive: float, quiet: float | None, activity: Activity) -> None:
-    assert Command().activity(Observation(alive_seconds=alive, quiet_seconds=quiet)) is activity
+    assert Command().follow({}).judge(Observation(alive, quiet)) == Judgement(activity)
 
 
 def test_a_resumed_program_gets_the_same_words() -> None:
     spec = LaunchSpec(agent="command", argv=("a", "b c"), cwd="/")
     command = Command()
-    command.check(spec)
-    assert list(command.start_argv(spec)) == list(command.resume_argv(spec)) == ["a", "b c"]
-    assert dict(command.environment(spec)) == {}
+    command.check(spec, {})
+    for resume in (False, True):
+        assert command.plan(spec, Start("s", "s", resume, Path("/run"), {})) == Plan(("a", "b c"))
 
 
 def test_no_words_are_refused_before_anything_is_made() -> None:
     with pytest.raises(InvalidInput, match="give it after '--'"):
-        Command().check(LaunchSpec(agent="command", argv=(), cwd="/"))
+        Command().check(LaunchSpec(agent="command", argv=(), cwd="/"), {})
 
 
 def test_agents_are_known_by_name() -> None:

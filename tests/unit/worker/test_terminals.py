@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from stratavore.agents.adapter import Judgement
 from stratavore.models.states import Activity
 from stratavore.paths import Home
 from stratavore.runtime import logs
 from stratavore.runtime.processes import identify
+from stratavore.runtime.rundir import RunDirectory
 from stratavore.runtime.tmux import PaneInfo, TerminalFailed, Tmux
 from worker.sightings import Sightings
 from worker.terminals import LOGS_EVERY, Terminals
@@ -23,7 +26,10 @@ def watched(project: str = "p", activity: Activity = Activity.STARTING) -> Watch
     own = identify(os.getpid())
     assert own is not None
     number = next(_numbers)
-    return Watched(f"s{number}.1", f"s{number}", project, project, "command", own, datetime.now(UTC), activity)
+    run = RunDirectory(Home(Path("/nowhere")), f"s{number}.1")
+    made = Watched(f"s{number}.1", f"s{number}", project, project, "command", own, datetime.now(UTC), run)
+    made.shown = Judgement(activity)
+    return made
 
 
 class FakeTmux(Tmux):
@@ -53,10 +59,10 @@ async def test_only_what_changed_is_shown_and_many_at_once() -> None:
     one, two = watched(), watched()
     await terminals.look([one, two])
     assert tmux.options == []  # a new terminal says "starting" already
-    one.activity = two.activity = Activity.BUSY
+    one.shown = two.shown = Judgement(Activity.BUSY)
     await terminals.look([one, two])
     await terminals.look([one, two])
-    two.activity = Activity.IDLE
+    two.shown = Judgement(Activity.IDLE)
     await terminals.look([one, two])
     assert tmux.options == [{one.runner_id: "busy", two.runner_id: "busy"}, {two.runner_id: "idle"}]
 
@@ -69,7 +75,7 @@ async def test_a_server_that_hangs_is_told_later_and_holds_up_no_other() -> None
     await terminals.look([hung, fine])
     assert tmux.options == [{fine.runner_id: "busy"}]
     tmux.hangs.clear()
-    hung.activity = Activity.IDLE
+    hung.shown = Judgement(Activity.IDLE)
     await terminals.look([hung, fine])
     assert tmux.options[1:] == [{hung.runner_id: "idle"}]
 
@@ -91,13 +97,13 @@ async def test_logs_that_broke_off_are_laid_again_now_and_then() -> None:
 
 
 def test_a_log_that_cannot_be_shortened_does_not_stop_the_measuring(
-    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> bool:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(logs, "trim_log", full)
     one = watched()
-    usage = Sightings(home, None)._measure([one])  # type: ignore[arg-type]
+    usage = Sightings(None, measure_seconds=1)._measure([one])  # type: ignore[arg-type]
     assert usage[one.runner_id].memory_mb > 0
     assert "No space left" in caplog.text

@@ -1,0 +1,130 @@
+"""The words and settings that Claude Code is started and resumed with."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stratavore.agents.adapter import Plan, Start
+from stratavore.errors import InvalidInput
+from stratavore.models.session import LaunchSpec
+
+PROGRAM = "claude"
+SETTINGS = "settings.json"
+HOOK = "hook.sh"
+PROMPT = "prompt"
+PERMISSION_MODES = ("default", "acceptEdits", "plan", "auto", "dontAsk", "bypassPermissions")
+
+_KEPT_DAYS = 36500
+"""Claude Code deletes conversations that were not touched for so long; its own default is 30."""
+
+_BYTES = {
+    "SessionStart": 8192,
+    "SessionEnd": 8192,
+    "UserPromptSubmit": 1 << 20,
+    "Stop": 1 << 20,
+    "StopFailure": 65536,
+    "Notification": 8192,
+    "PermissionRequest": 65536,
+    "PreToolUse": 2048,
+    "PostToolUse": 2048,
+    "PostToolUseFailure": 2048,
+    "SubagentStart": 2048,
+    "SubagentStop": 2048,
+    "PreCompact": 2048,
+    "PostCompact": 2048,
+}
+"""Hooks, and how much is kept of what each is given."""
+
+_OURS = {
+    "--settings": "it is given along with those of Stratavore",
+    "--session-id": "the session has its id",
+    "--resume": "a session of Stratavore is resumed with: stratavore resume",
+    "-r": "a session of Stratavore is resumed with: stratavore resume",
+    "--continue": "a session of Stratavore is resumed with: stratavore resume",
+    "-c": "a session of Stratavore is resumed with: stratavore resume",
+    "--print": "an answer without a terminal is asked for with: stratavore launch PROJECT --print TEXT",
+    "-p": "an answer without a terminal is asked for with: stratavore launch PROJECT --print TEXT",
+    "--model": "name it with: stratavore launch --model",
+    "--permission-mode": "name it with: stratavore launch --permission-mode",
+}
+
+
+def check_words(argv: Sequence[str]) -> None:
+    """Refuse further words that Stratavore gives itself.
+
+    Raises:
+        InvalidInput: names the word, and what to do instead.
+    """
+    for word in argv:
+        name = word.partition("=")[0]
+        if name in _OURS and name != "--settings":
+            raise InvalidInput(reason=f"'{name}' cannot be given to Claude Code here: {_OURS[name]}")
+
+
+def plan(spec: LaunchSpec, start: Start) -> Plan:
+    """How a conversation is begun, or gone on with: everything is given each time, since it keeps none of it.
+
+    Raises:
+        InvalidInput: the person's own settings cannot be read.
+    """
+    words, own = _without_settings(spec.argv)
+    argv = [PROGRAM, "--settings", str(start.directory / SETTINGS)]
+    argv += ["--resume" if start.resume else "--session-id", start.agent_session_id]
+    if spec.model:
+        argv += ["--model", spec.model]
+    if spec.permission_mode:
+        argv += ["--permission-mode", spec.permission_mode]
+    for directory in spec.directories:
+        argv += ["--add-dir", directory]
+    if spec.mcp_config:
+        argv += ["--mcp-config", *spec.mcp_config]
+    files = {
+        SETTINGS: json.dumps(settings(start.directory, _read(own, spec.cwd))).encode(),
+        HOOK: Path(__file__).with_name(HOOK).read_bytes(),
+    }
+    environment = {"CLAUDE_CODE_RESUME_INTERRUPTED_TURN": "1"}
+    if not spec.headless:
+        return Plan((*argv, *words), environment, files)
+    # The prompt is no word: everybody on the machine can read those.
+    argv += ["--print", "--output-format", "stream-json", "--verbose"]
+    files[PROMPT] = (spec.prompt or "").encode() if not start.resume else b""
+    return Plan((*argv, *words), environment, files, stdin=PROMPT)
+
+
+def settings(directory: Path, own: dict[str, Any]) -> dict[str, Any]:
+    """Ours, merged into those that the person gave: their hooks run as well."""
+    hooks: dict[str, list[Any]] = {name: list(entries) for name, entries in own.get("hooks", {}).items()}
+    for event, kept in _BYTES.items():
+        command = shlex.join(["/bin/sh", str(directory / HOOK), str(kept)])
+        hooks.setdefault(event, []).append({"hooks": [{"type": "command", "command": command, "timeout": 10}]})
+    return {"cleanupPeriodDays": _KEPT_DAYS, **own, "hooks": hooks}
+
+
+def _without_settings(argv: Sequence[str]) -> tuple[list[str], str | None]:
+    """The words without ``--settings``, and what it named: Claude Code takes one only."""
+    words, own = [], None
+    rest = iter(argv)
+    for word in rest:
+        if word == "--settings":
+            own = next(rest, None)
+        elif word.startswith("--settings="):
+            own = word.partition("=")[2]
+        else:
+            words.append(word)
+    return words, own
+
+
+def _read(own: str | None, cwd: str) -> dict[str, Any]:
+    """The person's settings: JSON, or a file with it."""
+    if not own:
+        return {}
+    try:
+        text = own if own.lstrip().startswith("{") else (Path(cwd) / own).read_text()
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(reason=f"The settings for Claude Code in '{own}' cannot be read: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("hooks", {}), dict):
+        raise InvalidInput(reason=f"The settings for Claude Code in '{own}' are no object with settings")
+    return found

@@ -1,0 +1,68 @@
+"""What can be read out of an agent's transcript, whatever the agent: replies with their tokens, messages, and news."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of one reply, each kind apart. ``cache_creation_1h`` is the dearer part of ``cache_creation``."""
+
+    input: int = 0
+    output: int = 0
+    cache_creation: int = 0
+    cache_read: int = 0
+    cache_creation_1h: int = 0
+
+    @property
+    def total(self) -> int:
+        """What limits and lists count."""
+        return self.input + self.output + self.cache_creation + self.cache_read
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model was paid for once. Rows of the same ``id`` repeat it: the largest counts."""
+
+    id: str
+    model: str | None
+    at: datetime
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something said, for people to read and search. ``role``: ``user`` or ``assistant``."""
+
+    id: str
+    at: datetime
+    role: str
+    text: str
+
+
+class NewsKind(StrEnum):
+    """What a transcript tells of the turn that is under way."""
+
+    INTERRUPTED = "interrupted"
+    LIMITED = "limited"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that changes what the agent is doing. ``text``: as the agent put it."""
+
+    kind: NewsKind
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a transcript, as far as it is understood. ``known`` is false for a kind never seen before."""
+
+    known: bool = True
+    reply: Reply | None = None
+    message: Message | None = None
+    news: News | None = None

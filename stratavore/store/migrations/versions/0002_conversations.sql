@@ -1,0 +1,41 @@
+-- What agents say and spend: their transcripts as written, messages to search, replies with their price.
+
+-- What the session was launched with, as a LaunchSpec without its prompt: a later launch is given the same.
+ALTER TABLE sessions ADD COLUMN launch jsonb NOT NULL DEFAULT '{}';
+
+ALTER TABLE runners
+    DROP COLUMN offsets,
+    ADD COLUMN followed jsonb NOT NULL DEFAULT '{}',          -- how far its hooks were read, and what was known then
+    ADD COLUMN question text,                                 -- what it asks a person while it waits
+    ADD COLUMN reply text,                                    -- its last words of the last turn that ended
+    ADD COLUMN turn_ended_at timestamptz,
+    ADD COLUMN unpriced_tokens bigint NOT NULL DEFAULT 0;     -- of replies by models whose price is not known
+
+ALTER TABLE usage
+    ADD COLUMN cache_creation_1h_tokens bigint NOT NULL DEFAULT 0;   -- the dearer part of cache_creation_tokens
+
+CREATE TABLE transcripts (                                    -- a file that an agent writes its conversation to
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session_id       uuid NOT NULL REFERENCES sessions,
+    path             text NOT NULL,                           -- on the host that wrote it
+    agent_session_id text NOT NULL,
+    subagent         boolean NOT NULL,
+    part             integer NOT NULL DEFAULT 0,              -- counts how often the file was begun anew
+    read_to          bigint NOT NULL DEFAULT 0,               -- bytes of whole lines that are stored
+    rows             bigint NOT NULL DEFAULT 0,
+    unknown_rows     bigint NOT NULL DEFAULT 0,               -- of a kind that the adapter does not know
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (session_id, path, part)
+);
+
+CREATE TABLE transcript_chunks (                              -- its bytes, whole lines at a time
+    transcript_id bigint NOT NULL REFERENCES transcripts,
+    start         bigint NOT NULL,
+    content       bytea NOT NULL,
+    PRIMARY KEY (transcript_id, start)
+);
+
+ALTER TABLE messages
+    ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 200000))) STORED;
+CREATE INDEX messages_words ON messages USING gin (words);
+CREATE INDEX messages_by_time ON messages (session_id, at);

@@ -1,0 +1,39 @@
+"""Screens, where they tell more of an agent than it says itself: a question asked before any hook, an early Escape.
+
+A terminal server that hangs holds up this, and nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import time
+
+from stratavore.errors import StratavoreError
+from stratavore.runtime.tmux import Tmux
+from worker.watched import Watched, by_project
+
+log = logging.getLogger(__name__)
+
+
+class Screens:
+    """Shows followers the screens that they want to see."""
+
+    def __init__(self, tmux: Tmux) -> None:
+        self._tmux = tmux
+
+    async def look(self, watched: Sequence[Watched]) -> None:
+        """Look at the screens of all who want it, with one question a project."""
+        now = time()
+        wanted = [one for one in watched if one.ending is None and one.follower.wants_screen(one.observe(), now)]
+        await asyncio.gather(*(self._show(project_id, ones) for project_id, ones in by_project(wanted).items()))
+
+    async def _show(self, project_id: str, ones: Sequence[Watched]) -> None:
+        try:
+            at = time()
+            screens = await self._tmux.screens(project_id, [one.runner_id for one in ones])
+        except (StratavoreError, OSError) as error:
+            log.warning("the screens of project %s could not be seen: %s", ones[0].project, error)
+            return
+        for one in ones:
+            if one.runner_id in screens:
+                one.follower.screen(screens[one.runner_id], at)
