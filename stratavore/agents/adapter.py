@@ -1,7 +1,7 @@
 """What an agent's adapter says. Nothing else in the system knows an agent's name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +67,42 @@ class Judgement:
     """The path of its transcript, as it told it itself."""
 
 
+@dataclass(frozen=True)
+class Option:
+    """One answer to a question. ``key`` chooses it at once; without one it is gone to with the arrows."""
+
+    key: str
+    label: str
+    chosen: bool
+    """It is the one that Enter would take."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an agent asks on its screen."""
+
+    text: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a question is answered: keys by tmux's names, then perhaps a text and Enter."""
+
+    keys: Sequence[str]
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a screen offers to type into. With a question on it nothing else can be typed: Enter would answer it."""
+
+    ready: bool
+    typed: str = ""
+    """What is in it already."""
+    question: Question | None = None
+
+
 class Follower(ABC):
     """Judges what one agent is doing by all that it leaves behind. Does no input or output."""
 
@@ -115,6 +151,22 @@ class Adapter(ABC):
     @abstractmethod
     def follow(self, state: Mapping[str, Any]) -> Follower:
         """A follower of one runner; ``state`` is what the last one left, empty for a new runner."""
+
+    def box(self, screen: str) -> Box:
+        """What can be typed into, by the screen. Of a program that is not known: anything, at any time."""
+        return Box(ready=True)
+
+    def keys_to_clear(self, box: Box) -> Sequence[str]:
+        """Keys that empty the box, by tmux's names."""
+        return ()
+
+    def answer(self, question: Question, answer: str) -> Answer | None:
+        """How a question is answered so; None: that is no answer to it."""
+        return None
+
+    def prompt_taken(self, hook: bytes) -> tuple[float, str] | None:
+        """When a prompt was taken (Unix time) and which, if that is what a line of hooks tells."""
+        return None
 
     def transcript_path(self, start: Start, cwd: str) -> Path | None:
         """Where it writes the conversation; None: it keeps none that can be read."""

@@ -2,13 +2,16 @@
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stratavore.agents.adapter import Adapter, Follower, Plan, Start
+from stratavore.agents.adapter import Adapter, Answer, Box, Follower, Plan, Question, Start
 from stratavore.agents.claude import launch
 from stratavore.agents.claude.follower import ClaudeFollower
+from stratavore.agents.claude.hooks import read_hook
+from stratavore.agents.claude.questions import answer_to
+from stratavore.agents.claude.screen import Shows, read_screen
 from stratavore.errors import InvalidInput
 from stratavore.models.session import LaunchSpec
 
@@ -40,6 +43,31 @@ class Claude(Adapter):
     def follow(self, state: Mapping[str, Any]) -> Follower:
         """By hooks, transcript and screen together."""
         return ClaudeFollower.of(state)
+
+    def box(self, screen: str) -> Box:
+        """The prompt box, also while it works: what is typed then waits for its turn."""
+        seen = read_screen(screen)
+        if seen.shows is Shows.QUESTION:
+            return Box(ready=False, question=seen.question)
+        ready = seen.shows is not Shows.NOTHING
+        return Box(ready, ("! " if seen.shell else "") + seen.typed)
+
+    def keys_to_clear(self, box: Box) -> Sequence[str]:
+        """Ctrl-U deletes a line, and once more its beginning; Escape leaves the mode of shell commands."""
+        if box.typed.strip() == "!":
+            return ("Escape",)
+        return ("C-u",) * (2 * len(box.typed.splitlines()))
+
+    def answer(self, question: Question, answer: str) -> Answer | None:
+        """By the option's number, its label or the beginning of it; other text where any is taken."""
+        return answer_to(question, answer)
+
+    def prompt_taken(self, hook: bytes) -> tuple[float, str] | None:
+        """It says of each prompt that it took it."""
+        read = read_hook(hook)
+        if read is None or read.name != "UserPromptSubmit" or (prompt := read.text("prompt")) is None:
+            return None
+        return read.at, prompt
 
     def transcript_path(self, start: Start, cwd: str) -> Path | None:
         """``projects/<directory>/<session>.jsonl`` below its configuration; long names it cuts, and tells by a hook."""

@@ -1,21 +1,47 @@
-"""What Claude Code is doing, by its hooks, its transcript and its screen together."""
+"""What Claude Code is doing, by its hooks, its transcript and its screen together.
+
+None of the three tells all: the trust dialog and an Escape fire no hook, an early Escape leaves no row either, and a
+screen says nothing of who was asked what. Each thing heard has a time; the newest that decides something counts.
+"""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from pydantic import BaseModel
-from pydantic_core import from_json
 
 from stratavore.agents.adapter import Follower, Judgement, Observation
+from stratavore.agents.claude.hooks import Hook, read_hook
+from stratavore.agents.claude.questions import asked_by
+from stratavore.agents.claude.screen import Shows, read_screen
+from stratavore.agents.conversation import NewsKind, Row
 from stratavore.models.states import Activity
+
+DRAWING_SECONDS = 0.7
+"""From a prompt's hook until the screen shows the work: until then it looks idle."""
+START_SECONDS = 20.0
+"""Who shows neither box nor hook for so long, and is silent, waits for a person."""
+UNKNOWN_SECONDS = 60.0
+"""Who is busy, and of whom nothing is seen for so long, is not known to be busy."""
+AGENTS_SECONDS = 900.0
+"""The same, while agents that it started itself work: they may be silent for long."""
+
+_LOOK_AT_ONCE, _LOOK, _LOOK_ANYWAY = 0.2, 1.0, 10.0
+_STILL = 0.25
+"""Its spinner turns more often than this: a screen that stands still shows something else."""
 
 
 class Known(BaseModel):
-    """What a follower knows, as it is kept for the next one."""
+    """What a follower knows, as it is kept for the next one. Times are Unix time."""
 
     activity: Activity = Activity.STARTING
     since: float = 0.0
-    """Unix time of what made it so."""
+    """When the newest thing happened that says so."""
+    question: str | None = None
+    reply: str | None = None
+    turn_ended_at: float | None = None
+    agents: bool = False
+    """Agents that it started work on, though its own turn is over."""
     agent_session_id: str | None = None
     transcript: str | None = None
 
@@ -25,24 +51,126 @@ class ClaudeFollower(Follower):
 
     def __init__(self, known: Known) -> None:
         self._known = known
+        self._looked_at = 0.0
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
         """A follower that goes on from what another one knew."""
         return cls(Known.model_validate(state))
 
-    def hook(self, line: bytes) -> None:
-        """A line as ``hook.sh`` writes it. One that is cut off is read as far as it goes."""
-        _, _, body = line.partition(b" ")
-        given = from_json(body, allow_partial=True)
-        self._known.agent_session_id = given.get("session_id") or self._known.agent_session_id
-        self._known.transcript = given.get("transcript_path") or self._known.transcript
-
-    def judge(self, seen: Observation) -> Judgement:
-        """By the newest of what was heard."""
-        known = self._known
-        return Judgement(known.activity, agent_session_id=known.agent_session_id, transcript=known.transcript)
-
     def state(self) -> dict[str, Any]:
         """What is known."""
         return self._known.model_dump(mode="json")
+
+    # What it hears
+
+    def hook(self, line: bytes) -> None:
+        """A line as ``hook.sh`` writes it. One that is cut off is read as far as it goes."""
+        hook = read_hook(line)
+        if hook is None:
+            return
+        known = self._known
+        if hook.name != "SessionEnd" and "agent_id" not in hook.given:
+            known.agent_session_id = hook.text("session_id") or known.agent_session_id
+            known.transcript = hook.text("transcript_path") or known.transcript
+        match hook.name:
+            case "SessionStart" if hook.text("source") != "compact":
+                known.agents = False
+                self._is(Activity.IDLE, hook.at)
+            case "UserPromptSubmit" | "PreCompact":
+                self._is(Activity.BUSY, hook.at)
+            case "PreToolUse" if asked := asked_by(hook):
+                self._is(Activity.WAITING, hook.at, asked)
+            case "PermissionRequest":
+                self._is(Activity.WAITING, hook.at, asked_by(hook) or _permission(hook))
+            case "PreToolUse" | "PostToolUse" | "PostToolUseFailure" | "SubagentStart":
+                if known.activity is not Activity.WAITING or "agent_id" not in hook.given:
+                    self._is(Activity.BUSY, hook.at)
+            case "PostCompact" if hook.text("trigger") == "manual":
+                self._is(Activity.IDLE, hook.at)
+            case "Stop":
+                self._turn_ends(hook)
+            case "StopFailure":
+                known.agents = False
+                self._ends(hook.at, hook.text("last_assistant_message") or hook.text("error"))
+            case "Notification" if hook.text("notification_type") == "idle_prompt":
+                self._is(Activity.IDLE, hook.at)
+
+    def row(self, row: Row) -> None:
+        """A row of its transcript: a late Escape is told by nothing else."""
+        if row.news and row.news.kind is NewsKind.INTERRUPTED and row.news.at.timestamp() >= self._known.since:
+            self._ends(row.news.at.timestamp(), self._known.reply)
+
+    def screen(self, text: str, at: float) -> None:
+        """Its screen: decides what nothing else tells, once whatever was told before had the time to show."""
+        self._looked_at = at
+        known, screen = self._known, read_screen(text)
+        match screen.shows:
+            case Shows.QUESTION:
+                assert screen.question is not None
+                kept = known.question if known.activity is Activity.WAITING else None
+                self._is(Activity.WAITING, at, kept or screen.question.text)
+            case Shows.WORK:
+                self._is(Activity.BUSY, at)
+            case Shows.BOX if known.activity is Activity.BUSY and at >= known.since + DRAWING_SECONDS:
+                if not known.agents:
+                    self._ends(at, known.reply)
+            case Shows.BOX if known.activity in (Activity.STARTING, Activity.WAITING, Activity.UNKNOWN):
+                if known.activity is Activity.STARTING or at >= known.since + DRAWING_SECONDS:
+                    self._is(Activity.IDLE, at)
+
+    # What it thinks of it
+
+    def wants_screen(self, seen: Observation, now: float) -> bool:
+        """When something was drawn since the last look: at once where a change is awaited, else now and then."""
+        age = now - self._looked_at
+        activity = self._known.activity
+        drawn = seen.quiet_seconds is not None and now - seen.quiet_seconds >= self._looked_at
+        if not drawn:
+            return activity is not Activity.IDLE and age >= _LOOK_ANYWAY
+        if activity is Activity.BUSY:
+            assert seen.quiet_seconds is not None
+            return age >= (_LOOK_AT_ONCE if seen.quiet_seconds >= _STILL else _LOOK)
+        return age >= (_LOOK if activity is Activity.IDLE else _LOOK_AT_ONCE)
+
+    def judge(self, seen: Observation) -> Judgement:
+        """By the newest of what was heard; silence is no proof of work."""
+        known = self._known
+        activity, question = known.activity, known.question
+        quiet = seen.alive_seconds if seen.quiet_seconds is None else seen.quiet_seconds
+        if activity is Activity.BUSY and quiet >= (AGENTS_SECONDS if known.agents else UNKNOWN_SECONDS):
+            activity = Activity.UNKNOWN
+        if activity is Activity.STARTING and min(quiet, seen.alive_seconds) >= START_SECONDS:
+            activity, question = Activity.WAITING, "It does not start; look at its terminal"
+        ended = None if known.turn_ended_at is None else datetime.fromtimestamp(known.turn_ended_at, UTC)
+        return Judgement(activity, question, known.reply, ended, known.agent_session_id, known.transcript)
+
+    def _is(self, activity: Activity, at: float, question: str | None = None) -> None:
+        self._known.activity = activity
+        self._known.since = max(at, self._known.since)
+        self._known.question = question
+
+    def _turn_ends(self, hook: Hook) -> None:
+        """Its own turn is over. Agents that it left working will wake it."""
+        tasks = hook.given.get("background_tasks")
+        self._known.agents = any(
+            isinstance(task, dict) and task.get("status") == "running" and task.get("type") != "shell"
+            for task in (tasks if isinstance(tasks, list) else ())
+        )
+        if self._known.agents:
+            self._known.reply = hook.text("last_assistant_message")
+            self._is(Activity.BUSY, hook.at)
+        else:
+            self._ends(hook.at, hook.text("last_assistant_message"))
+
+    def _ends(self, at: float, reply: str | None) -> None:
+        self._known.reply, self._known.turn_ended_at = reply, at
+        self._is(Activity.IDLE, at)
+
+
+def _permission(hook: Hook) -> str:
+    """What it wants to be allowed, in one line."""
+    given = hook.given.get("tool_input")
+    given = given if isinstance(given, dict) else {}
+    detail = next((v for key in ("command", "file_path", "url", "plan") if isinstance(v := given.get(key), str)), "")
+    return f"May it use {hook.text('tool_name') or 'a tool'}?" + (f" {detail}" if detail else "")
