@@ -5,7 +5,7 @@ Temporal. Commands are checked against the read model first; their effect is the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +39,7 @@ from stratavore.errors import (
     WrongState,
 )
 from stratavore.killpoints import effect
+from stratavore.launch_options import LaunchOptions
 from stratavore.models.session import (
     GrantSignal,
     LaunchSpec,
@@ -93,14 +94,18 @@ class Control:
         agent: str = "command",
         argv: Sequence[str] = (),
         model: str | None = None,
+        permission_mode: str | None = None,
+        directories: Sequence[str] = (),
+        mcp_config: Sequence[str] = (),
     ) -> ProjectView:
-        """Create a project for a directory that exists."""
+        """Create a project for a directory that exists, with what its sessions are launched with."""
+        options = LaunchOptions(agent, tuple(argv), model, permission_mode, tuple(directories), tuple(mcp_config))
         check_project_name(name)
         adapter_for(agent)
         if not await asyncio.to_thread(Path(path).is_dir):
             raise MissingDirectory(path=path)
         async with self._database.transaction("project.create") as transaction:
-            made = await projects.create(transaction.connection, name, path, agent, list(argv), model)
+            made = await projects.create(transaction.connection, name, path, agent, options)
             if made is None:
                 known = await targets.project(transaction.connection, name)
                 raise ProjectExists(name=name, path=known.path)
@@ -119,25 +124,33 @@ class Control:
         session_ids: Sequence[str],
         argv: Sequence[str] | None = None,
         prompt: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        headless: bool = False,
     ) -> list[str]:
-        """Start a new session for each id. Repeating it with the same ids is harmless."""
+        """Start a new session for each id. Repeating it with the same ids is harmless.
+
+        Args:
+            project: in which project.
+            session_ids: new UUIDs.
+            argv: the same as ``options["argv"]``.
+            prompt: what the agent is told first; without a terminal the only thing.
+            options: of :class:`LaunchOptions`, as JSON values; the project says what they leave open.
+            headless: without a terminal.
+        """
         async with self._database.pool.acquire() as connection:
             found = await targets.project(connection, project)
-        spec = LaunchSpec(
-            agent=found.agent,
-            argv=tuple(argv or found.argv),
-            cwd=found.path,
-            prompt=prompt,
-            model=found.model,
-        )
+        spec = _spec(found, LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})}))
+        spec = spec.model_copy(update={"prompt": prompt, "headless": headless})
         environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_ids[0]))
-        adapter_for(found.agent).check(spec, environment)
+        adapter_for(spec.agent).check(spec, environment)
         if not await asyncio.to_thread(Path(spec.cwd).is_dir):
             raise MissingDirectory(path=spec.cwd)
         await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
         return list(session_ids)
 
-    async def open_project(self, project: str, session_id: str) -> dict[str, Any]:
+    async def open_project(
+        self, project: str, session_id: str, options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """What ``stratavore P`` does: attach to the live session, else resume the last, else launch ``session_id``.
 
         Returns the session, what is done, and its generation before that: who waits for a resumed session can
@@ -146,6 +159,7 @@ class Control:
         async with self._database.pool.acquire() as connection:
             await targets.project(connection, project)
             known = await sessions.views(connection, project=project, ended=True)
+        known = [one for one in known if not one.headless]  # there is nothing of those to be shown
         for action, states in (
             ("attach", ACTIVE_STATES | {SessionState.QUEUED, SessionState.LIMITED, SessionState.ASKING}),
             ("resume", RESTING),
@@ -159,7 +173,7 @@ class Control:
                     "action": action,
                     "generation": there[-1].generation,
                 }
-        await self.launch(project, [session_id])
+        await self.launch(project, [session_id], options=options)
         return {"session_id": session_id, "action": "launch", "generation": 0}
 
     async def command(self, target: str, action: Action, request_id: str, force: bool = False) -> list[str]:
@@ -193,6 +207,11 @@ class Control:
         """Type text into the agent of a session, and ``wait`` until it is typed or refused."""
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
+        if session.headless:
+            raise InvalidInput(
+                reason=f"The session {naming.short(session.session_id)} has no terminal: its agent answers what it was "
+                "asked and ends, and cannot be sent text"
+            )
         if session.state is not SessionState.RUNNING:
             raise _wrong_state(target, [session], "sent text")
         signal = SendSignal(request_id=request_id, text=text, enter=enter)
@@ -235,6 +254,7 @@ class Control:
             attach_read_only=commands[True],
             log=str(files.log),
             screen=str(files.screen),
+            output=str(files.output),
         )
 
     # Looking
@@ -389,6 +409,24 @@ class Control:
                 start_signal=signal[0] if signal else None,
                 start_signal_args=[signal[1]] if signal else [],
             )
+
+
+def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
+    """What is launched: what was said, and what the project says where that is silent."""
+    of_project = LaunchOptions(
+        project.agent, project.argv, project.model, project.permission_mode, project.directories, project.mcp_config
+    )
+    chosen = said.over(of_project)
+    assert chosen.agent is not None
+    return LaunchSpec(
+        agent=chosen.agent,
+        argv=chosen.argv or (),
+        cwd=project.path,
+        model=chosen.model,
+        permission_mode=chosen.permission_mode,
+        directories=chosen.directories or (),
+        mcp_config=chosen.mcp_config or (),
+    )
 
 
 def _takes(session: SessionView, action: Action) -> bool:

@@ -16,6 +16,9 @@ class ProjectView(Model):
     agent: str
     argv: tuple[str, ...]
     model: str | None
+    permission_mode: str | None = None
+    directories: tuple[str, ...] = ()
+    mcp_config: tuple[str, ...] = ()
     created_at: datetime
     live_sessions: int = 0
     running: int = 0
@@ -41,6 +44,8 @@ class SessionView(Model):
     host: str | None = None
     runner_id: str | None = None
     argv: tuple[str, ...] = ()
+    headless: bool = False
+    """Its agent has no terminal: it answers one prompt and ends."""
 
 
 class RunnerView(Model):
@@ -101,6 +106,8 @@ class Terminal(Model):
     attach_read_only: tuple[str, ...]
     log: str
     screen: str
+    output: str
+    """What an agent without a terminal answered."""
 
 
 class ServerView(Model):

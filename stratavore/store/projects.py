@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from stratavore.launch_options import LaunchOptions
 from stratavore.models.views import ProjectView
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
@@ -11,10 +12,22 @@ SQL = load(__file__)
 
 
 async def create(
-    connection: Connection, name: str, path: str, agent: str, argv: list[str], model: str | None
+    connection: Connection, name: str, path: str, agent: str, options: LaunchOptions
 ) -> ProjectView | None:
     """Create a project; None if the name is taken."""
-    if await connection.fetchval(SQL.create, uuid4(), name, path, agent, argv, model) is None:
+    made = await connection.fetchval(
+        SQL.create,
+        uuid4(),
+        name,
+        path,
+        agent,
+        list(options.argv or ()),
+        options.model,
+        options.permission_mode,
+        list(options.directories or ()),
+        list(options.mcp_config or ()),
+    )
+    if made is None:
         return None
     return await by_name(connection, name)
 

@@ -29,7 +29,8 @@ async def open_session(
         list(spec.argv),
         spec.cwd,
         incarnation,
-        spec.model_dump(mode="json", exclude={"prompt"}),
+        # What an agent without a terminal is asked is what it runs for: asked again, it is told again.
+        spec.model_dump(mode="json", exclude=None if spec.headless else {"prompt"}),
     )
     return done.endswith(" 1")
 

@@ -35,7 +35,8 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        CASE WHEN state = 'queued' THEN line.position END AS position,
        sessions.generation, sessions.created_at, sessions.ended_at,
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd, sessions.reason, sessions.host,
-       runners.id AS runner_id, sessions.argv
+       runners.id AS runner_id, sessions.argv,
+       coalesce((sessions.launch->>'headless')::boolean, false) AS headless
 FROM sessions
 JOIN projects ON projects.id = sessions.project_id
 LEFT JOIN line ON line.session_id = sessions.id

@@ -3,6 +3,12 @@
 -- What the session was launched with, as a LaunchSpec without its prompt: a later launch is given the same.
 ALTER TABLE sessions ADD COLUMN launch jsonb NOT NULL DEFAULT '{}';
 
+-- More of what a project's sessions are launched with.
+ALTER TABLE projects
+    ADD COLUMN permission_mode text,
+    ADD COLUMN directories text[] NOT NULL DEFAULT '{}',      -- others that the agent may work in
+    ADD COLUMN mcp_config text[] NOT NULL DEFAULT '{}';       -- files that name servers of the Model Context Protocol
+
 ALTER TABLE runners
     DROP COLUMN offsets,
     ADD COLUMN followed jsonb NOT NULL DEFAULT '{}',          -- how far its hooks were read, and what was known then

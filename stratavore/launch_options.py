@@ -1,0 +1,78 @@
+"""What can be said of how an agent is launched, and who is heard when several say it.
+
+A person's flags come before the project's file, and that before the project itself. Imports the standard library only:
+every launch pays for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from stratavore.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How an agent is launched; None: not said."""
+
+    agent: str | None = None
+    argv: tuple[str, ...] | None = None
+    """The program with its words; of an agent that is a program itself, further words for it."""
+    model: str | None = None
+    permission_mode: str | None = None
+    directories: tuple[str, ...] | None = None
+    """Others that the agent may work in: whole paths."""
+    mcp_config: tuple[str, ...] | None = None
+    """Files that name servers of the Model Context Protocol: whole paths."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """From JSON values.
+
+        Raises:
+            InvalidInput: there is no option of that name.
+        """
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(values.keys() - names):
+            raise InvalidInput(reason=f"There is no option '{unknown[0]}'; there is: {', '.join(sorted(names))}")
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**given)
+
+    def over(self, other: "LaunchOptions") -> "LaunchOptions":
+        """These, and of the others what these leave open. What was said for another agent does not count."""
+        if self.agent is not None and other.agent is not None and self.agent != other.agent:
+            return self
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(other, **said)
+
+    def as_json(self) -> dict[str, Any]:
+        """What is said, as JSON values."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+
+
+def existing_directory(path: str, base: Path) -> str:
+    """The whole path of a directory that exists; ``base`` is what it is relative to.
+
+    Raises:
+        InvalidInput: it does not exist, or is none.
+    """
+    found = base / Path(path).expanduser()
+    if not found.is_dir():
+        raise InvalidInput(reason=f"There is no directory {found}")
+    return str(found.resolve())
+
+
+def existing_file(path: str, base: Path) -> str:
+    """The whole path of a file that exists; ``base`` is what it is relative to.
+
+    Raises:
+        InvalidInput: it does not exist, or is none.
+    """
+    found = base / Path(path).expanduser()
+    if not found.is_file():
+        raise InvalidInput(reason=f"There is no file {found}")
+    return str(found.resolve())
