@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Set
 
-from setup import system, temporal
+from setup import claude_code, system, temporal
 from setup.progress import report
 
 FOR_SESSIONS = frozenset({system.TMUX})
@@ -23,5 +23,15 @@ def provide(needed: Set[str]) -> None:
     temporal.provide()
 
 
+def provide_for_tests() -> None:
+    """Get these, and Claude Code.
+
+    Raises:
+        SetupFailed: one of them is not to be had; says what to do.
+    """
+    provide(FOR_TESTS)
+    claude_code.provide()
+
+
 if __name__ == "__main__":
-    sys.exit(report(lambda: provide(FOR_TESTS)))
+    sys.exit(report(provide_for_tests))

@@ -4,12 +4,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
 
 from setup.progress import SetupFailed, run
+from setup.workshop import workshop
 from stratavore.embedded.temporal import cache_directory, find_binary
 
 VERSION = "v1.5.1"
@@ -49,24 +48,11 @@ def provide() -> None:
 def _install(get: Callable[[Path], None]) -> None:
     """Get the program into a directory of its own, see that it runs, and put it into place by renaming it."""
     place = cache_directory() / "bin/temporal"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _workshop(place.parent) as directory:
+    with workshop(place.parent) as directory:
         get(directory)
         (found,) = (file for file in directory.iterdir() if os.access(file, os.X_OK))
         run("Trying Temporal", [found, "--version"])
         found.replace(place)
-
-
-@contextmanager
-def _workshop(parent: Path) -> Iterator[Path]:
-    """A directory beside the final place; what an interrupted run left there is removed."""
-    for left in parent.glob("new-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    directory = Path(mkdtemp(prefix="new-", dir=parent))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _download(directory: Path) -> None:

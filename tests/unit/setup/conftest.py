@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PLAIN = ("sh", "env", "chmod", "true")
+PLAIN = ("sh", "env", "chmod", "mkdir", "true")
 
 
 class Machine:
