@@ -29,6 +29,8 @@ class Reply:
     model: str | None
     at: datetime
     tokens: Tokens
+    terms: tuple[tuple[str, str], ...] = ()
+    """What makes another price of it, in the words of the price library: ``(("speed", "fast"),)``."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,22 @@ class News:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a transcript, as far as it is understood. ``known`` is false for a kind never seen before."""
+    """One line of a transcript, as far as it is understood."""
 
     known: bool = True
+    """False for a kind never seen before, and for a known one that has changed."""
+    kind: str = ""
+    """What the agent calls it, for whom it is unknown to."""
     reply: Reply | None = None
     message: Message | None = None
     news: News | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one line of a transcript says to a reader: words, or the use of a tool in one line."""
+
+    role: str
+    """``user`` or ``assistant``; ``tool`` for the use of one."""
+    text: str
+    at: datetime
