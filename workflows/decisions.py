@@ -35,9 +35,12 @@ class End:
 
 
 Decision = Relaunch | PutAway | End
+_OF_SIGNALS = 128
 
 
-def decide(end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes: int, policy: Policy) -> Decision:
+def decide(
+    end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes: int, policy: Policy, headless: bool = False
+) -> Decision:
     """Decide what a session does when its runner has ended.
 
     Args:
@@ -47,6 +50,7 @@ def decide(end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes
         launches: Runners launched so far, this one included.
         crashes: Crashes in a row before this one.
         policy: The session's policy of recovery.
+        headless: Whether the agent answers one prompt and ends: then its exit code is a result, as a script's is.
     """
     if wish is Wish.TERMINATE:
         return End("ended on request", RunnerStatus.TERMINATED)
@@ -61,11 +65,18 @@ def decide(end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes
             return End(end.reason, RunnerStatus.FAILED)
         case ExitKind.REFUSED:
             return PutAway(parked=True, reason=end.reason)
+        case ExitKind.CRASHED if headless and not _killed(end):
+            return End(end.reason, RunnerStatus.FAILED)
         case ExitKind.CRASHED | ExitKind.LOST:
             in_a_row = 1 if end.lived >= policy.stable_after else crashes + 1
             if end.kind is ExitKind.CRASHED and in_a_row >= policy.crashes_before_park:
                 return PutAway(parked=True, reason=f"{end.reason}; it crashed {in_a_row} times in a row")
             return Relaunch(_backoff(in_a_row, policy), in_a_row, end.reason)
+
+
+def _killed(end: RunnerExit) -> bool:
+    """Whether a signal ended it, by the exit code that a shell gives for one."""
+    return end.code is None or end.code > _OF_SIGNALS
 
 
 def _backoff(crashes: int, policy: Policy) -> timedelta:

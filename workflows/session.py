@@ -349,6 +349,7 @@ class SessionWorkflow:
             launches=self._launches,
             crashes=self._crashes,
             policy=self._start.policy,
+            headless=self._start.spec.headless,
         )
         self._live = None
         if isinstance(decision, PutAway):

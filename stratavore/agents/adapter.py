@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from stratavore.agents.conversation import Row
 from stratavore.agents.exits import classify_exit
+from stratavore.agents.output import Output
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import Activity, ExitKind
 from stratavore.runtime.rundir import ExitRecord, RunSpec
@@ -136,6 +137,9 @@ class Adapter(ABC):
     hooks: ClassVar[bool] = False
     """Its runners write a file of hooks."""
 
+    output_is_json: ClassVar[bool] = False
+    """Without a terminal it writes lines of JSON; else text for people."""
+
     @abstractmethod
     def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
         """Refuse what can never start in the session's environment, before anything is made.
@@ -179,6 +183,10 @@ class Adapter(ABC):
     def read_row(self, line: bytes) -> Row:
         """Understand one line of a transcript."""
         return Row(known=False)
+
+    def read_output(self, line: bytes) -> Output:
+        """Understand one line of what it writes without a terminal, if it writes JSON."""
+        return Output()
 
     def classify_exit(self, record: ExitRecord | None, spec: RunSpec | None) -> tuple[ExitKind, str]:
         """How it ended, and why in one sentence. No record: nobody was left to write one."""

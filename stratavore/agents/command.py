@@ -10,6 +10,7 @@ from stratavore.models.states import Activity
 
 STARTING_SECONDS = 1.0
 BUSY_SECONDS = 3.0
+PROMPT = "prompt"
 
 
 class _Output(Follower):
@@ -27,12 +28,22 @@ class Command(Adapter):
     name = "command"
 
     def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
-        """Words to run must be given."""
+        """Words to run must be given, and nothing that only agents understand."""
+        for option, value in (
+            ("a model", spec.model),
+            ("a permission mode", spec.permission_mode),
+            ("further directories", spec.directories),
+            ("servers of the Model Context Protocol", spec.mcp_config),
+        ):
+            if value:
+                raise InvalidInput(reason=f"The agent 'command' is any program, and knows nothing of {option}")
         if not spec.argv:
             raise InvalidInput(reason="The agent 'command' needs a program to run: give it after '--'")
 
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:
         """The words as given, to resume too: what the program remembers is its own affair."""
+        if spec.headless:
+            return Plan(spec.argv, files={PROMPT: (spec.prompt or "").encode()}, stdin=PROMPT)
         return Plan(spec.argv)
 
     def follow(self, state: Mapping[str, Any]) -> Follower:

@@ -12,6 +12,8 @@ from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.claude.hooks import read_hook
 from stratavore.agents.claude.questions import answer_to
 from stratavore.agents.claude.screen import Shows, read_screen
+from stratavore.agents.claude.output import read_output
+from stratavore.agents.output import Output
 from stratavore.errors import InvalidInput
 from stratavore.models.session import LaunchSpec
 
@@ -21,6 +23,7 @@ class Claude(Adapter):
 
     name = "claude"
     hooks = True
+    output_is_json = True
 
     def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
         """It must be installed, and told nothing that Stratavore tells it itself."""
@@ -38,7 +41,7 @@ class Claude(Adapter):
 
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:
         """With the session's id and our hooks; the same again to resume."""
-        return launch.plan(spec, start)
+        return launch.plan(spec, start, begun=start.resume and self._kept(start))
 
     def follow(self, state: Mapping[str, Any]) -> Follower:
         """By hooks, transcript and screen together."""
@@ -71,11 +74,23 @@ class Claude(Adapter):
 
     def transcript_path(self, start: Start, cwd: str) -> Path | None:
         """``projects/<directory>/<session>.jsonl`` below its configuration; long names it cuts, and tells by a hook."""
-        home = start.environment.get("HOME") or str(Path.home())
-        configuration = Path(start.environment.get("CLAUDE_CONFIG_DIR") or Path(home) / ".claude")
         name = re.sub(r"[^A-Za-z0-9]", "-", cwd)
-        return configuration / "projects" / name / f"{start.agent_session_id}.jsonl"
+        return _configuration(start) / "projects" / name / f"{start.agent_session_id}.jsonl"
 
     def subagent_transcripts(self, transcript: Path) -> Path | None:
         """``<session>/subagents`` beside the conversation."""
         return transcript.with_suffix("") / "subagents"
+
+    def read_output(self, line: bytes) -> Output:
+        """A line of its output format ``stream-json``."""
+        return read_output(line)
+
+    def _kept(self, start: Start) -> bool:
+        """Whether it has written anything of the conversation: one that was killed before can only be begun again."""
+        return any((_configuration(start) / "projects").glob(f"*/{start.agent_session_id}.jsonl"))
+
+
+def _configuration(start: Start) -> Path:
+    """Where it keeps its settings and conversations."""
+    home = start.environment.get("HOME") or str(Path.home())
+    return Path(start.environment.get("CLAUDE_CONFIG_DIR") or Path(home) / ".claude")

@@ -63,15 +63,20 @@ def check_words(argv: Sequence[str]) -> None:
             raise InvalidInput(reason=f"'{name}' cannot be given to Claude Code here: {_OURS[name]}")
 
 
-def plan(spec: LaunchSpec, start: Start) -> Plan:
+def plan(spec: LaunchSpec, start: Start, *, begun: bool) -> Plan:
     """How a conversation is begun, or gone on with: everything is given each time, since it keeps none of it.
+
+    Args:
+        spec: what was asked for.
+        start: the runner.
+        begun: something of the conversation has been written down, so that it can be resumed.
 
     Raises:
         InvalidInput: the person's own settings cannot be read.
     """
     words, own = _without_settings(spec.argv)
     argv = [PROGRAM, "--settings", str(start.directory / SETTINGS)]
-    argv += ["--resume" if start.resume else "--session-id", start.agent_session_id]
+    argv += ["--resume" if begun else "--session-id", start.agent_session_id]
     if spec.model:
         argv += ["--model", spec.model]
     if spec.permission_mode:
@@ -89,7 +94,10 @@ def plan(spec: LaunchSpec, start: Start) -> Plan:
         return Plan((*argv, *words), environment, files)
     # The prompt is no word: everybody on the machine can read those.
     argv += ["--print", "--output-format", "stream-json", "--verbose"]
-    files[PROMPT] = (spec.prompt or "").encode() if not start.resume else b""
+    if begun:
+        # Only as a stream it takes an empty input, and goes on with the turn that was interrupted, if one was.
+        argv += ["--input-format", "stream-json"]
+    files[PROMPT] = b"" if begun else (spec.prompt or "").encode()
     return Plan((*argv, *words), environment, files, stdin=PROMPT)
 
 
