@@ -23,10 +23,6 @@ class RecordActivities:
     async def refuse(self, request: RefuseRequest) -> None:
         """Say why a request was not done; whoever waits for it reads that."""
         async with self._database.transaction("refuse") as transaction:
-            await requests.finish(
-                transaction.connection,
-                request.request_id,
-                request.session_id,
-                request.kind,
-                refused=request.reason,
+            await requests.refuse(
+                transaction.connection, request.request_id, request.session_id, request.kind, request.reason
             )

@@ -4,22 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.typing import Typist
 from stratavore.agents.adapter import Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
-from stratavore.errors import StaleGeneration, StratavoreError
+from stratavore.errors import StaleGeneration
 from stratavore.events.envelope import NewEvent
-from stratavore.killpoints import effect
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
     RunnerExit,
     SendRequest,
+    Sent,
     StopRequest,
     SuperviseRequest,
 )
@@ -27,7 +28,7 @@ from stratavore.paths import Home
 from stratavore.runtime.host import RunnerHost, Started
 from stratavore.runtime.rundir import RunSpec
 from stratavore.runtime.tmux import Tmux
-from stratavore.store import requests, runners, sessions
+from stratavore.store import runners, sessions
 from stratavore.store.database import Database
 
 HEARTBEAT_SECONDS = 1.0
@@ -55,7 +56,7 @@ class RunnerActivities:
         self._home = home
         self._database = database
         self._host = host
-        self._tmux = tmux
+        self._typist = Typist(home, database, tmux)
         self._monitor = monitor
 
     @activity.defn
@@ -71,16 +72,6 @@ class RunnerActivities:
                 await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
                 raise ApplicationError(str(stale), non_retryable=True) from stale
             self._monitor.watch(request, started)
-            # Once a session, whatever the runner: the first one can die before it is told.
-            if request.spec.prompt:
-                await self._type_once(
-                    str(uuid5(UUID(request.session_id), "prompt")),
-                    request.session_id,
-                    request.project_id,
-                    request.runner_id,
-                    request.spec.prompt,
-                    enter=True,
-                )
         return Launched()
 
     @activity.defn
@@ -103,16 +94,10 @@ class RunnerActivities:
             )
 
     @activity.defn
-    async def send(self, request: SendRequest) -> None:
+    async def send(self, request: SendRequest) -> Sent:
         """Type text, at most once."""
-        await self._type_once(
-            request.request_id,
-            request.session_id,
-            request.project_id,
-            request.runner_id,
-            request.text,
-            enter=request.enter,
-        )
+        async with _heartbeats():
+            return await self._typist.send(request)
 
     async def _start(self, request: LaunchRequest) -> Started:
         adapter = adapter_for(request.spec.agent)
@@ -164,31 +149,6 @@ class RunnerActivities:
                         data=data,
                     )
                 )
-
-    async def _type_once(
-        self, request_id: str, session_id: str, project_id: str, runner_id: str, text: str, *, enter: bool
-    ) -> None:
-        """Commit that it will be typed, type, commit that it was. Who finds only the first does not type again."""
-        async with self._database.transaction("send.begin") as transaction:
-            first = await requests.begin(transaction.connection, request_id, session_id, "send")
-        if not first:
-            async with self._database.transaction("send.doubt") as transaction:
-                await requests.finish(
-                    transaction.connection,
-                    request_id,
-                    session_id,
-                    "send",
-                    refused="the daemon was interrupted while typing; look at the terminal before sending it again",
-                )
-            return
-        refused: str | None = None
-        try:
-            with effect("send.type"):
-                await self._tmux.type_text(project_id, runner_id, text, enter=enter)
-        except StratavoreError as error:
-            refused = str(error)
-        async with self._database.transaction("send.finish") as transaction:
-            await requests.finish(transaction.connection, request_id, session_id, "send", refused=refused)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import typer
 
 from cli import text
 from cli.output import Format, FormatOption, pick, show_value
+from cli.reply import print_reply
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive, note
@@ -16,7 +17,7 @@ from cli.waiting import AT_REST, Session, in_line, wait_for, wait_once
 from stratavore.errors import InvalidInput
 from stratavore.project_names import ALL
 
-SEND_SECONDS = 45.0
+SEND_SECONDS = 65.0
 """A little longer than the daemon tries to type."""
 EFFECT_SECONDS = 45.0
 """A command's effect takes the grace period of ten seconds at most, and what a busy machine adds."""
@@ -29,19 +30,27 @@ Target = Annotated[
 def send(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
     words: Annotated[list[str], typer.Argument(metavar="TEXT...", help="What to type; '-' takes standard input.")],
+    answer: Annotated[
+        bool, typer.Option("--answer", "-a", help="It answers the agent's question: a number, a label or words.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the agent's reply, and print it.")] = False,
 ) -> None:
     """Type text into a session, and Enter.
 
-    Returns when it is typed. Text that cannot be typed now, since the agent asks something, say, is refused.
-    While no daemon runs it is noted, and typed when one is back.
+    Returns when the agent has taken it. While the agent asks something nothing is typed, since Enter would
+    answer: --answer does that. With --wait the reply is printed; if the agent asks something instead, that is
+    told and the exit code is 5. While no daemon runs the text is noted, and typed when one is back.
 
     Examples:
         stratavore send site 'Now run the tests'
+        stratavore send --wait site 'Which tests fail?' | tee report.txt
+        stratavore send --answer site yes
         stratavore send 1a2b3c4d - < prompt.md
     """
     typed = sys.stdin.read().rstrip("\n") if words == ["-"] else " ".join(words)
     if not typed:
         raise InvalidInput(reason="There is no text to send")
+    request_id = str(uuid4())
     sent = service.call(
         "send",
         away="the text is noted, and typed when a daemon is back",
@@ -49,9 +58,15 @@ def send(
         patience=SEND_SECONDS,
         target=target,
         text=typed,
-        request_id=str(uuid4()),
+        request_id=request_id,
+        answer=answer,
+        wants_reply=wait,
     )
-    if not service.without_daemon:
+    if service.without_daemon:
+        return
+    if wait:
+        print_reply(sent["session_id"], request_id)
+    else:
         typer.echo(f"Sent to {text.short(sent['session_id'])}.")
 
 

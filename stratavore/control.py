@@ -34,6 +34,7 @@ from stratavore.errors import (
     InvalidInput,
     MissingDirectory,
     NoLiveSession,
+    NotTyped,
     ProjectExists,
     TookTooLong,
     WrongState,
@@ -54,6 +55,7 @@ from stratavore.models.views import (
     EventView,
     ProjectView,
     QuotaView,
+    ReplyView,
     RunnerView,
     SessionView,
     StatusView,
@@ -64,13 +66,13 @@ from stratavore.project_names import check_project_name
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.runtime.tmux import Tmux
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
-from stratavore.store import admission, events, limits, projects, requests, runners, sessions
+from stratavore.store import admission, events, limits, projects, replies, requests, runners, sessions
 from stratavore.store.database import Database
 
 Action = Literal["pause", "resume", "terminate"]
 
 RESTING = frozenset({SessionState.PAUSED, SessionState.PARKED})
-SEND_SECONDS = 40.0
+SEND_SECONDS = 60.0
 TASK_TIMEOUT = timedelta(seconds=5)
 """Of the workflow's first run; ``workflows/timeouts.py`` has the same for the next ones."""
 
@@ -202,19 +204,36 @@ class Control:
             pause = min(pause * 1.5, 0.1)
 
     async def send(
-        self, target: str, text: str, request_id: str, enter: bool = True, wait: bool = True
+        self,
+        target: str,
+        text: str,
+        request_id: str,
+        enter: bool = True,
+        wait: bool = True,
+        answer: bool = False,
+        wants_reply: bool = False,
     ) -> dict[str, str]:
-        """Type text into the agent of a session, and ``wait`` until it is typed or refused."""
+        """Type text into the agent of a session, and ``wait`` until it is typed or refused.
+
+        Args:
+            target: which session.
+            text: what to type; with ``answer`` the answer to the question that the agent asks.
+            request_id: a new UUID; repeated, the text is typed once all the same.
+            enter: press Enter after it.
+            wait: until it is typed. Without a daemon there is nobody to wait for.
+            answer: it answers a question: by number, label or, where any text is taken, in words.
+            wants_reply: refuse it if the agent is of a kind whose replies cannot be told.
+        """
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
-        if session.headless:
+        if not adapter_for(session.agent).hooks and (answer or wants_reply):
             raise InvalidInput(
-                reason=f"The session {naming.short(session.session_id)} has no terminal: its agent answers what it was "
-                "asked and ends, and cannot be sent text"
+                reason=f"The agent '{session.agent}' does not tell what it asks or replies; look with: "
+                f"stratavore attach {naming.short(session.session_id)}"
             )
         if session.state is not SessionState.RUNNING:
             raise _wrong_state(target, [session], "sent text")
-        signal = SendSignal(request_id=request_id, text=text, enter=enter)
+        signal = SendSignal(request_id=request_id, text=text, enter=enter, answer=answer)
         if not await self._signal(session.session_id, "send", signal):
             await self._take_up(session, "send", signal)
         if not wait:
@@ -224,11 +243,22 @@ class Control:
             async with self._database.pool.acquire() as connection:
                 outcome = await requests.outcome(connection, request_id)
             if outcome and outcome.state == "refused":
-                raise InvalidInput(reason=f"The text was not typed: {outcome.detail}")
+                raise NotTyped(session=naming.short(session.session_id), reason=outcome.detail)
             if outcome and outcome.state == "done":
                 return {"session_id": session.session_id}
             await asyncio.sleep(0.02)
         raise TookTooLong(session=naming.short(session.session_id), state=session.state, seconds=SEND_SECONDS)
+
+    async def reply(self, session_id: str, request_id: str, timeout_s: float) -> ReplyView:
+        """What the agent answered to a text that was sent, once it has; or how it stands at the timeout."""
+        deadline, pause = monotonic() + timeout_s, 0.05
+        while True:
+            async with self._database.pool.acquire() as connection:
+                found = await replies.look(connection, session_id, request_id)
+            if found.state != "busy" or monotonic() >= deadline:
+                return found
+            await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
+            pause = min(pause * 1.5, 0.25)
 
     async def terminal(self, target: str) -> Terminal:
         """How to reach the terminal and the files of the runner that is named, else the session's current or last."""

@@ -195,6 +195,27 @@ class TookTooLong(StratavoreError):
     exit_code = EXIT_TIMEOUT
 
 
+class NotTyped(StratavoreError):
+    """The text was not typed into {session}: {reason}."""
+
+    code = "not_typed"
+    exit_code = EXIT_REFUSED
+
+
+class AgentAsks(StratavoreError):
+    """The agent of {session} asks before it goes on: {question}. Answer with: stratavore send --answer {session} TEXT."""
+
+    code = "agent_asks"
+    exit_code = EXIT_REFUSED
+
+
+class NoReply(StratavoreError):
+    """The session {session} is {state}; it gave no reply. See: stratavore transcript {session}."""
+
+    code = "no_reply"
+    exit_code = EXIT_AGENT_FAILED
+
+
 class StaleGeneration(StratavoreError):
     """The runner {runner_id} is not the current one of its session any more; what it wrote was refused."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
+from uuid import UUID, uuid5
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -39,6 +40,7 @@ with workflow.unsafe.imports_passed_through():
         RefuseRequest,
         RunnerExit,
         SendRequest,
+        Sent,
         StopRequest,
         SuperviseRequest,
     )
@@ -72,11 +74,15 @@ class SessionWorkflow:
         self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
         self._woken = False
         self._typing = asyncio.Lock()
+        self._prompted = carried.prompted or start.spec.prompt is None or start.spec.headless
+        self._prompting: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, start: SessionInput) -> str:
         """Live through every runner of the session. Returns why it ended."""
         self._describe()
+        if not self._prompted:
+            self._prompting = asyncio.create_task(self._give_prompt())
         if start.adopts:
             await self._adopt()
         while True:
@@ -281,6 +287,19 @@ class SessionWorkflow:
         else:
             await self._until(self._stop(live).done, timeout=timeouts.LAUNCH)
 
+    async def _give_prompt(self) -> None:
+        """Have the agent told what the session was launched with: once, whichever of its runners is ready first."""
+        signal = SendSignal(
+            request_id=str(uuid5(UUID(self._start.session_id), "prompt")), text=self._start.spec.prompt or ""
+        )
+        while not self._prompted:
+            await workflow.wait_condition(lambda: self._live is not None and self._wish is Wish.RUN)
+            if self._live:
+                sent = await self._have_typed(signal, self._live, patient=True)
+                self._prompted = sent.typed or sent.refused
+            if not self._prompted:
+                await workflow.sleep(timeouts.NEXT_LOOK_FOR_HOST)
+
     async def _look_again(self, reason: str) -> None:
         """No runner can be started now: say why, and let a while pass."""
         self._show(SessionState.QUEUED, reason)
@@ -434,27 +453,39 @@ class SessionWorkflow:
             )
         if not self._live or self._wish is not Wish.RUN:
             return f"the session is {'about to stop' if self._live else self._state}, nothing can be typed"
+        sent = await self._have_typed(signal, self._live, patient=False)
+        # A refusal was written down where it was found; what is left is a host that says nothing.
+        return None if sent.typed or sent.refused else sent.reason
+
+    async def _have_typed(self, signal: SendSignal, live: LiveRunner, *, patient: bool) -> Sent:
+        """Have a text typed into a runner's terminal by its host."""
+        patience = timeouts.READY_FOR_PROMPT if patient else timeouts.READY
         try:
-            await workflow.execute_activity_method(
+            sent: Sent = await workflow.execute_activity_method(
                 RunnerActivities.send,
                 SendRequest(
                     request_id=signal.request_id,
                     session_id=self._start.session_id,
-                    runner_id=self._live.runner_id,
+                    runner_id=live.runner_id,
                     project_id=self._start.project_id,
                     text=signal.text,
                     enter=signal.enter,
+                    agent=self._start.spec.agent,
+                    answer=signal.answer,
+                    patience=patience,
+                    patient=patient,
                 ),
-                task_queue=host_queue(self._live.host),
-                schedule_to_close_timeout=timeouts.SEND,
-                start_to_close_timeout=timeouts.TYPE,
+                task_queue=host_queue(live.host),
+                schedule_to_close_timeout=patience + timeouts.SEND,
+                start_to_close_timeout=patience + timeouts.TYPE,
+                heartbeat_timeout=timeouts.TYPE_HEARTBEAT,
                 summary="type text",
             )
         except ActivityError as error:
             if isinstance(error.cause, ApplicationError):
-                return error.cause.message
-            return "its host did not answer in time; the text may have been typed"
-        return None
+                return Sent(typed=False, reason=error.cause.message)
+            return Sent(typed=False, reason="its host did not answer in time; the text may have been typed")
+        return sent
 
     # How it waits, and what it shows
 
@@ -527,7 +558,8 @@ class SessionWorkflow:
             length is not None and info.get_current_history_length() >= length
         )
         goes_on = self._live is not None or self._wish is not Wish.TERMINATE
-        return long and goes_on and workflow.all_handlers_finished()
+        told = self._prompted or self._live is None
+        return long and goes_on and told and workflow.all_handlers_finished()
 
     async def _is_time_to_continue(self) -> bool:
         """Whether to continue as new, once everything is heard that this run was told."""
@@ -554,6 +586,7 @@ class SessionWorkflow:
             seen=tuple(self._seen),
             live=self._live,
             admitted=self._admitted,
+            prompted=self._prompted,
             state=self._state,
             reason=self._reason,
             stopped=self._stopped,

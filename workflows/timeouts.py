@@ -22,9 +22,15 @@ SUPERVISE = timedelta(days=3650)
 SUPERVISE_HEARTBEAT = timedelta(minutes=5)
 """Far above the 60 s between two heartbeats: a daemon that restarts must not cost a retry."""
 
-TYPE = timedelta(seconds=20)
-"""One try of typing: above the 15 s after which a terminal that hangs is told as one."""
-SEND = timedelta(seconds=30)
+READY = timedelta(seconds=15)
+"""How long a text waits until its agent can be typed to."""
+READY_FOR_PROMPT = timedelta(minutes=10)
+"""The same for what a session was launched with, before it is asked for anew: a person may have to log in first."""
+TYPE = timedelta(seconds=40)
+"""One try of typing beyond that wait: above the 15 s after which a terminal that hangs is told as one."""
+TYPE_HEARTBEAT = timedelta(seconds=5)
+SEND = timedelta(seconds=45)
+"""The same with a host that has to come back first."""
 
 NEXT_LOOK_FOR_SLOT = timedelta(minutes=10)
 """Grants are signalled; this is the net for a signal that was never sent."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from stratavore.agents.conversation import Row
+from stratavore.agents.conversation import Entry, Row
 from stratavore.agents.exits import classify_exit
 from stratavore.agents.output import Output
 from stratavore.models.session import LaunchSpec
@@ -61,6 +61,8 @@ class Judgement:
     """What it asks, while it waits."""
     reply: str | None = None
     """Its last words of the last turn that ended."""
+    prompted_at: datetime | None = None
+    """When it took the last prompt."""
     turn_ended_at: datetime | None = None
     agent_session_id: str | None = None
     """Of the conversation that it is in now; None: not told yet."""
@@ -136,6 +138,8 @@ class Adapter(ABC):
     name: ClassVar[str]
     hooks: ClassVar[bool] = False
     """Its runners write a file of hooks."""
+    transcripts: ClassVar[bool] = False
+    """It keeps its conversations in files that can be read."""
 
     output_is_json: ClassVar[bool] = False
     """Without a terminal it writes lines of JSON; else text for people."""
@@ -181,8 +185,12 @@ class Adapter(ABC):
         return None
 
     def read_row(self, line: bytes) -> Row:
-        """Understand one line of a transcript."""
+        """Understand one line of a transcript. Never fails, whatever it holds."""
         return Row(known=False)
+
+    def read_entries(self, line: bytes) -> Sequence[Entry]:
+        """What one line of a transcript says to a reader."""
+        return ()
 
     def read_output(self, line: bytes) -> Output:
         """Understand one line of what it writes without a terminal, if it writes JSON."""

@@ -65,6 +65,8 @@ class Carried(Model):
     """Holds a slot."""
     state: SessionState = SessionState.QUEUED
     reason: str | None = None
+    prompted: bool = False
+    """The agent was told what it was launched with, or that was refused."""
     stopped: bool = False
     """The live runner was asked to stop, so that its exit says nothing about the agent."""
 
@@ -119,6 +121,8 @@ class SendSignal(Model):
     request_id: str
     text: str
     enter: bool = True
+    answer: bool = False
+    """It answers the question that the agent asks."""
 
 
 class GrantSignal(Model):

@@ -115,6 +115,21 @@ class SendRequest(Model):
     project_id: str
     text: str
     enter: bool
+    agent: str = "command"
+    answer: bool = False
+    """It answers the question that the agent asks."""
+    patience: timedelta = timedelta(seconds=15)
+    """How long to wait until the agent can be typed to."""
+    patient: bool = False
+    """It is not refused for that it cannot be typed now: a question, a slow start."""
+
+
+class Sent(Model):
+    """What became of it. Neither typed nor refused: it can be tried again."""
+
+    typed: bool
+    refused: bool = False
+    reason: str = ""
 
 
 class RefuseRequest(Model):

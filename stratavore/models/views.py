@@ -110,6 +110,17 @@ class Terminal(Model):
     """What an agent without a terminal answered."""
 
 
+class ReplyView(Model):
+    """How an agent stands with what it was sent.
+
+    ``state``: ``busy``, ``answered`` (``text`` is its answer, empty if it gave none), ``waiting`` (``text`` is what it
+    asks), or that of a session that does not run any more.
+    """
+
+    state: str
+    text: str = ""
+
+
 class ServerView(Model):
     """A server this daemon works with."""
 

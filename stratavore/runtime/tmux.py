@@ -89,6 +89,15 @@ class Tmux:
         shown = (part.partition("\n") for part in answer.output.split(f"{mark} ")[1:])
         return {runner_of(name): screen for name, _, screen in shown}
 
+    async def press(self, project_id: str, runner_id: str, keys: Sequence[str]) -> None:
+        """Press keys, by tmux's names for them.
+
+        Raises:
+            TerminalFailed: there is no such terminal.
+        """
+        if keys:
+            await self._must(project_id, "send-keys", "-t", target(runner_id), *keys)
+
     async def type_text(self, project_id: str, runner_id: str, text: str, *, enter: bool) -> None:
         """Type the text as a person would paste it, whole, then Enter as a keystroke of its own.
 

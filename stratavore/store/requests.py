@@ -10,22 +10,27 @@ SQL = load(__file__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """``doing``, ``done`` or ``refused``, with one sentence why."""
+    """``doing``, ``done`` or ``refused``, with what belongs to it: where to read on, when it was taken, why not."""
 
     state: str
     detail: str | None
 
 
-async def begin(connection: Connection, request_id: str, session_id: str, kind: str) -> bool:
+async def begin(connection: Connection, request_id: str, session_id: str, kind: str, detail: str | None = None) -> bool:
     """Say that the effect is about to happen. Returns False if that was said before: it may have happened."""
-    return await connection.fetchval(SQL.begin, request_id, session_id, kind) is not None
+    return await connection.fetchval(SQL.begin, request_id, session_id, kind, detail) is not None
 
 
 async def finish(
-    connection: Connection, request_id: str, session_id: str, kind: str, *, refused: str | None = None
+    connection: Connection, request_id: str, session_id: str, kind: str, *, detail: str | None = None
 ) -> None:
-    """Say what became of it; the first word counts."""
-    await connection.execute(SQL.finish, request_id, session_id, kind, "refused" if refused else "done", refused)
+    """Say that it was done; the first word counts."""
+    await connection.execute(SQL.finish, request_id, session_id, kind, "done", detail)
+
+
+async def refuse(connection: Connection, request_id: str, session_id: str, kind: str, reason: str) -> None:
+    """Say why it was not done; the first word counts."""
+    await connection.execute(SQL.finish, request_id, session_id, kind, "refused", reason)
 
 
 async def outcome(connection: Connection, request_id: str) -> Outcome | None:

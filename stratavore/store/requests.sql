@@ -1,5 +1,5 @@
 -- name: begin
-INSERT INTO requests (id, session_id, kind, state) VALUES ($1, $2, $3, 'doing') ON CONFLICT (id) DO NOTHING RETURNING id
+INSERT INTO requests (id, session_id, kind, state, detail) VALUES ($1, $2, $3, 'doing', $4) ON CONFLICT (id) DO NOTHING RETURNING id
 
 -- name: finish
 INSERT INTO requests (id, session_id, kind, state, detail) VALUES ($1, $2, $3, $4, $5)

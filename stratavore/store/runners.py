@@ -31,6 +31,17 @@ class Followed(Model):
     """What its adapter's follower knew."""
 
 
+class Turn(Model):
+    """What an agent does with what it was told. Times are of its host's clock."""
+
+    activity: Activity
+    activity_at: datetime
+    question: str | None
+    reply: str | None
+    prompted_at: datetime | None
+    turn_ended_at: datetime | None
+
+
 class LiveRow(Model):
     """A runner that has not ended, with what its host needs to find it again."""
 
@@ -46,6 +57,7 @@ class LiveRow(Model):
     activity: Activity
     question: str | None
     reply: str | None
+    prompted_at: datetime | None
     turn_ended_at: datetime | None
     agent_session_id: str
     followed: Followed
@@ -58,7 +70,7 @@ class LiveRow(Model):
     def shown(self) -> Judgement:
         """What it was last seen doing."""
         conversation = self.agent_session_id if self.followed.agent else None
-        return Judgement(self.activity, self.question, self.reply, self.turn_ended_at, conversation)
+        return Judgement(self.activity, self.question, self.reply, self.prompted_at, self.turn_ended_at, conversation)
 
     @property
     def agent_process(self) -> ProcessIdentity | None:
@@ -167,6 +179,7 @@ async def flush(connection: Connection, seen: Sequence[Sighting]) -> None:
         [one.seen.activity for one in seen],
         [one.seen.question for one in seen],
         [one.seen.reply for one in seen],
+        [one.seen.prompted_at for one in seen],
         [one.seen.turn_ended_at for one in seen],
         [one.followed.model_dump(mode="json") for one in seen],
         [one.memory_mb for one in seen],
@@ -180,6 +193,12 @@ async def views(
     """Runners in the order of their creation; ended ones only if asked for."""
     rows = await connection.fetch(SQL.views, project, ended, session_id)
     return [RunnerView.model_validate(as_dict(row)) for row in rows]
+
+
+async def turn(connection: Connection, session_id: str) -> Turn | None:
+    """How far the current runner of a session is with what it was told."""
+    row = await connection.fetchrow(SQL.turn, session_id)
+    return Turn.model_validate(as_dict(row)) if row else None
 
 
 async def counts(connection: Connection) -> dict[str, int]:

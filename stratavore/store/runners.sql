@@ -54,7 +54,7 @@ UPDATE runners SET status = 'terminated' WHERE session_id = $1 AND status = 'pau
 
 -- name: live_of_host
 SELECT runners.id AS runner_id, session_id::text, runners.generation, runners.status, pid, pid_ticks, wrapper_pid,
-       wrapper_ticks, boot_id, activity, question, reply, turn_ended_at, sessions.agent_session_id, followed, started_at, sessions.agent, sessions.project_id::text, projects.name AS project
+       wrapper_ticks, boot_id, activity, question, reply, prompted_at, turn_ended_at, sessions.agent_session_id, followed, started_at, sessions.agent, sessions.project_id::text, projects.name AS project
 FROM runners
 JOIN sessions ON sessions.id = session_id
 JOIN projects ON projects.id = sessions.project_id
@@ -82,15 +82,21 @@ WITH locked AS MATERIALIZED (
 )
 UPDATE runners SET activity = seen.activity,
                    activity_at = CASE WHEN runners.activity = seen.activity THEN activity_at ELSE now() END,
-                   question = seen.question, reply = seen.reply, turn_ended_at = seen.turn_ended_at,
+                   question = seen.question, reply = seen.reply, prompted_at = seen.prompted_at,
+                   turn_ended_at = seen.turn_ended_at,
                    followed = seen.followed,
                    memory_mb = coalesce(seen.memory_mb, runners.memory_mb),
                    cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent)
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::float8[], $8::float8[])
-         AS seen (id, activity, question, reply, turn_ended_at, followed, memory_mb, cpu_percent),
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::float8[],
+            $9::float8[]) AS seen (id, activity, question, reply, prompted_at, turn_ended_at, followed, memory_mb, cpu_percent),
      sessions
 WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id FROM locked)) AND runners.ended_at IS NULL
   AND sessions.id = runners.session_id AND sessions.generation = runners.generation
+
+-- name: turn
+SELECT activity, activity_at, question, reply, prompted_at, turn_ended_at
+FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
+WHERE session_id = $1 AND ended_at IS NULL
 
 -- name: views
 SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.name AS project, sessions.agent,

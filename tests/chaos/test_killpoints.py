@@ -47,7 +47,7 @@ ON_THE_PATH = (
 )
 ELSEWHERE = {
     "migrate": "tests/integration/store/test_migrate.py",
-    "send.doubt": "reached only after a death in send.type, which this loop has",
+    "send.refuse": "reached only after a death in send.type, which this loop has",
     "refuse": "tests/workflow: a request that is refused twice is refused once",
 }
 

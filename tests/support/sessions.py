@@ -124,9 +124,10 @@ class Sessions:
         resumes: bool = False,
         signal: str | None = None,
         message: Any = None,
+        prompt: str | None = None,
     ) -> Session:
         session_id = session_id or str(uuid.uuid4())
-        spec = LaunchSpec(agent="command", argv=("true",), cwd="/")
+        spec = LaunchSpec(agent="command", argv=("true",), cwd="/", prompt=prompt)
         await self.world.client.start_workflow(
             SessionWorkflow.run,
             SessionInput(

@@ -28,6 +28,7 @@ from stratavore.models.steps import (
     RefuseRequest,
     RunnerExit,
     SendRequest,
+    Sent,
     StopRequest,
     SuperviseRequest,
 )
@@ -61,6 +62,8 @@ class World:
     launches: list[LaunchRequest] = field(default_factory=list)
     """Each runner once."""
     typed: list[str] = field(default_factory=list)
+    unready: int = 0
+    """So often an agent cannot be typed to."""
     refused: list[RefuseRequest] = field(default_factory=list)
     holders: set[str] = field(default_factory=set)
     line: list[str] = field(default_factory=list)
@@ -130,9 +133,13 @@ class World:
             await self.end(request.runner_id, ExitKind.CRASHED)
 
     @activity.defn
-    async def send(self, request: SendRequest) -> None:
+    async def send(self, request: SendRequest) -> Sent:
         await self._gate("send")
+        if self.unready:
+            self.unready -= 1
+            return Sent(typed=False, refused=not request.patient, reason="it is not ready")
         self.typed.append(request.text)
+        return Sent(typed=True)
 
     @activity.defn
     async def record(self, request: RecordRequest) -> Recorded:

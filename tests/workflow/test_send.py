@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stratavore.models.states import ExitKind
+from stratavore.models.states import ExitKind, SessionState
 from tests.support.sessions import Sessions
 from tests.support.waiting import until
 
@@ -95,4 +95,49 @@ async def test_while_the_agent_is_being_stopped(sessions: Sessions) -> None:
     await until(lambda: world.refused)
     assert world.refused[0].reason == "the session is about to stop, nothing can be typed"
     await session.terminate(force=True)
+    await session.result()
+
+
+async def test_the_prompt_is_typed_once_however_many_runners_there_are(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start(prompt="the first words")
+    await session.runs()
+    await until(lambda: world.typed == ["the first words"])
+    await session.ends(ExitKind.CRASHED)
+    await session.runs(2)
+    await session.send("last")
+    await until(lambda: "last" in world.typed)
+    assert world.typed == ["the first words", "last"]
+    await session.terminate()
+    await session.result()
+
+
+async def test_the_prompt_waits_for_an_agent_that_is_ready_and_holds_up_no_answer(sessions: Sessions) -> None:
+    world = sessions.world
+    world.unready = 2
+    gate = world.hold("send")
+    session = await sessions.start(prompt="the first words")
+    await session.runs()
+    await until(lambda: "send is held" in world.log)
+    await session.send("yes")
+    await until(lambda: world.log.count("send is held") == 2)
+    gate.set()
+    await until(lambda: world.typed)
+    assert world.typed == ["the first words"]
+    await session.terminate()
+    await session.result()
+
+
+async def test_a_prompt_outlives_the_pause_of_its_session(sessions: Sessions) -> None:
+    world = sessions.world
+    gate = world.hold("launch")
+    session = await sessions.start(prompt="the first words")
+    await until(lambda: "launch is held" in world.log)
+    await session.pause()
+    gate.set()
+    await until(lambda: SessionState.PAUSED in world.states)
+    assert world.typed == []
+    await session.resume()
+    await until(lambda: world.typed == ["the first words"])
+    await session.terminate()
     await session.result()

@@ -39,6 +39,7 @@ class Known(BaseModel):
     """When the newest thing happened that says so."""
     question: str | None = None
     reply: str | None = None
+    prompted_at: float | None = None
     turn_ended_at: float | None = None
     agents: bool = False
     """Agents that it started work on, though its own turn is over."""
@@ -77,7 +78,10 @@ class ClaudeFollower(Follower):
             case "SessionStart" if hook.text("source") != "compact":
                 known.agents = False
                 self._is(Activity.IDLE, hook.at)
-            case "UserPromptSubmit" | "PreCompact":
+            case "UserPromptSubmit":
+                known.prompted_at = hook.at
+                self._is(Activity.BUSY, hook.at)
+            case "PreCompact":
                 self._is(Activity.BUSY, hook.at)
             case "PreToolUse" if asked := asked_by(hook):
                 self._is(Activity.WAITING, hook.at, asked)
@@ -99,7 +103,7 @@ class ClaudeFollower(Follower):
     def row(self, row: Row) -> None:
         """A row of its transcript: a late Escape is told by nothing else."""
         if row.news and row.news.kind is NewsKind.INTERRUPTED and row.news.at.timestamp() >= self._known.since:
-            self._ends(row.news.at.timestamp(), self._known.reply)
+            self._ends(row.news.at.timestamp(), None)
 
     def screen(self, text: str, at: float) -> None:
         """Its screen: decides what nothing else tells, once whatever was told before had the time to show."""
@@ -114,7 +118,7 @@ class ClaudeFollower(Follower):
                 self._is(Activity.BUSY, at)
             case Shows.BOX if known.activity is Activity.BUSY and at >= known.since + DRAWING_SECONDS:
                 if not known.agents:
-                    self._ends(at, known.reply)
+                    self._ends(at, None)
             case Shows.BOX if known.activity in (Activity.STARTING, Activity.WAITING, Activity.UNKNOWN):
                 if known.activity is Activity.STARTING or at >= known.since + DRAWING_SECONDS:
                     self._is(Activity.IDLE, at)
@@ -142,8 +146,15 @@ class ClaudeFollower(Follower):
             activity = Activity.UNKNOWN
         if activity is Activity.STARTING and min(quiet, seen.alive_seconds) >= START_SECONDS:
             activity, question = Activity.WAITING, "It does not start; look at its terminal"
-        ended = None if known.turn_ended_at is None else datetime.fromtimestamp(known.turn_ended_at, UTC)
-        return Judgement(activity, question, known.reply, ended, known.agent_session_id, known.transcript)
+        return Judgement(
+            activity,
+            question,
+            known.reply,
+            _time(known.prompted_at),
+            _time(known.turn_ended_at),
+            known.agent_session_id,
+            known.transcript,
+        )
 
     def _is(self, activity: Activity, at: float, question: str | None = None) -> None:
         self._known.activity = activity
@@ -166,6 +177,10 @@ class ClaudeFollower(Follower):
     def _ends(self, at: float, reply: str | None) -> None:
         self._known.reply, self._known.turn_ended_at = reply, at
         self._is(Activity.IDLE, at)
+
+
+def _time(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def _permission(hook: Hook) -> str:

@@ -1,0 +1,38 @@
+"""Whether an agent has answered what it was sent."""
+
+from datetime import UTC, datetime, timedelta
+
+from stratavore.models.states import Activity, SessionState
+from stratavore.models.views import ReplyView
+from stratavore.store import requests, runners, sessions
+from stratavore.store.connection import Connection
+from stratavore.store.runners import Turn
+
+SETTLED = timedelta(seconds=3)
+"""An agent that is idle for so long and told of no prompt took it without one: within a turn, or as a command."""
+
+_RECOVERS = (SessionState.RUNNING, SessionState.STARTING, SessionState.RECOVERING)
+
+
+async def look(connection: Connection, session_id: str, request_id: str) -> ReplyView:
+    """How the session stands with a request that was typed."""
+    state = await sessions.state_of(connection, session_id)
+    if state not in _RECOVERS:
+        return ReplyView(state=str(state))
+    outcome = await requests.outcome(connection, request_id)
+    turn = await runners.turn(connection, session_id)
+    if outcome is None or outcome.state != "done" or outcome.detail is None or turn is None:
+        return ReplyView(state="busy")
+    return judge(turn, datetime.fromtimestamp(float(outcome.detail), UTC), datetime.now(UTC))
+
+
+def judge(turn: Turn, typed_at: datetime, now: datetime) -> ReplyView:
+    """Whether the turn that a text began is over. It was typed, or taken, at ``typed_at``."""
+    if turn.activity is Activity.WAITING:
+        return ReplyView(state="waiting", text=turn.question or "")
+    ended = turn.turn_ended_at if turn.turn_ended_at and turn.turn_ended_at >= typed_at else None
+    taken = turn.prompted_at is not None and turn.prompted_at >= typed_at
+    settled = turn.activity is Activity.IDLE and now - max(turn.activity_at, typed_at) >= SETTLED
+    if ended and ((taken and turn.prompted_at and ended >= turn.prompted_at) or settled):
+        return ReplyView(state="answered", text=turn.reply or "")
+    return ReplyView(state="answered") if settled and not taken else ReplyView(state="busy")
