@@ -11,6 +11,8 @@ from typing import Any
 PIECE = 24
 """Characters of one delta."""
 
+LIMITED = "This request would exceed your account's rate limit."
+
 Event = tuple[str, dict[str, Any]]
 
 
@@ -159,18 +161,35 @@ def say(*blocks: str | Tool, usage: Usage = Usage(), pause: float = 0.0, gate: G
     return Reply(made, usage, pause, gate)
 
 
-def rate_limited(resets_at: int | None = None, retry_after: int | None = None) -> Failure:
-    """429, with or without the Unix time of the reset and the seconds until then."""
-    headers = {"x-should-retry": "false"}
-    if resets_at is not None:
-        headers |= {
-            "anthropic-ratelimit-unified-status": "rejected",
-            "anthropic-ratelimit-unified-representative-claim": "five_hour",
-            "anthropic-ratelimit-unified-reset": str(resets_at),
-        }
+Answer = Reply | Failure
+
+
+def rate_limited(*, retry: bool, retry_after: int | None = None) -> Failure:
+    """429. ``retry``: the client may try again by itself; ``retry_after``: in so many seconds."""
+    headers = {"x-should-retry": str(retry).lower()}
     if retry_after is not None:
         headers["retry-after"] = str(retry_after)
-    return Failure(429, "rate_limit_error", "This request would exceed your account's rate limit.", headers)
+    return Failure(429, "rate_limit_error", LIMITED, headers)
+
+
+def usage_limit_reached(resets_at: int) -> Failure:
+    """429 of a subscription whose five hours are used up until ``resets_at`` (Unix time)."""
+    claims = {"5h": ("rejected", resets_at, "1.0"), "7d": ("allowed", resets_at + 86400, "0.4")}
+    headers = {
+        "x-should-retry": "false",
+        "anthropic-ratelimit-unified-status": "rejected",
+        "anthropic-ratelimit-unified-reset": str(resets_at),
+        "anthropic-ratelimit-unified-representative-claim": "five_hour",
+        "anthropic-ratelimit-unified-overage-status": "rejected",
+        "anthropic-ratelimit-unified-overage-disabled-reason": "org_level_disabled",
+    }
+    for claim, (status, reset, used) in claims.items():
+        headers |= {
+            f"anthropic-ratelimit-unified-{claim}-status": status,
+            f"anthropic-ratelimit-unified-{claim}-reset": str(reset),
+            f"anthropic-ratelimit-unified-{claim}-utilization": used,
+        }
+    return Failure(429, "rate_limit_error", LIMITED, headers)
 
 
 def overloaded() -> Failure:

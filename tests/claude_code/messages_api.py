@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tests.claude_code.messages import Asked, Failure, Kind, Reply, say
+from tests.claude_code.messages import Answer, Asked, Failure, Gate, Kind, Reply, say
 
-Answer = Reply | Failure
 Script = Callable[[Asked], Answer]
+Given = Script | Iterable[Answer]
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Sent:
 class MessagesApi:
     """What was asked, and what was sent. Made by ``serve``."""
 
-    def __init__(self, script: Script | Iterable[Answer]) -> None:
+    def __init__(self, script: Given) -> None:
         self._script = script if callable(script) else _in_turn(script)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
@@ -120,7 +120,7 @@ class MessagesApi:
 
 
 @asynccontextmanager
-async def serve(script: Script | Iterable[Answer]) -> AsyncIterator[MessagesApi]:
+async def serve(script: Given) -> AsyncIterator[MessagesApi]:
     """A server for as long as the block runs.
 
     Args:
@@ -197,7 +197,7 @@ async def _stream(writer: asyncio.StreamWriter, reader: asyncio.StreamReader, re
     await writer.drain()
 
 
-async def _hold(gate: Any, reader: asyncio.StreamReader) -> None:
+async def _hold(gate: Gate, reader: asyncio.StreamReader) -> None:
     gate.reached.set()
     await _unless_left(gate.opened.wait(), reader)
 

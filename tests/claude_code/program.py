@@ -9,6 +9,7 @@ from pathlib import Path
 from setup.claude_code import program
 
 KEY = "no-key-but-enough-characters-for-one"
+TOKEN = "no-token-but-enough-characters-for-one"
 _KNOWN_BY = 20
 """Last characters of a key by which the program knows one that it was allowed to use."""
 
@@ -21,7 +22,7 @@ class PrivateHome:
 
     def create(self, *trusted: Path) -> None:
         """Make it; in the ``trusted`` directories the program may work, in others it asks first."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        (self.root / "tmp").mkdir(parents=True, exist_ok=True)
         known = {
             "hasCompletedOnboarding": True,
             "theme": "dark",
@@ -35,18 +36,20 @@ class PrivateHome:
         """Where the program keeps conversations, a directory for each directory that it worked in."""
         return self.root / ".claude" / "projects"
 
-    def environment(self, url: str) -> dict[str, str]:
+    def environment(self, url: str, *, subscribed: bool = False) -> dict[str, str]:
         """All that the program is given: nothing of ours but the way to programs, and no way out of the machine.
 
         Args:
             url: of the Messages API.
+            subscribed: with a subscription instead of a key.
         """
-        return {
+        account = {"CLAUDE_CODE_OAUTH_TOKEN": TOKEN} if subscribed else {"ANTHROPIC_API_KEY": KEY}
+        return account | {
             "PATH": f"{program().parent}:{os.environ['PATH']}",
             "HOME": str(self.root),
             "LANG": "C.UTF-8",
+            "CLAUDE_CODE_TMPDIR": str(self.root / "tmp"),
             "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_API_KEY": KEY,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
             "DISABLE_TELEMETRY": "1",

@@ -24,31 +24,17 @@ from stratavore.paths import Home
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import Tmux, target
+from tests.claude_code.corpus import Seen, Truth
 from tests.claude_code.messages_api import MessagesApi
 from tests.claude_code.program import PrivateHome
 
 SAMPLE_SECONDS = 0.1
+PERSON_SECONDS = 0.6
+"""Between two steps of a person."""
 WAIT_SECONDS = 40.0
 BOX = r"(?m)^─+ *\n❯[^\n]*\n(?:[^\n]*\n){0,20}?─+ *$"
 """The input box is there."""
 _PROJECT = "0a0a0a0a-0000-4000-8000-000000000000"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The screen from one moment on."""
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What the program was really doing from one moment on."""
-
-    at: float
-    activity: Activity
-    question: str | None = None
 
 
 @dataclass
@@ -58,6 +44,7 @@ class Stage:
     directory: Path
     api: MessagesApi
     trusted: bool = True
+    subscribed: bool = False
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     seen: list[Seen] = field(default_factory=list)
     truths: list[Truth] = field(default_factory=list)
@@ -95,7 +82,7 @@ class Stage:
         self.generation += 1
         adapter = adapter_for("claude")
         spec = LaunchSpec(agent="claude", argv=words, cwd=str(self.site), permission_mode=mode)
-        given = self.user.environment(self.api.url)
+        given = self.user.environment(self.api.url, subscribed=self.subscribed)
         start = Start(self.session_id, agent_session_id or self.session_id, resume, self.run.path, given)
         plan = adapter.plan(spec, start)
         run_spec = RunSpec(
@@ -122,12 +109,28 @@ class Stage:
         await self.shows(BOX)
         self.truth(Activity.IDLE)
 
-    async def prompt(self, text: str) -> None:
+    async def begin(self, *words: str) -> None:
+        """Start the program and wait until it takes a prompt."""
+        await self.start(*words)
+        await self.ready()
+        await asyncio.sleep(PERSON_SECONDS)
+
+    async def turn(self, text: str) -> None:
         """Type a prompt and send it off."""
+        await self.command(text, Activity.BUSY)
+
+    async def command(self, text: str, then: Activity | None = None) -> None:
+        """Type text and Enter, after which the program is ``then``."""
         await self.paste(text)
-        await asyncio.sleep(0.2)
-        self.truth(Activity.BUSY)
+        await asyncio.sleep(PERSON_SECONDS)
+        if then:
+            self.truth(then)
         await self.press("Enter")
+
+    async def idle_after(self, answers: int) -> None:
+        """The program is idle from when the API has given so many answers; leave it so for a moment."""
+        self.truth(Activity.IDLE, at=await self.answered(answers))
+        await asyncio.sleep(PERSON_SECONDS)
 
     async def paste(self, text: str) -> None:
         """Type text as the product does."""
