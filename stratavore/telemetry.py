@@ -35,6 +35,16 @@ EVENTS_PUBLISHED = Counter(
     "stratavore_events_published_total", "Events that the broker confirmed to this daemon's relay"
 )
 RELAY_PARTITIONS = Gauge("stratavore_relay_partitions", "Partitions of the outbox that this daemon's relay sends")
+TRANSCRIPT_ROWS = Counter(
+    "stratavore_transcript_rows_total", "Rows of transcripts that this daemon read", ["agent", "known"]
+)
+REPLIES = Counter("stratavore_replies_total", "Rows with a reply's usage that this daemon read", ["agent"])
+TRANSCRIPT_REFUSED = Counter(
+    "stratavore_transcript_refused_total", "Rows of transcripts that Postgres refused; kept as written only", ["agent"]
+)
+UNMETERED_TURNS = Counter(
+    "stratavore_unmetered_turns_total", "Turns that ended and of which nothing says what they used", ["agent"]
+)
 _DAEMON = Gauge("stratavore_daemon_info", "The daemon that is scraped; always 1", ["host", "version"])
 
 

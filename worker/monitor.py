@@ -19,7 +19,7 @@ from stratavore import naming, telemetry
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
 from stratavore.killpoints import effect
-from stratavore.models.states import RunnerStatus, SessionState
+from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import LaunchRequest, RecordRequest, RunnerExit, SuperviseRequest
 from stratavore.paths import Home
 from stratavore.runtime.host import RunnerHost, Started
@@ -31,8 +31,10 @@ from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
 from worker.screens import Screens
-from worker.sightings import LOOK_SECONDS, Sightings
+from worker.sightings import LOOK_SECONDS, Sightings, judge
 from worker.terminals import Terminals
+from worker.transcripts import LOOK_SECONDS as READ_SECONDS
+from worker.transcripts import Transcripts
 from worker.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,9 @@ MEASURE_EVERY = 15
 """Intervals between two measurements of memory and CPU."""
 LONGEST_RETRY_SECONDS = 10.0
 ORPHAN_GRACE_SECONDS = 5.0
+
+_NOBODY = ProcessIdentity(pid=0, start_ticks=0, boot_id="")
+"""Of a runner that is dead already."""
 
 _AWAY = (TimeoutError, OSError, RPCError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -75,6 +80,7 @@ class HostMonitor:
         self._sightings = Sightings(database, measure_seconds=MEASURE_EVERY * interval)
         self._screens = Screens(tmux)
         self._terminals = Terminals(tmux)
+        self._transcripts = Transcripts(home, host_name, database)
 
     @property
     def watched(self) -> int:
@@ -109,21 +115,12 @@ class HostMonitor:
 
     def watch(self, request: LaunchRequest, started: Started) -> None:
         """Watch the processes of a runner from now on. Watching twice is watching once."""
-        assert started.identity is not None
-        self._add(
-            Watched(
-                request.runner_id,
-                request.session_id,
-                request.project_id,
-                request.project,
-                request.spec.agent,
-                started.identity,
-                datetime.now(UTC),
-                RunDirectory(self._home, request.runner_id),
-                next_heartbeat=monotonic() + HEARTBEAT_SECONDS,
-            ),
-            started.wrapper,
-        )
+        self._add(self._begun(request, started), started.wrapper)
+
+    def asks(self, runner_id: str) -> bool:
+        """Whether its agent asks a person something, by all that it has told until now."""
+        watched = self._watched.get(runner_id)
+        return watched is not None and judge(watched).activity is Activity.WAITING
 
     async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """The workflow waits for this runner's end from now on; returns the end if it came first."""
@@ -137,6 +134,7 @@ class HostMonitor:
     async def judge(self, request: LaunchRequest, started: Started) -> RunnerExit:
         """How a runner ended that ended before it could be watched."""
         lines = await self._host.finish(request.runner_id, request.project_id)
+        await self._transcripts.drain(self._begun(request, started))
         return self._exit_of(request.runner_id, request.spec.agent, started.exit, timedelta(0), lines)
 
     async def run(self) -> None:
@@ -144,6 +142,7 @@ class HostMonitor:
         await asyncio.gather(
             self._again(lambda: self._sightings.look(list(self._watched.values())), "tell Postgres", LOOK_SECONDS),
             self._again(lambda: self._screens.look(list(self._watched.values())), "look at screens", LOOK_SECONDS),
+            self._again(lambda: self._transcripts.look(list(self._watched.values())), "keep transcripts", READ_SECONDS),
             self._again(lambda: self._terminals.look(list(self._watched.values())), "tell the terminals"),
             self._again(self._heartbeat, "tell Temporal"),
         )
@@ -167,6 +166,19 @@ class HostMonitor:
             except Exception:
                 log.exception("the monitor failed in a way nobody thought of, and tries again")
             await asyncio.sleep(max(0.05, interval - (monotonic() - began)))
+
+    def _begun(self, request: LaunchRequest, started: Started) -> Watched:
+        return Watched(
+            request.runner_id,
+            request.session_id,
+            request.project_id,
+            request.project,
+            request.spec.agent,
+            started.identity or _NOBODY,
+            datetime.now(UTC),
+            RunDirectory(self._home, request.runner_id),
+            next_heartbeat=monotonic() + HEARTBEAT_SECONDS,
+        )
 
     def _add(self, watched: Watched, wrapper: ProcessIdentity | None) -> None:
         if watched.runner_id in self._watched:
@@ -209,6 +221,7 @@ class HostMonitor:
                     watched.end = self._exit_of(
                         watched.runner_id, watched.agent, exit_record, ended_at - watched.started_at, lines
                     )
+                await self._transcripts.drain(watched)
                 if await self._tell(watched, watched.end):
                     break
             except asyncio.CancelledError:

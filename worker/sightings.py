@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
-from stratavore.agents.adapter import Judgement
+from stratavore.agents.adapter import Judgement, Observation
 from stratavore.agents.registry import adapter_for
 from stratavore.events.envelope import NewEvent
 from stratavore.runtime import logs
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 """Between two looks: half of it is how long, on average, a hook waits to be heard."""
 _AT_ONCE = 4 * 1024**2
+_UNSEEN = Observation(alive_seconds=0.0, quiet_seconds=None)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Sightings:
     async def look(self, watched: Sequence[Watched]) -> None:
         """Hear hooks, judge activities; now and then measure. What changed is written, with its events."""
         alive = [one for one in watched if one.ending is None]
-        changes = [change for one in alive if (change := _judge(one))]
+        changes = [change for one in alive if (change := _change(one))]
         usage: dict[str, Usage] = {}
         if monotonic() >= self._next_measurement:  # a pass over all processes of the machine
             self._next_measurement = monotonic() + self._measure_seconds
@@ -107,10 +108,15 @@ class Sightings:
         )
 
 
-def _judge(one: Watched) -> _Change | None:
+def judge(one: Watched) -> Judgement:
+    """What a runner's agent is doing, by all that it has told until now."""
     if adapter_for(one.agent).hooks:
         _hear_hooks(one)
-    now = one.follower.judge(one.observe())
+    return one.follower.judge(one.observe())
+
+
+def _change(one: Watched) -> _Change | None:
+    now = judge(one)
     if now == one.shown and one.hooks_read == one.followed.hooks_read:
         return None
     followed = Followed(hooks_read=one.hooks_read, agent=one.follower.state())
@@ -130,6 +136,9 @@ def _hear_hooks(one: Watched) -> None:
     whole = text[: text.rfind(b"\n") + 1]
     for line in whole.splitlines():
         one.follower.hook(line)
+        told = one.follower.judge(_UNSEEN)
+        if told.transcript and told.agent_session_id:
+            one.entered[told.transcript] = told.agent_session_id
     one.hooks_read += len(whole)
 
 

@@ -37,6 +37,8 @@ class Watched:
     ending: asyncio.Task[None] | None = field(default=None, repr=False)
     follower: Follower = field(init=False, repr=False)
     hooks_read: int = field(init=False)
+    entered: dict[str, str] = field(default_factory=dict)
+    """Transcripts that its hooks told of, each with the agent's own id of the conversation."""
 
     def __post_init__(self) -> None:
         self.follower = adapter_for(self.agent).follow(self.followed.agent)

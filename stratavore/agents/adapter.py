@@ -141,6 +141,8 @@ class Adapter(ABC):
     transcripts: ClassVar[bool] = False
     """It keeps its conversations in files that can be read."""
 
+    permission_modes: ClassVar[tuple[str, ...]] = ()
+    """What it may do unasked, by name."""
     output_is_json: ClassVar[bool] = False
     """Without a terminal it writes lines of JSON; else text for people."""
 

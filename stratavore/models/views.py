@@ -40,6 +40,8 @@ class SessionView(Model):
     ended_at: datetime | None
     tokens_used: int
     cost_usd: float | None
+    unpriced_tokens: int = 0
+    """Of those used, of models whose price is not known: the cost is at least ``cost_usd``."""
     reason: str | None
     host: str | None = None
     runner_id: str | None = None
@@ -64,11 +66,14 @@ class RunnerView(Model):
     started_at: datetime | None
     tokens_used: int
     cost_usd: float | None
+    unpriced_tokens: int = 0
     memory_mb: float | None
     ended_at: datetime | None = None
     exit_code: int | None = None
     exit_reason: str | None = None
     last_lines: str | None = None
+    question: str | None = None
+    """What its agent asks a person, while it waits."""
 
 
 class EventView(Model):
@@ -92,6 +97,45 @@ class QuotaView(Model):
     limit: int | None
     used: int
     waiting: int
+
+
+class ModelUsageView(Model):
+    """What a session used of one model."""
+
+    model: str | None
+    replies: int
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    cost_usd: float | None
+    unpriced_tokens: int
+
+
+class TranscriptView(Model):
+    """A file that an agent wrote a conversation to, as it is stored."""
+
+    transcript_id: int
+    agent_session_id: str
+    subagent: bool
+    name: str
+    path: str
+    """Where it was last seen, on the session's host."""
+    bytes: int
+
+
+class FoundView(Model):
+    """A message that was searched for. In its excerpt, what was found is between the characters 2 and 3 of ASCII."""
+
+    session_id: str
+    project: str
+    agent: str
+    role: str
+    at: datetime
+    subagent: bool
+    message_id: str
+    rank: float
+    excerpt: str
 
 
 class Terminal(Model):

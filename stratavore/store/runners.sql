@@ -96,14 +96,15 @@ WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id 
 -- name: turn
 SELECT activity, activity_at, question, reply, prompted_at, turn_ended_at
 FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
-WHERE session_id = $1 AND ended_at IS NULL
+WHERE session_id = $1 AND runners.ended_at IS NULL
 
 -- name: views
 SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.name AS project, sessions.agent,
        sessions.model, runners.host, status,
        CASE WHEN runners.ended_at IS NULL THEN activity ELSE 'idle' END AS activity, pid, started_at,
        input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens AS tokens_used,
-       cost_usd::float8, memory_mb, runners.ended_at, exit_code, exit_reason, last_lines
+       cost_usd::float8, unpriced_tokens, memory_mb, runners.ended_at, exit_code, exit_reason, last_lines,
+       CASE WHEN runners.ended_at IS NULL THEN question END AS question
 FROM runners
 JOIN sessions ON sessions.id = session_id
 JOIN projects ON projects.id = sessions.project_id

@@ -25,7 +25,7 @@ UPDATE sessions SET state = 'running', reason = NULL, updated_at = now() WHERE i
 WITH line AS (
     SELECT session_id, row_number() OVER (ORDER BY ticket) AS position FROM admissions WHERE granted_at IS NULL
 ), spent AS (
-    SELECT session_id, sum(cost_usd)::float8 AS cost_usd,
+    SELECT session_id, sum(cost_usd)::float8 AS cost_usd, sum(unpriced_tokens)::bigint AS unpriced_tokens,
            sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used
     FROM runners WHERE $1::uuid[] IS NULL OR session_id = ANY ($1::uuid[]) GROUP BY session_id
 )
@@ -34,7 +34,8 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
             WHEN state IN ('starting', 'recovering') THEN 'starting' ELSE 'idle' END AS activity,
        CASE WHEN state = 'queued' THEN line.position END AS position,
        sessions.generation, sessions.created_at, sessions.ended_at,
-       coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd, sessions.reason, sessions.host,
+       coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd,
+       coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens, sessions.reason, sessions.host,
        runners.id AS runner_id, sessions.argv,
        coalesce((sessions.launch->>'headless')::boolean, false) AS headless
 FROM sessions

@@ -10,9 +10,11 @@ from stratavore.agents.adapter import Adapter, Answer, Box, Follower, Plan, Ques
 from stratavore.agents.claude import launch
 from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.claude.hooks import read_hook
+from stratavore.agents.claude.output import read_output
 from stratavore.agents.claude.questions import answer_to
 from stratavore.agents.claude.screen import Shows, read_screen
-from stratavore.agents.claude.output import read_output
+from stratavore.agents.claude.transcript import read_entries, read_row
+from stratavore.agents.conversation import Entry, Row
 from stratavore.agents.output import Output
 from stratavore.errors import InvalidInput
 from stratavore.models.session import LaunchSpec
@@ -23,7 +25,9 @@ class Claude(Adapter):
 
     name = "claude"
     hooks = True
+    permission_modes = launch.PERMISSION_MODES
     output_is_json = True
+    transcripts = True
 
     def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
         """It must be installed, and told nothing that Stratavore tells it itself."""
@@ -77,10 +81,6 @@ class Claude(Adapter):
         name = re.sub(r"[^A-Za-z0-9]", "-", cwd)
         return _configuration(start) / "projects" / name / f"{start.agent_session_id}.jsonl"
 
-    def subagent_transcripts(self, transcript: Path) -> Path | None:
-        """``<session>/subagents`` beside the conversation."""
-        return transcript.with_suffix("") / "subagents"
-
     def read_output(self, line: bytes) -> Output:
         """A line of its output format ``stream-json``."""
         return read_output(line)
@@ -88,6 +88,18 @@ class Claude(Adapter):
     def _kept(self, start: Start) -> bool:
         """Whether it has written anything of the conversation: one that was killed before can only be begun again."""
         return any((_configuration(start) / "projects").glob(f"*/{start.agent_session_id}.jsonl"))
+
+    def subagent_transcripts(self, transcript: Path) -> Path | None:
+        """``<session>/subagents`` beside the conversation."""
+        return transcript.with_suffix("") / "subagents"
+
+    def read_row(self, line: bytes) -> Row:
+        """Each row of a reply repeats what it used."""
+        return read_row(line)
+
+    def read_entries(self, line: bytes) -> Sequence[Entry]:
+        """Words of people and of the model, and its tools."""
+        return read_entries(line)
 
 
 def _configuration(start: Start) -> Path:

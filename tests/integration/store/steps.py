@@ -9,6 +9,7 @@ import asyncpg
 
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
+from stratavore.launch_options import LaunchOptions
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import (
@@ -89,7 +90,7 @@ class Store:
     async def project(self, name: str = "site") -> ProjectView:
         """A new project."""
         async with self.database.pool.acquire() as connection:
-            made = await projects.create(connection, name, "/", "command", [], None)
+            made = await projects.create(connection, name, "/", "command", LaunchOptions())
         assert made is not None
         return made
 

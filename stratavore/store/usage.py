@@ -1,0 +1,91 @@
+"""What replies used and cost: each once, however often it is read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
+from decimal import Decimal
+
+from stratavore import prices
+from stratavore.agents.conversation import Reply, Tokens
+from stratavore.models.views import ModelUsageView
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
+from stratavore.store.queries import load
+
+SQL = load(__file__)
+
+
+@dataclass(frozen=True)
+class Used:
+    """A reply that a runner recorded, with its price."""
+
+    runner_id: str
+    session_id: str
+    reply: Reply
+    cost_usd: Decimal | None
+
+    @classmethod
+    def of(cls, runner_id: str, session_id: str, reply: Reply) -> "Used":
+        """With the price of today's list. Not for the event loop."""
+        return cls(runner_id, session_id, reply, prices.cost(reply.model, reply.at, reply.tokens, reply.terms))
+
+
+def merged(used: Iterable[Used]) -> list[Used]:
+    """Each reply once, with the largest count of each kind of token."""
+    found: dict[tuple[str, str], Used] = {}
+    for one in used:
+        key = (one.session_id, one.reply.id)
+        found[key] = _at_least(one, found[key].reply.tokens) if key in found else one
+    return list(found.values())
+
+
+async def add(connection: Connection, used: Iterable[Used]) -> None:
+    """Count replies for their runners, within a transaction that has locked their sessions.
+
+    A reply that is known already counts for the runner that recorded it first, by what it is larger now.
+    """
+    wanted = merged(used)
+    if not wanted:
+        return
+    rows = await connection.fetch(SQL.known, [one.session_id for one in wanted], [one.reply.id for one in wanted])
+    known = {(session_id, id_): Tokens(*counts) for session_id, id_, *counts in (row.values() for row in rows)}
+    new = []
+    for one in wanted:
+        before = known.get((one.session_id, one.reply.id))
+        now = one if before is None else _at_least(one, before)
+        if now.reply.tokens != before:
+            new.append(now)
+    if new:
+        await _write(connection, new)
+
+
+async def by_model(connection: Connection, session_id: str) -> list[ModelUsageView]:
+    """What a session used, by model."""
+    rows = await connection.fetch(SQL.by_model, session_id)
+    return [ModelUsageView.model_validate(as_dict(row)) for row in rows]
+
+
+async def _write(connection: Connection, used: Sequence[Used]) -> None:
+    tokens = [one.reply.tokens for one in used]
+    await connection.execute(
+        SQL.add,
+        [one.session_id for one in used],
+        [one.reply.id for one in used],
+        [one.runner_id for one in used],
+        [one.reply.model for one in used],
+        [one.reply.at for one in used],
+        [one.input for one in tokens],
+        [one.output for one in tokens],
+        [one.cache_creation for one in tokens],
+        [one.cache_read for one in tokens],
+        [one.cost_usd for one in used],
+        [one.cache_creation_1h for one in tokens],
+    )
+
+
+def _at_least(one: Used, tokens: Tokens) -> Used:
+    """The reply with no count below those given, at its price."""
+    reply = one.reply
+    largest = Tokens(*(max(pair) for pair in zip(astuple(reply.tokens), astuple(tokens), strict=True)))
+    if largest == reply.tokens:
+        return one
+    return Used.of(one.runner_id, one.session_id, replace(reply, tokens=largest))

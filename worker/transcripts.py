@@ -1,0 +1,319 @@
+"""Transcripts: read as they grow, understood, and stored together with how far they were read.
+
+A transaction holds what was read of many runners. What Postgres refuses is set aside with its runner named, and
+holds up nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import asyncpg
+
+from stratavore import telemetry
+from stratavore.agents.adapter import Judgement, Start
+from stratavore.agents.conversation import Row
+from stratavore.agents.registry import adapter_for
+from stratavore.environment import read_environment
+from stratavore.paths import Home
+from stratavore.runtime.tail import Piece, read_on
+from stratavore.store import messages, sessions, transcripts, usage
+from stratavore.store.connection import Connection
+from stratavore.store.database import Database
+from stratavore.store.messages import Said
+from stratavore.store.transcripts import Part
+from stratavore.store.usage import Used
+from worker.conversations import Conversations, File
+from worker.sightings import judge
+from worker.watched import Watched
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.2
+AT_ONCE = 4 * 1024**2
+"""Bytes that are read for one transaction, about."""
+UNMETERED_SECONDS = 10.0
+"""How long after its end a turn's usage may be written."""
+STALE_SECONDS = 1.0
+STALE_TRIES = 3
+
+_REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    UnicodeError,
+)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A piece of a file, understood."""
+
+    conversations: Conversations
+    file: File
+    piece: Piece
+    part: Part
+    rows: Sequence[Row]
+    used: Sequence[Used]
+    said: Sequence[Said]
+
+
+class Transcripts:
+    """Reads what the agents of this host write, each byte once."""
+
+    def __init__(self, home: Home, host: str, database: Database) -> None:
+        self._home = home
+        self._host = host
+        self._database = database
+        self._conversations: dict[str, Conversations] = {}
+        self._stale: dict[str, float] = {}
+        """Runners of which something else is stored than was thought, and when that is asked again."""
+        self._unknown: set[tuple[str, str]] = set()
+        self._lock = asyncio.Lock()
+
+    async def look(self, watched: Sequence[Watched]) -> None:
+        """Read what is new of all of them, and see whether turns that ended were metered."""
+        keeping = [one for one in watched if adapter_for(one.agent).transcripts]
+        if not keeping and not self._conversations:
+            return
+        async with self._lock:
+            alive = {one.runner_id for one in keeping}
+            self._conversations = {id_: one for id_, one in self._conversations.items() if id_ in alive}
+            keeping = [one for one in keeping if one.ending is None]
+            await self._open(keeping)
+            for one in keeping:
+                self._enter(one, one.shown)
+            wanted = [self._conversations[one.runner_id] for one in keeping]
+            while await self._pass(wanted):
+                pass
+            await self._account(wanted)
+
+    async def drain(self, one: Watched) -> None:
+        """Read a runner's transcripts to their ends: it has died, and what it wrote counts before its end is told."""
+        if not adapter_for(one.agent).transcripts:
+            return
+        async with self._lock:
+            judged = judge(one)
+            for _ in range(STALE_TRIES):
+                self._stale.pop(one.runner_id, None)
+                self._conversations.pop(one.runner_id, None)
+                await self._open([one])
+                self._enter(one, judged)
+                while await self._pass([self._conversations[one.runner_id]], every=True):
+                    pass
+                if one.runner_id not in self._stale:
+                    break
+            if judged.agent_session_id and judged.agent_session_id != one.shown.agent_session_id:
+                async with self._database.pool.acquire() as connection:
+                    await sessions.follow(connection, one.runner_id, judged.agent_session_id)
+
+    async def _open(self, watched: Sequence[Watched]) -> None:
+        """Know what is stored of runners that are new here."""
+        now = monotonic()
+        new = [
+            one
+            for one in watched
+            if one.runner_id not in self._conversations or self._stale.get(one.runner_id, now) < now
+        ]
+        if not new:
+            return
+        async with self._database.pool.acquire() as connection:
+            kept = await transcripts.of_sessions(connection, [one.session_id for one in new])
+            ids = {one.session_id: await sessions.agent_session_id(connection, one.session_id) for one in new}
+        for one in new:
+            conversations = self._conversations[one.runner_id] = Conversations.of(one, kept)
+            self._stale.pop(one.runner_id, None)
+            # Unless its hooks tell another one.
+            if path := await asyncio.to_thread(self._expected, one, ids[one.session_id]):
+                conversations.enter(path, ids[one.session_id])
+
+    def _expected(self, one: Watched, agent_session_id: str) -> Path | None:
+        """Where the adapter says that the runner's conversation is."""
+        spec = one.run.spec()
+        if spec is None:
+            return None
+        start = Start(
+            session_id=one.session_id,
+            agent_session_id=agent_session_id,
+            resume=True,
+            directory=self._home.run_directory(one.runner_id),
+            environment=read_environment(self._home.session_environment(one.session_id)),
+        )
+        return adapter_for(one.agent).transcript_path(start, spec.cwd)
+
+    def _enter(self, one: Watched, judged: Judgement) -> None:
+        """Follow every conversation that the runner told of, and where it is now."""
+        conversations = self._conversations[one.runner_id]
+        told = [(path, id_) for path, id_ in one.entered.items() if path != judged.transcript]
+        if judged.transcript and judged.agent_session_id:
+            told.append((judged.transcript, judged.agent_session_id))
+        if told != conversations.told:
+            for path, agent_session_id in told:
+                conversations.enter(Path(path), agent_session_id)
+            conversations.told = told
+
+    async def _pass(self, wanted: Sequence[Conversations], *, every: bool = False) -> bool:
+        """Read and store about :data:`AT_ONCE` bytes. Returns whether there is more to be read at once."""
+        readings, more = await asyncio.to_thread(self._read, wanted, every)
+        self._tell(readings)
+        if not readings:
+            return False
+        try:
+            stored = await self._store(readings)
+        except _REFUSED:
+            stored = [part for reading in readings for part in await self._store_alone(reading)]
+        kept = {part.key for part in stored}
+        for reading in readings:
+            self._move_on(reading, stored=reading.part.key in kept)
+        return more and bool(kept)
+
+    def _read(self, wanted: Sequence[Conversations], every: bool) -> tuple[list[_Reading], bool]:
+        """Pieces of files, understood and priced."""
+        now, size = monotonic(), 0
+        found: list[_Reading] = []
+        for conversations in wanted:
+            for file in conversations.changed(now, every=every):
+                if size >= AT_ONCE:
+                    return found, True
+                try:
+                    piece = read_on(file.path, file.place)
+                except OSError as error:
+                    log.warning("a transcript of %s cannot be read: %s", conversations.watched.runner_id, error)
+                    piece = None
+                if piece is None:
+                    file.more = False
+                else:
+                    found.append(_understand(conversations, file, piece))
+                    size += len(piece.content)
+        return found, any(reading.piece.more for reading in found)
+
+    def _tell(self, readings: Iterable[_Reading]) -> None:
+        """Let followers hear what is new, and say of each unknown kind once that there is one."""
+        for reading in readings:
+            one, file = reading.conversations.watched, reading.file
+            agent = one.agent
+            if reading.part.part != file.part:
+                file.heard = 0
+            if reading.piece.start < file.heard:
+                continue  # heard before, and not stored then
+            file.heard = reading.piece.after.read_to
+            for row in reading.rows:
+                if not row.known and (agent, row.kind) not in self._unknown and len(self._unknown) < 1000:
+                    self._unknown.add((agent, row.kind))
+                    log.warning("a transcript of %s has a row of a kind that is not known: %s", one.runner_id, row.kind)
+                if not file.subagent:
+                    _hear(one, row)
+            unknown = reading.part.unknown_rows
+            telemetry.TRANSCRIPT_ROWS.labels(agent, "true").inc(reading.part.rows - unknown)
+            telemetry.TRANSCRIPT_ROWS.labels(agent, "false").inc(unknown)
+            telemetry.REPLIES.labels(agent).inc(len(reading.used))
+            if reading.used or any(row.news for row in reading.rows):
+                reading.conversations.turns.metered = True
+
+    async def _store(self, readings: Sequence[_Reading]) -> list[Part]:
+        async with self._database.transaction("transcripts.store") as transaction:
+            return await _keep(transaction.connection, self._host, readings)
+
+    async def _store_alone(self, reading: _Reading) -> list[Part]:
+        """Store one piece for itself; what Postgres refuses of it is kept as it was written, and no more."""
+        runner_id = reading.conversations.watched.runner_id
+        try:
+            async with self._database.transaction("transcripts.store") as transaction:
+                connection = transaction.connection
+                try:
+                    async with connection.transaction():
+                        return await _keep(connection, self._host, [reading])
+                except _REFUSED:
+                    stored = await transcripts.keep(connection, self._host, [reading.part])
+                    refused = await _keep_singly(connection, reading) if stored else 0
+        except _REFUSED as error:
+            log.error("a transcript of %s is set aside, since Postgres refuses it: %s", runner_id, error)
+            reading.file.refused = True
+            return []
+        log.error("%d rows of a transcript of %s were refused by Postgres, and are kept as written", refused, runner_id)
+        telemetry.TRANSCRIPT_REFUSED.labels(reading.conversations.watched.agent).inc(refused)
+        return stored
+
+    def _move_on(self, reading: _Reading, *, stored: bool) -> None:
+        file = reading.file
+        if stored:
+            file.part, file.place, file.more = reading.part.part, reading.piece.after, reading.piece.more
+            return
+        file.more = False
+        if not file.refused:  # of a runner of the past; or another daemon stored it before
+            self._stale[reading.conversations.watched.runner_id] = monotonic() + STALE_SECONDS
+
+    async def _account(self, wanted: Sequence[Conversations]) -> None:
+        """Notice turns that ended while nothing was read of what they used: the format may have changed."""
+        now = monotonic()
+        unmetered = [
+            one.watched
+            for one in wanted
+            if one.turns.unmetered(one.watched.shown.turn_ended_at, now, UNMETERED_SECONDS)
+        ]
+        if not unmetered:
+            return
+        for one in unmetered:
+            telemetry.UNMETERED_TURNS.labels(one.agent).inc()
+            log.warning("a turn of %s ended, and its transcript does not say what it used", one.runner_id)
+        async with self._database.transaction("transcripts.account") as transaction:
+            await transcripts.count_unmetered(transaction.connection, [one.runner_id for one in unmetered])
+
+
+def _hear(one: Watched, row: Row) -> None:
+    """A row that its follower stumbles over is counted like the others."""
+    try:
+        one.follower.row(row)
+    except Exception:
+        log.exception("a row of a transcript of %s was not understood", one.runner_id)
+
+
+def _understand(conversations: Conversations, file: File, piece: Piece) -> _Reading:
+    one = conversations.watched
+    read_row = adapter_for(one.agent).read_row
+    rows = [read_row(line) for line in piece.lines()]
+    part = Part(
+        runner_id=one.runner_id,
+        key=file.key,
+        subagent=file.subagent,
+        path=str(file.path),
+        part=file.part + piece.anew,
+        start=piece.start,
+        content=piece.content,
+        after=piece.after,
+        rows=len(rows),
+        unknown_rows=sum(not row.known for row in rows),
+    )
+    used = usage.merged(Used.of(one.runner_id, one.session_id, row.reply) for row in rows if row.reply)
+    said = [Said(one.session_id, row.message, file.subagent) for row in rows if row.message]
+    return _Reading(conversations, file, piece, part, rows, used, said)
+
+
+async def _keep(connection: Connection, host: str, readings: Sequence[_Reading]) -> list[Part]:
+    stored = await transcripts.keep(connection, host, [reading.part for reading in readings])
+    kept = {part.key for part in stored}
+    counted = [reading for reading in readings if reading.part.key in kept]
+    await usage.add(connection, [one for reading in counted for one in reading.used])
+    await messages.add(connection, [one for reading in counted for one in reading.said])
+    return stored
+
+
+async def _keep_singly(connection: Connection, reading: _Reading) -> int:
+    """Store what a piece holds, one after the other. Returns how much was refused."""
+    refused = 0
+    for used in reading.used:
+        try:
+            async with connection.transaction():
+                await usage.add(connection, [used])
+        except _REFUSED:
+            refused += 1
+    for said in reading.said:
+        try:
+            async with connection.transaction():
+                await messages.add(connection, [said])
+        except _REFUSED:
+            refused += 1
+    return refused
