@@ -42,6 +42,9 @@ class Monitor(Protocol):
     def watch(self, request: LaunchRequest, started: Started) -> None:
         """Watch the processes of a runner from now on."""
 
+    def asks(self, runner_id: str) -> bool:
+        """Whether a runner's agent asks a person something."""
+
     async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """Tell the workflow when the runner ends; or how it ended, if it has."""
 
@@ -56,7 +59,7 @@ class RunnerActivities:
         self._home = home
         self._database = database
         self._host = host
-        self._typist = Typist(home, database, tmux)
+        self._typist = Typist(home, database, tmux, monitor.asks)
         self._monitor = monitor
 
     @activity.defn

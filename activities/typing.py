@@ -1,6 +1,7 @@
 """Typing into an agent: only when a prompt can be typed, whole, once, and seen to be taken."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, time
 from weakref import WeakValueDictionary
@@ -96,10 +97,12 @@ class Emptied:
 class Typist:
     """Types what people send."""
 
-    def __init__(self, home: Home, database: Database, tmux: Tmux) -> None:
+    def __init__(self, home: Home, database: Database, tmux: Tmux, asks: Callable[[str], bool]) -> None:
+        """``asks``: whether a runner's agent asks something, by all that it has told so far."""
         self._home = home
         self._database = database
         self._tmux = tmux
+        self._asks = asks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, request: SendRequest) -> Sent:
@@ -199,7 +202,7 @@ class Typist:
         with effect("send.type"):
             await terminal.paste(terminal.request.text)
             box = await self._shown(terminal)
-            if box.question is not None:
+            if box.question is not None or self._asks(terminal.request.runner_id):
                 raise NotTyped("it asked a question just then, and Enter would have answered it; the text is not sent")
             if terminal.request.enter:
                 await terminal.press("Enter")
@@ -213,7 +216,7 @@ class Typist:
         if box.question is not None and not terminal.request.patient:
             asked = " ".join(box.question.text.split())
             raise NotReady(f"it asks a question, and Enter would answer it: {asked}. Answer it with --answer")
-        if not box.ready:
+        if not box.ready or self._asks(terminal.request.runner_id):  # a question may be told before it is shown
             return False
         if not box.typed or emptied.in_vain(box.typed):
             return True

@@ -140,20 +140,23 @@ class SessionWorkflow:
         """Type text into the live runner's terminal; texts are typed one after the other, in the order they came."""
         if not self._is_new(signal.request_id):
             return
-        async with self._typing:
+        if signal.answer:  # it may be what the texts before it wait for
             refusal = await self._type(signal)
-            if refusal:
-                await workflow.execute_local_activity_method(
-                    RecordActivities.refuse,
-                    RefuseRequest(
-                        request_id=signal.request_id,
-                        session_id=self._start.session_id,
-                        kind="send",
-                        reason=refusal,
-                    ),
-                    start_to_close_timeout=timeouts.STEP,
-                    retry_policy=timeouts.FOR_EVER,
-                )
+        else:
+            async with self._typing:
+                refusal = await self._type(signal)
+        if refusal:
+            await workflow.execute_local_activity_method(
+                RecordActivities.refuse,
+                RefuseRequest(
+                    request_id=signal.request_id,
+                    session_id=self._start.session_id,
+                    kind="send",
+                    reason=refusal,
+                ),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+            )
 
     @workflow.signal
     def grant(self, _: GrantSignal) -> None:
@@ -445,14 +448,20 @@ class SessionWorkflow:
 
     async def _type(self, signal: SendSignal) -> str | None:
         """Have the text typed. Returns why it was not."""
-        # The row says "running" a moment before this workflow hears of it.
+        # The row says "running" a moment before this workflow hears of it; and the first words come first.
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._live is not None or self._wish is not Wish.RUN or self._state is SessionState.ENDED,
+                lambda: (
+                    (self._live is not None and (self._prompted or signal.answer))
+                    or self._wish is not Wish.RUN
+                    or self._state is SessionState.ENDED
+                ),
                 timeout=timeouts.SEND,
             )
         if not self._live or self._wish is not Wish.RUN:
             return f"the session is {'about to stop' if self._live else self._state}, nothing can be typed"
+        if not self._prompted and not signal.answer:
+            return "the agent has not taken its first prompt yet; look at its terminal"
         sent = await self._have_typed(signal, self._live, patient=False)
         # A refusal was written down where it was found; what is left is a host that says nothing.
         return None if sent.typed or sent.refused else sent.reason

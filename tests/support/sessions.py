@@ -50,8 +50,9 @@ class Session:
             SessionWorkflow.terminate, TerminateSignal(request_id=_request(request_id), force=force)
         )
 
-    async def send(self, text: str, request_id: str | None = None) -> None:
-        await self.handle.signal(SessionWorkflow.send, SendSignal(request_id=_request(request_id), text=text))
+    async def send(self, text: str, request_id: str | None = None, *, answer: bool = False) -> None:
+        signal = SendSignal(request_id=_request(request_id), text=text, answer=answer)
+        await self.handle.signal(SessionWorkflow.send, signal)
 
     def runner(self, generation: int) -> str:
         return f"{self.id}.{generation}"

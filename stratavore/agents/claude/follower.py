@@ -18,7 +18,7 @@ from stratavore.agents.conversation import NewsKind, Row
 from stratavore.models.states import Activity
 
 DRAWING_SECONDS = 0.7
-"""From a prompt's hook until the screen shows the work: until then it looks idle."""
+"""From a hook until the screen shows what it told: until then a screen is of the past."""
 START_SECONDS = 20.0
 """Who shows neither box nor hook for so long, and is silent, waits for a person."""
 UNKNOWN_SECONDS = 60.0
@@ -107,8 +107,11 @@ class ClaudeFollower(Follower):
 
     def screen(self, text: str, at: float) -> None:
         """Its screen: decides what nothing else tells, once whatever was told before had the time to show."""
-        self._looked_at = at
         known, screen = self._known, read_screen(text)
+        told_just_now = at < known.since + DRAWING_SECONDS and known.activity is not Activity.STARTING
+        if screen.shows in (Shows.WORK, Shows.BOX) and told_just_now:
+            return  # and look again
+        self._looked_at = at
         match screen.shows:
             case Shows.QUESTION:
                 assert screen.question is not None
@@ -116,12 +119,11 @@ class ClaudeFollower(Follower):
                 self._is(Activity.WAITING, at, kept or screen.question.text)
             case Shows.WORK:
                 self._is(Activity.BUSY, at)
-            case Shows.BOX if known.activity is Activity.BUSY and at >= known.since + DRAWING_SECONDS:
+            case Shows.BOX if known.activity is Activity.BUSY:
                 if not known.agents:
                     self._ends(at, None)
-            case Shows.BOX if known.activity in (Activity.STARTING, Activity.WAITING, Activity.UNKNOWN):
-                if known.activity is Activity.STARTING or at >= known.since + DRAWING_SECONDS:
-                    self._is(Activity.IDLE, at)
+            case Shows.BOX if known.activity is not Activity.IDLE:
+                self._is(Activity.IDLE, at)
 
     # What it thinks of it
 

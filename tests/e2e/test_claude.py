@@ -1,0 +1,111 @@
+"""A person's evening with Claude Code: prompts, questions, replies, a clear, a kill, and the conversation goes on."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stratavore.errors import RemoteError
+from tests.claude_code import messages_api
+from tests.claude_code.messages import Tool, say
+from tests.e2e.conversing import Conversations
+from tests.support.daemon import DaemonProcess
+
+COLOURS = {
+    "questions": [
+        {
+            "question": "Which colour do you want?",
+            "header": "Colour",
+            "multiSelect": False,
+            "options": [{"label": "Red", "description": "like fire"}, {"label": "Blue", "description": "the sea"}],
+        }
+    ]
+}
+
+
+async def test_what_is_sent_is_answered(daemon: DaemonProcess) -> None:
+    async with messages_api.serve([say("Hello, you."), say("Grüße zurück 😀."), say("The third.")]) as api:
+        talk = Conversations(daemon, api)
+        await talk.create()
+        session = await talk.launch(prompt="the first words")
+        runner = await talk.does(session, "idle")
+        assert await talk.ask(session, "grüße\n'quoted' $HOME 😀\n\nthree lines") == "Grüße zurück 😀."
+        assert "the first words" in talk.asked[0]
+        assert "grüße\n'quoted' $HOME 😀\n\nthree lines" in "".join(talk.asked[1])
+        large = "\n".join(f"line {number} äöü" for number in range(500))
+        assert await talk.ask(session, large) == "The third."
+        assert large in "".join(talk.asked[2])
+        assert (await talk.runner(session))["pid"] == runner["pid"]
+
+
+async def test_a_question_is_shown_and_answered_from_another_terminal(daemon: DaemonProcess) -> None:
+    replies = [
+        say("I shall make it.", Tool("Bash", {"command": "touch made", "description": "make a file"})),
+        say(Tool("AskUserQuestion", COLOURS)),
+        say("Blue it is."),
+    ]
+    async with messages_api.serve(replies) as api:
+        talk = Conversations(daemon, api)
+        await talk.create()
+        session = await talk.launch()
+        await talk.does(session, "idle")
+        request = await talk.say(session, "make it")
+        runner = await talk.does(session, "waiting")
+        assert "touch made" in runner["question"]
+        assert (await talk.reply(session, request))["state"] == "waiting"
+        with pytest.raises(RemoteError, match=r"asks a question.*--answer"):
+            await talk.say(session, "something else")
+        with pytest.raises(RemoteError, match=r"'maybe' is no answer.* 1 Yes; "):
+            await talk.say(session, "maybe", answer=True)
+        assert not (talk.site / "made").exists()
+        await talk.say(session, "yes", answer=True)
+        runner = await talk.does(session, "waiting")
+        while "colour" not in (runner["question"] or ""):
+            runner = await talk.does(session, "waiting")
+        assert runner["question"] == "Which colour do you want? (Red, Blue)"
+        assert (talk.site / "made").exists()
+        answer = await talk.say(session, "blue", answer=True)
+        assert await talk.reply(session, answer) == {"state": "answered", "text": "Blue it is."}
+        with pytest.raises(RemoteError, match="asks no question"):
+            await talk.say(session, "blue", answer=True)
+
+
+async def test_a_directory_that_is_not_trusted_waits_for_a_person(daemon: DaemonProcess) -> None:
+    async with messages_api.serve([say("I am in.")]) as api:
+        talk = Conversations(daemon, api, trusted=False)
+        await talk.create()
+        session = await talk.launch(prompt="are you in?")
+        runner = await talk.does(session, "waiting")
+        assert "trust" in runner["question"]
+        assert api.sent == []
+        await talk.say(session, "Yes", answer=True)
+        await talk.does(session, "busy", "idle")
+        await api.until(lambda: len(api.sent) == 1, 30)
+        assert "are you in?" in talk.asked[0]
+
+
+async def test_after_a_clear_and_a_kill_the_right_conversation_goes_on(daemon: DaemonProcess) -> None:
+    async with messages_api.serve([say("one"), say("two"), say("three")]) as api:
+        talk = Conversations(daemon, api)
+        await talk.create()
+        session = await talk.launch()
+        await talk.does(session, "idle")
+        assert await talk.ask(session, "before the clear") == "one"
+        await talk.say(session, "/clear")
+        assert await talk.ask(session, "after the clear") == "two"
+        (row,) = await daemon.fetch("SELECT agent_session_id FROM sessions")
+        assert row["agent_session_id"] != session
+        await talk.kill(session)
+        await daemon.wait(session, "recovering", "starting")
+        await daemon.wait(session, "running")
+        await talk.does(session, "idle")
+        assert await talk.ask(session, "after the kill") == "three"
+        last = " ".join(talk.asked[-1])
+        assert "after the clear" in last
+        assert "before the clear" not in last
+
+
+@pytest.fixture(autouse=True)
+async def ended(daemon: DaemonProcess) -> AsyncIterator[None]:
+    """Nothing runs on after a test."""
+    yield
+    await daemon.call("command", target="all", action="terminate", request_id="0" * 32, force=True)
