@@ -21,6 +21,8 @@ DRAWING_SECONDS = 0.7
 """From a hook until the screen shows what it told: until then a screen is of the past."""
 START_SECONDS = 20.0
 """Who shows neither box nor hook for so long, and is silent, waits for a person."""
+BEGUN_SECONDS = 3.0
+"""Who said that it has begun, and draws nothing more for so long, shows its prompt, even if nobody sees it."""
 UNKNOWN_SECONDS = 60.0
 """Who is busy, and of whom nothing is seen for so long, is not known to be busy."""
 AGENTS_SECONDS = 900.0
@@ -41,6 +43,8 @@ class Known(BaseModel):
     reply: str | None = None
     prompted_at: float | None = None
     turn_ended_at: float | None = None
+    begun: bool = False
+    """It said so; its prompt shows a moment later."""
     agents: bool = False
     """Agents that it started work on, though its own turn is over."""
     agent_session_id: str | None = None
@@ -75,9 +79,10 @@ class ClaudeFollower(Follower):
             known.agent_session_id = hook.text("session_id") or known.agent_session_id
             known.transcript = hook.text("transcript_path") or known.transcript
         match hook.name:
-            case "SessionStart" if hook.text("source") != "compact":
-                known.agents = False
+            case "SessionStart" if hook.text("source") == "clear":
                 self._is(Activity.IDLE, hook.at)
+            case "SessionStart":
+                known.begun = True
             case "UserPromptSubmit":
                 known.prompted_at = hook.at
                 self._is(Activity.BUSY, hook.at)
@@ -146,6 +151,8 @@ class ClaudeFollower(Follower):
         quiet = seen.alive_seconds if seen.quiet_seconds is None else seen.quiet_seconds
         if activity is Activity.BUSY and quiet >= (AGENTS_SECONDS if known.agents else UNKNOWN_SECONDS):
             activity = Activity.UNKNOWN
+        if activity is Activity.STARTING and known.begun and quiet >= BEGUN_SECONDS:
+            activity = Activity.IDLE
         if activity is Activity.STARTING and min(quiet, seen.alive_seconds) >= START_SECONDS:
             activity, question = Activity.WAITING, "It does not start; look at its terminal"
         return Judgement(
