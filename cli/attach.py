@@ -40,7 +40,13 @@ def attach(
         raise InvalidInput(
             reason="A session can only be shown in a terminal; without one: stratavore logs, stratavore send"
         )
-    show(service.call("find_session", target=target)["session_id"], read_only=read_only)
+    session = service.call("find_session", target=target)
+    if session["headless"]:
+        short = text.short(session["session_id"])
+        raise InvalidInput(
+            reason=f"The session {short} has no terminal to be shown; see its answer with: stratavore logs {short}"
+        )
+    show(session["session_id"], read_only=read_only)
 
 
 def show(session_id: str, *, read_only: bool = False) -> None:

@@ -2,13 +2,15 @@
 
 import os
 import time
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, NoReturn
 from uuid import uuid4
 
 import typer
 
 from cli import text
-from cli.output import Format, FormatOption, pick, show_value
+from cli.options import Chosen, DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags, of_project
+from cli.output import Format, LaunchFormat, pick, show_value
 from cli.projects import Project, check_startable, find_project
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
@@ -16,6 +18,7 @@ from cli.terminal import Progress, interactive
 from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, in_line, wait_for, wait_once
 from stratavore.environment import write_environment
 from stratavore.errors import AgentEndedAtOnce, InvalidInput, ServerAway, StratavoreError
+from stratavore.launch_options import LaunchOptions
 
 MOST = 1000
 QUEUED = "it is queued, and starts when a daemon is back"
@@ -24,11 +27,30 @@ QUEUED = "it is queued, and starts when a daemon is back"
 def launch(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Where.")],
     argv: Annotated[
-        list[str] | None, typer.Argument(metavar="-- PROGRAM...", help="What runs; by default the project's.")
+        list[str] | None,
+        typer.Argument(
+            metavar="-- PROGRAM...",
+            help="What runs; by default the project's. For an agent other than command: further words for it.",
+        ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", metavar="TEXT", help="What the agent is told first.")
     ] = None,
+    ask: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="TEXT",
+            help="Ask without a terminal, print the answer and end as the agent ends; '-' takes standard input.",
+        ),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="AGENT", help="Which agent; by default the project's.")
+    ] = None,
+    model: ModelOption = None,
+    permission_mode: ModeOption = None,
+    add_dir: DirectoriesOption = None,
+    mcp_config: McpOption = None,
     count: Annotated[
         int,
         typer.Option("--count", "-n", metavar="N", help="How many; more than one are detached."),
@@ -38,28 +60,52 @@ def launch(
         typer.Option("--detach", "-d", help="Return when it runs, or waits in line, instead of attaching."),
     ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when the launch is accepted.")] = False,
-    form: FormatOption = Format.TABLE,
+    form: Annotated[
+        LaunchFormat,
+        typer.Option("--format", metavar="FORMAT", help="table, json or yaml; with --print jsonl too."),
+    ] = LaunchFormat.TABLE,
 ) -> None:
     """Launch new sessions in a project, and attach.
 
     A session that finds no free slot waits in line for one; Ctrl-C leaves it there. Attached, leave it with
     Ctrl-b d: it goes on. Without a terminal, or for --format json or yaml, it is detached.
 
+    With --print the agent has no terminal: it is asked one thing, its answer is printed as it comes, and its exit code
+    is that of the command. The session survives what any other survives; Ctrl-C ends it. With --detach it is left
+    to itself: see its answer with 'logs'. For --format json the result is printed at the end, with the session's id,
+    the exit code and the tokens; for jsonl each line as the agent writes it.
+
+    Flags come before the file .stratavore.yaml in the project's directory, and that before the project.
+
     Examples:
         stratavore launch site
         stratavore launch site --detach -- npm run dev
         stratavore launch site --count 4 --prompt 'Fix one failing test'
+        stratavore launch site --print 'Which tests are slow?' --permission-mode plan
+        git diff | stratavore launch site --print - --format json | jq -r .result
     """
     if not 1 <= count <= MOST:
         raise InvalidInput(reason=f"--count takes a number from 1 to {MOST}, not {count}")
+    question = None if ask is None else _question(ask, prompt, count)
+    if question is None and form is LaunchFormat.JSONL:
+        raise InvalidInput(reason="--format jsonl is for answers: use it with --print")
     found = find_project(project)
-    program = argv or found["argv"]
-    check_startable(found["path"], found["agent"], program)
+    chosen = choose(flags(agent, argv, model, permission_mode, add_dir, mcp_config), found["path"], of_project(found))
+    check_startable(found["path"], chosen.options, chosen.environment)
     ids = [str(uuid4()) for _ in range(count)]
-    ask_for(found, ids, program, prompt)
+    if question is not None and not (detach or no_wait):
+        _answer(found, ids, chosen, question, form)
+    ask_for(found, ids, chosen, prompt if question is None else question, headless=question is not None)
+    _report_launched(found, ids, chosen, Format(form.value), detached=detach or question is not None, no_wait=no_wait)
+
+
+def _report_launched(
+    found: Project, ids: list[str], chosen: Chosen, form: Format, *, detached: bool, no_wait: bool
+) -> None:
+    """Attach to what was launched, or print what it is."""
     if no_wait or service.without_daemon:
-        report([_unseen(found, one) for one in ids], form)
-    elif detach or count > 1 or form is not Format.TABLE or not interactive():
+        report([_unseen(found, one, chosen.options) for one in ids], form)
+    elif detached or len(ids) > 1 or form is not Format.TABLE or not interactive():
         with Progress() as progress:
             sessions = [bring_up(one, progress, line=False) for one in ids]
         now = after_a_moment(sessions)
@@ -69,9 +115,36 @@ def launch(
         start_and_attach(ids[0])
 
 
-def ask_for(project: Project, ids: list[str], argv: list[str], prompt: str | None) -> None:
+def _question(ask: str, prompt: str | None, count: int) -> str:
+    """What the agent is asked without a terminal.
+
+    Raises:
+        InvalidInput: it does not go with the other options, or is none.
+    """
+    if prompt is not None:
+        raise InvalidInput(reason="What --print asks is the prompt: leave --prompt out")
+    if count > 1:
+        raise InvalidInput(reason="--print prints one answer: leave --count out")
+    from cli.headless import asked
+
+    return asked(ask)
+
+
+def _answer(found: Project, ids: list[str], chosen: Chosen, question: str, form: LaunchFormat) -> NoReturn:
+    """Launch a session without a terminal, print its answer and end as its agent ends."""
+    from cli.answers import Answers
+    from cli.headless import answer_and_exit, end_in_order
+    from stratavore.agents.registry import adapter_for
+
+    adapter = adapter_for(chosen.options.agent or found["agent"])
+    end_in_order()
+    ask_for(found, ids, chosen, question, headless=True)
+    answer_and_exit(ids[0], Answers(adapter, form))
+
+
+def ask_for(project: Project, ids: list[str], chosen: Chosen, prompt: str | None, *, headless: bool = False) -> None:
     """Ask for new sessions; when that is refused nothing of them is left."""
-    keep_environment(ids)
+    keep_environment(ids, chosen.environment)
     try:
         service.call(
             "launch",
@@ -79,8 +152,9 @@ def ask_for(project: Project, ids: list[str], argv: list[str], prompt: str | Non
             patience=PATIENCE + len(ids) / 5,
             project=project["name"],
             session_ids=ids,
-            argv=argv or None,
             prompt=prompt,
+            options=chosen.options.as_json(),
+            headless=headless,
         )
     except ServerAway:
         raise  # some may have been started before
@@ -90,11 +164,11 @@ def ask_for(project: Project, ids: list[str], argv: list[str], prompt: str | Non
         raise
 
 
-def keep_environment(ids: list[str]) -> None:
-    """Write this shell's environment down for sessions to run in."""
+def keep_environment(ids: list[str], more: Mapping[str, str]) -> None:
+    """Write this shell's environment down for sessions to run in, and what the project's file adds to it."""
     service.home.create()
     for one in ids:
-        write_environment(service.home.session_environment(one), os.environ)
+        write_environment(service.home.session_environment(one), {**os.environ, **more})
 
 
 def forget_environment(ids: list[str]) -> None:
@@ -218,7 +292,7 @@ def _tell_end(session: Session) -> None:
     )
 
 
-def _unseen(project: Project, session_id: str) -> Session:
+def _unseen(project: Project, session_id: str, options: LaunchOptions) -> Session:
     """A session that was asked for, and that nobody has taken up yet."""
     known = {"session_id": session_id, "agent_session_id": session_id, "project": project["name"]}
     empty: Session = dict.fromkeys(KEYS)
@@ -226,7 +300,7 @@ def _unseen(project: Project, session_id: str) -> Session:
         empty
         | known
         | {
-            "agent": project["agent"],
+            "agent": options.agent,
             "state": "queued",
             "activity": "unknown",
             "generation": 0,

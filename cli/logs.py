@@ -10,6 +10,7 @@ import typer
 
 from cli import text
 from cli.attach import ask_tmux, check_reachable
+from cli.output import LaunchFormat
 from cli.plain import Plain, drawn, plain
 from cli.service import service
 from cli.terminal import note
@@ -38,8 +39,28 @@ def logs(
     """
     terminal = service.call("terminal", target=target)
     check_reachable(terminal, "logs")
-    if follow:
+    if terminal["session"]["headless"]:
+        _show_answer(terminal, follow=follow)
+    elif follow:
         _follow(terminal)
+    else:
+        _write(_now(terminal).rstrip("\n") + "\n")
+
+
+def _show_answer(terminal: dict[str, Any], *, follow: bool) -> None:
+    """What an agent without a terminal answered, and, if that is nothing, what it says on the terminal nobody sees."""
+    from cli.answers import Answers
+    from cli.headless import follow_answer
+    from stratavore.agents.registry import adapter_for
+
+    session = terminal["session"]
+    answers = Answers(adapter_for(session["agent"]), LaunchFormat.TABLE)
+    generation = int(terminal["runner_id"].rpartition(".")[2])
+    if follow:
+        follow_answer(session["session_id"], answers, generation)
+        note(f"The session {text.short(session['session_id'])} has ended.")
+    elif answers.read(Path(terminal["output"]), 0):
+        answers.end_runner()
     else:
         _write(_now(terminal).rstrip("\n") + "\n")
 

@@ -7,11 +7,13 @@ import typer
 
 from cli import text
 from cli.launch import QUEUED, bring_up, forget_environment, keep_environment, settle, start_and_attach
-from cli.projects import find_project
+from cli.options import Chosen, choose, of_project
+from cli.projects import Project, find_project
 from cli.service import RECORDED, UNTOLD, service
 from cli.sessions import state_of
 from cli.terminal import Progress, interactive
 from stratavore.errors import StratavoreError, UnknownProject
+from stratavore.launch_options import LaunchOptions
 from stratavore.project_names import RESERVED
 
 
@@ -24,11 +26,13 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
         stratavore site
         stratavore open site
     """
-    _find(project)
+    chosen = _choose(_find(project))
     fresh = str(uuid4())
-    keep_environment([fresh])
+    keep_environment([fresh], chosen.environment)
     try:
-        answer = service.call("open_project", away=UNTOLD, project=project, session_id=fresh)
+        answer = service.call(
+            "open_project", away=UNTOLD, project=project, session_id=fresh, options=chosen.options.as_json()
+        )
     except StratavoreError:
         forget_environment([fresh])
         raise
@@ -49,8 +53,20 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
             settle(session)
 
 
-def _find(name: str) -> None:
-    """Check that there is the project. A mistyped command is told as one, even when nobody can be asked.
+def _choose(project: Project) -> Chosen:
+    """What is launched if nothing is there to be attached to or resumed; only then its file must be right."""
+    of_it = of_project(project)
+    try:
+        return choose(LaunchOptions(), project["path"], of_it)
+    except StratavoreError:
+        known = service.call("list_sessions", project=project["name"], all=True)
+        if all(one["headless"] for one in known):
+            raise
+        return Chosen(of_it, {})
+
+
+def _find(name: str) -> Project:
+    """The project. A mistyped command is told as one, even when nobody can be asked.
 
     Raises:
         UnknownProject: there is none.
@@ -58,7 +74,7 @@ def _find(name: str) -> None:
     from cli.commands import near_names
 
     try:
-        find_project(name, also=sorted(RESERVED))
+        return find_project(name, also=sorted(RESERVED))
     except UnknownProject:
         raise
     except StratavoreError:

@@ -28,6 +28,15 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+class LaunchFormat(StrEnum):
+    """How results are printed; ``jsonl``: an answer, each line as the agent writes it."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    JSONL = "jsonl"
+
+
 FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help="table, json or yaml.")]
 
 

@@ -1,7 +1,7 @@
 """``stratavore new`` and ``stratavore projects``; and finding the project that a command names."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,12 +9,17 @@ import typer
 
 from cli import text
 from cli.commands import near_names
+from cli.options import DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
 from stratavore.errors import MissingDirectory, ProgramNotFound, UnknownProject
+from stratavore.launch_options import LaunchOptions
 from stratavore.project_names import RESERVED, check_project_name
 
-KEYS = ("name", "path", "agent", "argv", "model", "created_at", "live_sessions", "running")
+KEYS = (
+    *("name", "path", "agent", "argv", "model", "permission_mode", "directories", "mcp_config"),
+    *("created_at", "live_sessions", "running"),
+)
 COMMAND_AGENT = "command"
 """The agent that is any program; its ``argv`` begins with it."""
 
@@ -25,44 +30,54 @@ def new(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its name.")],
     argv: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- PROGRAM...", help="What its sessions run; by default your shell."),
+        typer.Argument(
+            metavar="-- PROGRAM...",
+            help="What its sessions run; by default your shell. For another agent: further words for it.",
+        ),
     ] = None,
     path: Annotated[
         Path | None, typer.Option("--path", metavar="DIR", help="Its directory; by default this one.")
     ] = None,
-    agent: Annotated[str, typer.Option("--agent", metavar="AGENT", help="What runs its sessions.")] = COMMAND_AGENT,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="The model for agents that have one.")
+    agent: Annotated[
+        str | None,
+        typer.Option("--agent", metavar="AGENT", help="What runs its sessions: claude, or command for any program."),
     ] = None,
+    model: ModelOption = None,
+    permission_mode: ModeOption = None,
+    add_dir: DirectoriesOption = None,
+    mcp_config: McpOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Create a project for a directory.
 
-    A name has up to 64 letters, digits, '.', '_' and '-', and is no command of stratavore.
+    A name has up to 64 letters, digits, '.', '_' and '-', and is no command of stratavore. What a file
+    .stratavore.yaml in the directory says holds where nothing else is said here.
 
     Examples:
-        stratavore new site
-        stratavore new site --path ~/src/site
+        stratavore new site --agent claude
+        stratavore new site --path ~/src/site --agent claude --model opus --permission-mode plan
         stratavore new board --path ~/src/board -- python3 -i
     """
     check_project_name(project)
     directory = (path or Path()).expanduser().absolute()
     directory = Path(os.path.normpath(directory))  # a link in it is kept: that is how its owner calls it
-    program = argv or ([os.environ.get("SHELL") or "/bin/sh"] if agent == COMMAND_AGENT else [])
-    check_startable(str(directory), agent, program)
+    if not directory.is_dir():
+        raise MissingDirectory(path=directory)
+    shell = LaunchOptions(agent=COMMAND_AGENT, argv=(os.environ.get("SHELL") or "/bin/sh",))
+    typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config)
+    options, environment = choose(typed, str(directory), shell)
+    check_startable(str(directory), options, environment)
     made = service.call(
         "create_project",
         away="the project is created all the same",
         name=project,
         path=str(directory),
-        agent=agent,
-        argv=program,
-        model=model,
+        **options.as_json(),
     )
     if form is not Format.TABLE:
         show_value(pick(made, KEYS), form)
         return
-    runs = text.command_line(program) if agent == COMMAND_AGENT else agent
+    runs = text.command_line(made["argv"]) if made["agent"] == COMMAND_AGENT else made["agent"]
     typer.echo(f"Created project {project} for {directory}, running {runs}. Start a session: stratavore {project}")
 
 
@@ -99,22 +114,40 @@ def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
     raise UnknownProject(name=name, near=f" (did you mean {near}?)" if near else no_command)
 
 
-def check_startable(directory: str, agent: str, argv: Sequence[str]) -> None:
+def check_startable(directory: str, options: LaunchOptions, environment: Mapping[str, str]) -> None:
     """Check what only this shell knows: that the directory is there, and the program on its PATH.
+
+    Args:
+        directory: where it will run.
+        options: what is launched.
+        environment: what it gets besides that of this shell.
 
     Raises:
         MissingDirectory: it does not exist.
         ProgramNotFound: it does not exist, or may not be executed.
+        InvalidInput: the agent cannot be launched so.
     """
+    agent, argv = options.agent or COMMAND_AGENT, options.argv or ()
     if not Path(directory).is_dir():
         raise MissingDirectory(path=directory)
-    if agent == COMMAND_AGENT and argv:
+    if agent != COMMAND_AGENT:
+        _check_agent(agent, directory, options, environment)
+    elif argv:
         from shutil import which
 
         # A name with a slash is taken from the project's directory, where it will run; one without from PATH.
         name = os.path.join(directory, argv[0]) if "/" in argv[0] else argv[0]  # noqa: PTH118
-        if not which(name):
+        if not which(name, path=environment.get("PATH")):
             raise ProgramNotFound(program=argv[0])
+
+
+def _check_agent(agent: str, directory: str, options: LaunchOptions, environment: Mapping[str, str]) -> None:
+    from stratavore.agents.registry import adapter_for  # pydantic: more than half of a command's time
+    from stratavore.models.session import LaunchSpec
+
+    values = {name: value for name, value in vars(options).items() if value is not None}
+    spec = LaunchSpec.model_validate({"argv": (), **values, "agent": agent, "cwd": directory})
+    adapter_for(agent).check(spec, {**os.environ, **environment})
 
 
 _COLUMNS = [

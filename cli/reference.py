@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
-from cli import daemon, events, projects, quotas, runners, sessions, status
+from cli import daemon, events, headless, projects, quotas, runners, sessions, status
 from cli.main import COMMANDS, EXIT_INTERRUPTED, command
 from stratavore import errors
 from stratavore.models.states import Activity, RunnerStatus, SessionState
@@ -43,9 +43,10 @@ EXIT_CODES = {
     errors.EXIT_NOT_FOUND: "Nothing is called so, or several are.",
     errors.EXIT_UNAVAILABLE: "The daemon, a server, a program that it needs or room on the disk is missing.",
     errors.EXIT_REFUSED: "It cannot be done with things as they are: a session in another state, a name that is taken.",
-    errors.EXIT_AGENT_FAILED: "The agent's program was not found, or ended at once; its last lines are shown.",
+    errors.EXIT_AGENT_FAILED: "The agent's program was not found, or ended at once; its last lines are shown. "
+    "After `launch --print` it is the agent's own exit code that counts; this one, if it had none.",
     errors.EXIT_TIMEOUT: "It takes longer than a command waits. It goes on by itself.",
-    EXIT_INTERRUPTED: "Ctrl-C. What was asked for already goes on.",
+    EXIT_INTERRUPTED: "Ctrl-C. What was asked for already goes on, but for `launch --print`, which ends its session.",
 }
 
 ENVIRONMENT = {
@@ -70,12 +71,13 @@ TYPES = {
     "Status": status.KEYS,
     "Daemon": daemon.KEYS,
     "Server": daemon.SERVER_KEYS,
+    "Answer": headless.KEYS,
 }
 """What there is in results, with its keys."""
 
 RESULTS = {
     "new": "Project",
-    "launch": "list of Session",
+    "launch": "list of Session; with --print Answer, and for jsonl the lines that the agent writes",
     "pause": "list of Session",
     "resume": "list of Session",
     "kill": "list of Session",
@@ -92,6 +94,8 @@ RESULTS = {
 """What ``--format json`` prints, by command."""
 
 KEYS = {
+    "Answer.exit_code": "the agent's; 6 if it has none",
+    "Answer.result": "what the agent says at its end; besides it whatever else the agent tells a program",
     "Event.project": "the project's name; empty for what concerns none",
     "Event.session_id": "the session; null for what concerns none",
     "Limit.name": "what is limited: `max_concurrent_runners`",
@@ -108,6 +112,7 @@ KEYS = {
     "cost_usd": "US dollars",
     "created_at": "when it was created",
     "data": "what is particular to its type",
+    "directories": "others that its agents may work in",
     "detail": "what is wrong, or what to do",
     "ended_at": "when it ended; null while it lives",
     "events_undelivered": "events that wait for RabbitMQ",
@@ -117,10 +122,12 @@ KEYS = {
     "limit": "the most that may be used; null: there is no limit",
     "live": "the sessions that have not ended: a list of Session",
     "live_sessions": "how many have not ended",
+    "mcp_config": "files that name servers of the Model Context Protocol",
     "memory_mb": "of all its processes, in MiB",
     "model": "the agent's model; null: its own choice",
     "name": "what it is called",
     "path": "its directory",
+    "permission_mode": "what the agent may do unasked; null: its own choice",
     "pid": "the process",
     "position": "place in the waiting line, from 1; null when it does not wait",
     "project": "the project's name",
@@ -182,9 +189,8 @@ def _told(found: Any, path: str) -> Iterator[str]:
     if examples:
         yield "\n".join(["```", *(line.strip() for line in examples.splitlines()), "```\n"])
     if path in RESULTS:
-        kind = RESULTS[path]
-        name = next(name for name in TYPES if name in kind)
-        yield f"For programs: {kind.replace(name, f'[{name}](#{name.lower()})')}.\n"
+        linked = re.sub("|".join(TYPES), lambda found: f"[{found[0]}](#{found[0].lower()})", RESULTS[path])
+        yield f"For programs: {linked}.\n"
     for name in getattr(found, "table", ()):
         yield from _told(found.get_command(context, name), f"{path} {name}")
 

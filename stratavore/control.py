@@ -40,7 +40,7 @@ from stratavore.errors import (
     WrongState,
 )
 from stratavore.killpoints import effect
-from stratavore.launch_options import LaunchOptions
+from stratavore.launch_options import LaunchOptions, combine
 from stratavore.models.session import (
     GrantSignal,
     LaunchSpec,
@@ -226,6 +226,11 @@ class Control:
         """
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
+        if session.headless:
+            raise InvalidInput(
+                reason=f"The session {naming.short(session.session_id)} has no terminal: its agent answers what it was "
+                "asked and ends, and cannot be sent text"
+            )
         if not adapter_for(session.agent).hooks and (answer or wants_reply):
             raise InvalidInput(
                 reason=f"The agent '{session.agent}' does not tell what it asks or replies; look with: "
@@ -446,7 +451,7 @@ def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
     of_project = LaunchOptions(
         project.agent, project.argv, project.model, project.permission_mode, project.directories, project.mcp_config
     )
-    chosen = said.over(of_project)
+    chosen = combine(said, of_project)
     assert chosen.agent is not None
     return LaunchSpec(
         agent=chosen.agent,

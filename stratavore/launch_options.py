@@ -5,7 +5,7 @@ every launch pays for it.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,17 +41,20 @@ class LaunchOptions:
         }
         return cls(**given)
 
-    def over(self, other: "LaunchOptions") -> "LaunchOptions":
-        """These, and of the others what these leave open. What was said for another agent does not count."""
-        if self.agent is not None and other.agent is not None and self.agent != other.agent:
-            return self
-        said = {name: value for name, value in asdict(self).items() if value is not None}
-        return replace(other, **said)
-
     def as_json(self) -> dict[str, Any]:
         """What is said, as JSON values."""
         said = {name: value for name, value in asdict(self).items() if value is not None}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+
+
+def combine(*said: LaunchOptions) -> LaunchOptions:
+    """What holds when several speak: who comes first is heard first, and who speaks of another agent not at all."""
+    agent = next((one.agent for one in said if one.agent is not None), None)
+    found: dict[str, Any] = {}
+    for one in said:
+        if one.agent in (None, agent):
+            found = {name: value for name, value in vars(one).items() if value is not None} | found
+    return LaunchOptions(**{**found, "agent": agent})
 
 
 def existing_directory(path: str, base: Path) -> str:

@@ -26,6 +26,7 @@ class Claude(Adapter):
     name = "claude"
     hooks = True
     permission_modes = launch.PERMISSION_MODES
+    permission_modes = launch.PERMISSION_MODES
     output_is_json = True
     transcripts = True
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from stratavore.models.states import SessionState
 from tests.unit.cli.conftest import Run, Serve
-from tests.unit.cli.examples import session
+from tests.unit.cli.examples import project, session
 
 OLD, NEW = 3, 4
 
@@ -11,7 +11,7 @@ def answers(*found: dict[str, Any]) -> dict[str, Any]:
     """A daemon that resumes; its session is seen in these conditions, one after another."""
     seen = iter(found)
     return {
-        "list_projects": [{"name": "site"}],
+        "list_projects": [project()],
         "open_project": lambda **_: {"session_id": found[0]["session_id"], "action": "resume", "generation": OLD},
         "wait": lambda **_: next(seen),
         "session_runners": [{"ended_at": "2026-01-01T00:00:00Z", "exit_code": 1, "exit_reason": "it fell over"}],
