@@ -5,7 +5,7 @@
 ``hooks``          what the product's hooks wrote, a line each: Unix time and JSON, which may be cut off
 ``transcripts/``   the conversations, and those of agents in ``<session>/subagents/``; long instructions are cut
 ``screens.jsonl``  ``{at, text}``: the whole screen from that time on
-``truth.jsonl``    ``{at, activity, question}``: what the program really did from that time on
+``truth.jsonl``    ``{at, activity, question}``: what the program really did from that time on; no activity: it is dead
 ``api.json``       what the API was asked and sent: times, message ids, models, usage, whether it was sent to its end
 
 Times are Unix times. Paths are neutral: the home is /home/user, the directory of the project /work/site.
@@ -34,7 +34,8 @@ class Truth:
     """What the program was really doing from one moment on."""
 
     at: float
-    activity: Activity
+    activity: Activity | None
+    """None: there is no process."""
     question: str | None = None
     """What it asks, or of what it asks whether it may do it."""
 
@@ -68,7 +69,7 @@ class Recorded:
     def truths(self) -> list[Truth]:
         """The activities in order."""
         found = [
-            Truth(one["at"], Activity(one["activity"]), one["question"])
+            Truth(one["at"], Activity(one["activity"]) if one["activity"] else None, one["question"])
             for one in _json_lines(self.path / "truth.jsonl")
         ]
         return sorted(found, key=lambda truth: truth.at)

@@ -232,12 +232,17 @@ class Asked:
     @property
     def texts(self) -> list[str]:
         """All texts of the conversation, in order."""
-        found = []
+        return [str(block["text"]) for block in self._blocks() if block["type"] == "text"]
+
+    @property
+    def results(self) -> list[str]:
+        """What the tools gave, in order."""
+        return [str(block["content"]) for block in self._blocks() if block["type"] == "tool_result"]
+
+    def _blocks(self) -> Iterator[dict[str, Any]]:
         for message in self.messages:
             content = message["content"]
-            blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-            found += [str(block["text"]) for block in blocks if block["type"] == "text"]
-        return found
+            yield from [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _pieces(text: str) -> Iterator[str]:

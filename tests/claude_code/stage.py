@@ -100,8 +100,8 @@ class Stage:
         self.truth(Activity.STARTING)
         await self.host.launch(run_spec, {**given, **plan.environment, **environment}, plan.files)
 
-    def truth(self, activity: Activity, question: str | None = None, at: float | None = None) -> None:
-        """From now on, or from ``at`` on (Unix time), this is what the program does."""
+    def truth(self, activity: Activity | None, question: str | None = None, at: float | None = None) -> None:
+        """From now on, or from ``at`` on (Unix time), this is what the program does; None: it is dead."""
         self.truths.append(Truth(time.time() if at is None else at, activity, question))
 
     async def ready(self) -> None:
@@ -196,11 +196,12 @@ class Stage:
         await self.gone()
 
     async def gone(self) -> int:
-        """Wait until the program has ended; returns its exit code."""
+        """Wait until the program has ended by itself; returns its exit code."""
         deadline = time.monotonic() + WAIT_SECONDS
         while (record := self.run.exit()) is None:
             assert time.monotonic() < deadline, await self.screen()
             await asyncio.sleep(0.02)
+        self.truth(None, at=record.at.timestamp())
         await self.screen()
         return record.code
 

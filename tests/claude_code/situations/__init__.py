@@ -21,6 +21,7 @@ SITUATIONS: dict[str, Callable[[], Situation]] = {
         turns.background_task,
         questions.permission_granted,
         questions.permission_denied,
+        questions.file_granted,
         questions.question,
         breaks.escape_early,
         breaks.escape_late,

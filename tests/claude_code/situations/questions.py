@@ -1,9 +1,10 @@
 """The program or the model asks the person."""
 
 import asyncio
+import re
 
 from stratavore.models.states import Activity
-from tests.claude_code.messages import Tool, say
+from tests.claude_code.messages import Answer, Asked, Tool, say
 from tests.claude_code.situations.situation import NOTIFIED_SECONDS, Situation, make_file
 from tests.claude_code.stage import Stage
 
@@ -31,6 +32,28 @@ def permission_denied() -> Situation:
         stage.truth(Activity.IDLE)
 
     return Situation([say("I make it.", make_file())], steps)
+
+
+def file_granted() -> Situation:
+    """A file is to be written, which is asked in other words; the person allows it at once."""
+
+    def script(asked: Asked) -> Answer:
+        if len(asked.results):
+            return say("It is written. " * 6, pause=0.3)
+        (site,) = re.findall(r"working directory: (\S+)", "".join(asked.texts))
+        return say("I write it.", Tool("Write", {"file_path": f"{site}/made.txt", "content": "one\ntwo\n"}))
+
+    async def steps(stage: Stage) -> None:
+        await stage.begin()
+        await stage.turn("Write a file")
+        stage.truth(Activity.WAITING, "made.txt", at=await stage.answered(1))
+        await stage.shows("Do you want to")
+        await asyncio.sleep(2)
+        stage.truth(Activity.BUSY)
+        await stage.press("Enter")
+        await stage.idle_after(2)
+
+    return Situation(script, steps)
 
 
 def question() -> Situation:
