@@ -6,13 +6,15 @@ from hypothesis import strategies as st
 from stratavore.models.session import Policy, Wish
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RunnerExit
-from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
+from workflows.decisions import Decision, End, PutAway, Relaunch, decide, state_after, status_after
 
 POLICY = Policy()
 
 
-def ended(kind: ExitKind, lived: timedelta = timedelta(seconds=1)) -> RunnerExit:
-    return RunnerExit(runner_id="s.1", kind=kind, at=datetime(2026, 1, 1, tzinfo=UTC), lived=lived, reason="it said so")
+def ended(kind: ExitKind, lived: timedelta = timedelta(seconds=1), code: int | None = None) -> RunnerExit:
+    return RunnerExit(
+        runner_id="s.1", kind=kind, code=code, at=datetime(2026, 1, 1, tzinfo=UTC), lived=lived, reason="it said so"
+    )
 
 
 def test_an_agent_that_ends_by_itself_ends_its_session() -> None:
@@ -41,6 +43,26 @@ def test_the_first_crash_is_relaunched_at_once_and_the_next_ones_later_and_later
     assert last == PutAway(parked=True, reason="it said so; it crashed 5 times in a row")
     assert state_after(last) is SessionState.PARKED
     assert status_after(last) is RunnerStatus.FAILED
+
+
+def test_without_a_terminal_an_exit_code_is_a_result_and_a_signal_is_not() -> None:
+    def decided(kind: ExitKind, code: int | None, crashes: int = 0) -> Decision:
+        return decide(
+            ended(kind, code=code),
+            wish=Wish.RUN,
+            stopped=False,
+            launches=crashes + 1,
+            crashes=crashes,
+            policy=POLICY,
+            headless=True,
+        )
+
+    assert decided(ExitKind.COMPLETED, 0) == End("it said so", RunnerStatus.TERMINATED)
+    assert decided(ExitKind.CRASHED, 1) == End("it said so", RunnerStatus.FAILED)
+    assert decided(ExitKind.CRASHED, 128) == End("it said so", RunnerStatus.FAILED)
+    assert decided(ExitKind.CRASHED, 137) == Relaunch(timedelta(0), 1, "it said so")
+    assert decided(ExitKind.LOST, None) == Relaunch(timedelta(0), 1, "it said so")
+    assert isinstance(decided(ExitKind.CRASHED, 137, crashes=4), PutAway)
 
 
 def test_a_runner_that_lived_long_begins_a_new_count() -> None:
