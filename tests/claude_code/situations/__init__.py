@@ -22,6 +22,7 @@ SITUATIONS: dict[str, Callable[[], Situation]] = {
         questions.permission_granted,
         questions.permission_denied,
         questions.file_granted,
+        questions.plan_approved,
         questions.question,
         breaks.escape_early,
         breaks.escape_late,

@@ -56,6 +56,24 @@ def file_granted() -> Situation:
     return Situation(script, steps)
 
 
+def plan_approved() -> Situation:
+    """The model has a plan, which the person approves."""
+    answers = [say("A plan.", Tool("ExitPlanMode", {"plan": "1. Make it"})), say("It is made. " * 8, pause=0.3)]
+
+    async def steps(stage: Stage) -> None:
+        await stage.start(mode="plan")
+        await stage.ready()
+        await stage.turn("Plan it")
+        stage.truth(Activity.WAITING, "plan", at=await stage.answered(1))
+        await stage.shows("Exit plan mode")
+        await asyncio.sleep(NOTIFIED_SECONDS)
+        stage.truth(Activity.BUSY)
+        await stage.press("Enter")
+        await stage.idle_after(2)
+
+    return Situation(answers, steps)
+
+
 def question() -> Situation:
     """The model asks the person something, who answers after a while."""
     asked = {

@@ -1,12 +1,13 @@
 """What was recorded of Claude Code is whole: adapters are tested with it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from setup import claude_code
 from stratavore.models.states import Activity
-from tests.claude_code.corpus import Recorded, recorded
+from tests.claude_code.corpus import Recorded, recorded, versions
 from tests.claude_code.situations import SITUATIONS
 
 ALL = recorded()
@@ -14,6 +15,11 @@ ALL = recorded()
 
 def test_every_situation_was_recorded_of_the_pinned_version() -> None:
     assert {one.situation for one in ALL if one.version == claude_code.version()} == set(SITUATIONS)
+
+
+def test_the_documentation_names_every_version() -> None:
+    text = (Path(claude_code.__file__).parents[1] / "docs/claude-code.md").read_text()
+    assert all(f"**{version}**" in text for version in versions())
 
 
 @pytest.fixture(params=ALL, ids=[f"{one.version}-{one.situation}" for one in ALL])
