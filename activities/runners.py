@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.errors import StaleGeneration
 from stratavore.events.envelope import NewEvent
+from stratavore.models.session import LaunchSpec
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
@@ -25,6 +27,7 @@ from stratavore.models.steps import (
     SuperviseRequest,
 )
 from stratavore.paths import Home
+from stratavore.restore import restore
 from stratavore.runtime.host import RunnerHost, Started
 from stratavore.runtime.rundir import RunSpec
 from stratavore.runtime.tmux import Tmux
@@ -113,6 +116,8 @@ class RunnerActivities:
             directory=self._home.run_directory(request.runner_id),
             environment=read_environment(self._home.session_environment(request.session_id)),
         )
+        if adapter.transcripts:
+            start = await self._with_conversation(start, request.spec)
         plan = adapter.plan(request.spec, start)
         spec = RunSpec(
             runner_id=request.runner_id,
@@ -126,6 +131,16 @@ class RunnerActivities:
             stdin=plan.stdin,
         )
         return await self._host.launch(spec, {**start.environment, **plan.environment}, plan.files)
+
+    async def _with_conversation(self, start: Start, spec: LaunchSpec) -> Start:
+        """With its file, where there ever was one: to an agent, a conversation without a file was not begun yet."""
+        adapter = adapter_for(spec.agent)
+        path = adapter.transcript_path(start, spec.cwd)
+        if path is None:
+            return start
+        async with self._database.pool.acquire() as connection:
+            found = await restore(connection, adapter, start.session_id, start.agent_session_id, path)
+        return replace(start, resume=found is not None)
 
     async def _show_running(self, request: LaunchRequest, started: Started) -> None:
         assert started.identity is not None

@@ -58,7 +58,8 @@ class File:
         else:
             signature = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
         if signature != self.signature:
-            self.signature, self.changed, self.more = signature, now, signature is not None
+            self.signature, self.changed, self.more = signature, now, True
+        self.more = self.more and signature is not None
         self.due = now + min((now - self.changed) / _PATIENCE, slowest)
         return self.more
 

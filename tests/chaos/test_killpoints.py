@@ -48,6 +48,9 @@ ON_THE_PATH = (
 ELSEWHERE = {
     "migrate": "tests/integration/store/test_migrate.py",
     "send.refuse": "reached only after a death in send.type, which this loop has",
+    "transcripts.store": "tests/integration/worker/test_transcripts.py",
+    "transcripts.account": "counts a sign for people, which may be counted twice or not at all",
+    "restore.rename": "tests/integration/worker/test_transcripts.py",
     "refuse": "tests/workflow: a request that is refused twice is refused once",
 }
 
