@@ -18,7 +18,7 @@ from cli.terminal import Progress, interactive
 from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, in_line, wait_for, wait_once
 from stratavore.environment import write_environment
 from stratavore.errors import AgentEndedAtOnce, InvalidInput, ServerAway, StratavoreError
-from stratavore.launch_options import LaunchOptions
+from stratavore.launch_options import LaunchOptions, check_prompt
 
 MOST = 1000
 QUEUED = "it is queued, and starts when a daemon is back"
@@ -87,6 +87,7 @@ def launch(
     if not 1 <= count <= MOST:
         raise InvalidInput(reason=f"--count takes a number from 1 to {MOST}, not {count}")
     question = None if ask is None else _question(ask, prompt, count)
+    check_prompt(prompt if question is None else question)
     if question is None and form is LaunchFormat.JSONL:
         raise InvalidInput(reason="--format jsonl is for answers: use it with --print")
     found = find_project(project)

@@ -40,7 +40,7 @@ from stratavore.errors import (
     WrongState,
 )
 from stratavore.killpoints import effect
-from stratavore.launch_options import LaunchOptions, combine
+from stratavore.launch_options import LaunchOptions, check_prompt, combine
 from stratavore.models.session import (
     GrantSignal,
     LaunchSpec,
@@ -139,6 +139,7 @@ class Control:
             options: of :class:`LaunchOptions`, as JSON values; the project says what they leave open.
             headless: without a terminal.
         """
+        check_prompt(prompt)
         async with self._database.pool.acquire() as connection:
             found = await targets.project(connection, project)
         spec = _spec(found, LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})}))

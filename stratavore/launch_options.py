@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from stratavore.errors import InvalidInput
 
+LONGEST_PROMPT = 1_000_000
+"""Bytes. Temporal takes twice as much for all that a session is started with."""
+
 
 @dataclass(frozen=True)
 class LaunchOptions:
@@ -55,6 +58,25 @@ def combine(*said: LaunchOptions) -> LaunchOptions:
         if one.agent in (None, agent):
             found = {name: value for name, value in vars(one).items() if value is not None} | found
     return LaunchOptions(**{**found, "agent": agent})
+
+
+def check_prompt(prompt: str | None) -> None:
+    """Refuse a prompt that could not be kept.
+
+    Raises:
+        InvalidInput: it is too long, or no text.
+    """
+    try:
+        size = len((prompt or "").encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(reason="The prompt is no text: it is not in UTF-8") from None
+    if "\0" in (prompt or ""):
+        raise InvalidInput(reason="The prompt is no text: there is a NUL character in it")
+    if size > LONGEST_PROMPT:
+        raise InvalidInput(
+            reason=f"The prompt has {size} bytes, and at most {LONGEST_PROMPT} can be given: put it into a file, and "
+            "name that in the prompt"
+        )
 
 
 def existing_directory(path: str, base: Path) -> str:

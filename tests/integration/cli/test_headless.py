@@ -102,7 +102,9 @@ async def test_one_without_a_terminal_is_told_from_others(daemon: DaemonProcess,
     opened = (await cli.done("site")).split()[0]
     assert opened != short, "a project is opened in a session that can be shown"
     (site / "go").touch()
-    session_id = next(one["session_id"] for one in await cli.json("sessions", "--all") if one["session_id"][:8] == short)
+    session_id = next(
+        one["session_id"] for one in await cli.json("sessions", "--all") if one["session_id"][:8] == short
+    )
     await daemon.wait(session_id, "ended")
     assert (await cli("logs", short)).out == "first\nend\n"
     assert (await cli("logs", short, "--follow")).out == "first\nend\n"
@@ -126,6 +128,10 @@ async def test_what_does_not_go_together_is_refused(daemon: DaemonProcess, cli: 
     assert "leave --prompt out" in await cli.refused(2, "launch", "site", "--print", "x", "--prompt", "y")
     assert "leave --count out" in await cli.refused(2, "launch", "site", "--print", "x", "-n", "2")
     assert "There is nothing to ask" in await cli.refused(2, "launch", "site", "--print", " ")
+    for wrong, told in (("a\0b", "NUL character"), ("x" * 1_000_001, "has 1000001 bytes")):
+        asked = await cli("launch", "site", "--print", "-", given=wrong)
+        assert (asked.code, asked.out) == (2, "")
+        assert told in asked.err
     assert "use it with --print" in await cli.refused(2, "launch", "site", "--format", "jsonl")
     assert await cli.json("sessions", "--all") == []
 
