@@ -134,3 +134,19 @@ async def test_what_the_projects_file_says_reaches_the_agent(daemon: DaemonProce
         first, second = person.api.asked()
         assert first.headers["x-api-key"] == KEY
         assert (first.model, second.model) == ("claude-haiku-4-5", "claude-sonnet-4-5")
+
+
+async def test_an_interrupt_ends_the_agent_and_a_resume_finishes_its_turn(daemon: DaemonProcess) -> None:
+    gate = Gate(after=2)
+    async with asking(daemon, [say("never to be seen " * 20, gate=gate), say("It is blue.")]) as person:
+        process = person.start()
+        await asyncio.wait_for(gate.reached.wait(), 60)
+        process.send_signal(signal.SIGINT)
+        out, err = await asyncio.to_thread(process.communicate, None, SECONDS)
+        assert (process.returncode, out) == (130, ""), err
+        (session,) = await person.cli.json("sessions", "--all")
+        assert (session["state"], session["reason"]) == ("ended", "ended on request")
+        await person.cli.done("resume", session["session_id"])
+        await daemon.wait(session["session_id"], "ended")
+        assert await person.cli.done("logs", session["session_id"]) == "It is blue.\n"
+        assert len(person.api.asked()) == 2
