@@ -16,7 +16,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from cli.values import convert_simply
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_HELP_OPTIONS = ["-h", "--help"]
+CONTEXT = {"help_option_names": _HELP_OPTIONS, "max_content_width": 100}
 _EXAMPLES = "\n\nExamples:\n"
 _NEGATIVE = re.compile(r"-\d+")
 
@@ -34,6 +35,8 @@ class Noun(NamedTuple):
 
     help: str
     table: Mapping[str, Entry]
+    default: str | None = None
+    """What is done if no command is named."""
 
 
 class Command(TyperCommand):
@@ -69,10 +72,14 @@ class Group(TyperGroup):
     """Commands from a table, each imported when it is used."""
 
     table: Mapping[str, Entry] = {}
+    default: str | None = None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Understand what was typed."""
         convert_simply(self.get_params(ctx))
+        first = args[0] if args else "-"
+        if self.default and first.startswith("-") and first not in _HELP_OPTIONS:
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -136,7 +143,7 @@ def _command_at(place: str, name: str) -> Any:
         subcommand_metavar="COMMAND",
         options_metavar="",
     )
-    group.table = found.table
+    group.table, group.default = found.table, found.default
     return group
 
 

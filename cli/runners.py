@@ -10,7 +10,7 @@ from cli.service import service
 
 KEYS = (
     *("runner_id", "session_id", "generation", "project", "agent", "model", "host", "status", "activity"),
-    *("pid", "started_at", "tokens_used", "cost_usd", "memory_mb"),
+    *("pid", "started_at", "tokens_used", "cost_usd", "unpriced_tokens", "memory_mb"),
 )
 
 
@@ -47,7 +47,7 @@ def _columns(rows: list[Row]) -> list[Column]:
         Column("PID", lambda row: row["pid"], right=True, drop=4),
         Column("AGE", lambda row: text.age(row["started_at"]), right=True),
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=3),
-        Column("COST", lambda row: text.dollars(row["cost_usd"]), right=True, drop=3),
+        Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=3),
         Column("MEMORY", lambda row: text.megabytes(row["memory_mb"]), right=True, drop=2),
         Column("REASON", lambda row: row["exit_reason"], cut=True, drop=2),
     ]

@@ -6,12 +6,30 @@ from typing import Annotated
 import typer
 
 from cli import text
+from cli.commands import Entry, Noun
 from cli.output import Column, Format, FormatOption, Row, show
 from cli.service import service
 
 KEYS = (
     *("session_id", "agent_session_id", "project", "agent", "state", "activity", "position", "generation"),
-    *("created_at", "ended_at", "tokens_used", "cost_usd", "reason"),
+    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason"),
+)
+
+SESSIONS = Noun(
+    """List sessions, or show one.
+
+    A session is one conversation with an agent; it lives until it is killed or its agent ends by itself.
+
+    Examples:
+        stratavore sessions
+        stratavore sessions --all --project site
+        stratavore sessions show 1a2b3c4d
+    """,
+    {
+        "list": Entry("cli.sessions:sessions", "List sessions; what is done if nothing else is said."),
+        "show": Entry("cli.session:show_session", "Show all that is known of one."),
+    },
+    default="list",
 )
 
 
@@ -48,7 +66,7 @@ def columns(rows: Sequence[Row]) -> list[Column]:
         Column("AGE", lambda row: text.age(row["created_at"]), right=True),
         Column("RUNS", lambda row: row["generation"], right=True, drop=4),
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=3),
-        Column("COST", lambda row: text.dollars(row["cost_usd"]), right=True, drop=3),
+        Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=3),
         Column("REASON", lambda row: row["reason"], cut=True, drop=2),
     ]
 

@@ -11,7 +11,7 @@ from cli.sessions import KEYS as SESSION_KEYS
 from cli.sessions import columns
 from stratavore.errors import InvalidInput, StratavoreError
 
-KEYS = ("projects", "sessions", "activities", "waiting_in_line", "events_undelivered", "live")
+KEYS = ("projects", "sessions", "activities", "waiting_in_line", "events_undelivered", "live", "health")
 SECONDS = 2.0
 
 Status = dict[str, Any]
@@ -50,6 +50,7 @@ def lines(found: Status, width: int | None, *, colour: bool) -> list[str]:
         head.append(f"{text.plural(waiting, 'session')} in line for a slot; see: stratavore quotas show")
     if undelivered:
         head.append(f"{text.plural(undelivered, 'event')} not delivered yet; see: stratavore daemon status")
+    head += [text.one_line(one) for one in found["health"]]
     if width is not None:
         head = [line if len(line) <= width else line[: width - 1] + "…" for line in head]
     return [*head, "", *table(live, columns(live), width, colour=colour)] if live else head

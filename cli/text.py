@@ -57,9 +57,11 @@ def amount(number: int) -> str:
     return f"{scaled:.1f}{units[0]}" if scaled < 99.95 else f"{scaled:.0f}{units[0]}"
 
 
-def dollars(cost: float | None) -> str:
-    """A cost; empty if it is not known."""
-    return "" if cost is None else f"${cost:.2f}"
+def dollars(cost: float | None, unpriced_tokens: int = 0) -> str:
+    """A cost; empty if there is none, ``≥ $1.20`` or ``?`` if the price of some tokens is not known."""
+    if cost is None:
+        return "?" if unpriced_tokens else ""
+    return f"≥ ${cost:.2f}" if unpriced_tokens else f"${cost:.2f}"
 
 
 def megabytes(size: float | None) -> str:

@@ -5,6 +5,7 @@ Temporal. Commands are checked against the read model first; their effect is the
 """
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -52,7 +53,10 @@ from stratavore.models.session import (
 )
 from stratavore.models.states import ACTIVE_STATES, SessionState
 from stratavore.models.views import (
+    ContentView,
     EventView,
+    FoundView,
+    ModelUsageView,
     ProjectView,
     QuotaView,
     ReplyView,
@@ -60,13 +64,26 @@ from stratavore.models.views import (
     SessionView,
     StatusView,
     Terminal,
+    TranscriptView,
 )
 from stratavore.paths import Home
 from stratavore.project_names import check_project_name
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.runtime.tmux import Tmux
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
-from stratavore.store import admission, events, limits, projects, replies, requests, runners, sessions
+from stratavore.store import (
+    admission,
+    events,
+    limits,
+    messages,
+    projects,
+    replies,
+    requests,
+    runners,
+    sessions,
+    transcripts,
+    usage,
+)
 from stratavore.store.database import Database
 
 Action = Literal["pause", "resume", "terminate"]
@@ -325,6 +342,7 @@ class Control:
             live = await sessions.views(connection)
             count = len(await projects.names(connection))
             undelivered = await events.undelivered(connection)
+            health = await transcripts.health(connection)
         running = [one for one in live if one.state is SessionState.RUNNING]
         return StatusView(
             projects=count,
@@ -333,6 +351,7 @@ class Control:
             waiting_in_line=sum(one.state is SessionState.QUEUED for one in live),
             events_undelivered=undelivered,
             live=tuple(live),
+            health=tuple(health),
         )
 
     async def list_events(
@@ -343,6 +362,31 @@ class Control:
             if project is not None:
                 await targets.project(connection, project)
             return await events.views(connection, project=project, pattern=pattern, limit=limit)
+
+    # Conversations
+
+    async def list_transcripts(self, session_id: str) -> list[TranscriptView]:
+        """The files of a session's conversations, in the order in which they are read."""
+        async with self._database.pool.acquire() as connection:
+            return await transcripts.views(connection, session_id)
+
+    async def read_transcript(self, transcript_id: int, start: int = 0) -> ContentView:
+        """A piece of a file, from ``start`` (0, or the ``next`` of another piece) on."""
+        async with self._database.pool.acquire() as connection:
+            async for piece in transcripts.content(connection, transcript_id, start):
+                return ContentView(content=b64encode(piece).decode(), next=start + len(piece))
+        return ContentView(content="", next=None)
+
+    async def search(self, words: str, project: str | None = None, limit: int = 20) -> list[FoundView]:
+        """Messages with these words, the best first."""
+        async with self._database.pool.acquire() as connection:
+            found = await targets.project(connection, project) if project is not None else None
+            return await messages.search(connection, words, project_id=found.project_id if found else None, limit=limit)
+
+    async def session_usage(self, session_id: str) -> list[ModelUsageView]:
+        """What a session used, by model."""
+        async with self._database.pool.acquire() as connection:
+            return await usage.by_model(connection, session_id)
 
     # Limits
 

@@ -89,6 +89,13 @@ class NoLiveSession(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class NoTranscript(StratavoreError):
+    """Nothing is stored of what was said in the session {session}: its agent '{agent}' keeps no conversation that can be read, or has not said anything yet. See what it wrote with: stratavore logs {session}."""
+
+    code = "no_transcript"
+    exit_code = EXIT_NOT_FOUND
+
+
 class WrongState(StratavoreError):
     """The session {session} is {state}, so it cannot be {action}. {hint}."""
 

@@ -16,7 +16,7 @@ HELP = "help"
 RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "kill"),
-        *("status", "projects", "sessions", "runners", "logs", "events", "quotas", "daemon"),
+        *("status", "projects", "sessions", "runners", "logs", "transcript", "search", "events", "quotas", "daemon"),
         *(ALL, GLOBAL, HELP),
     ]
 )

@@ -74,6 +74,8 @@ class RunnerView(Model):
     last_lines: str | None = None
     question: str | None = None
     """What its agent asks a person, while it waits."""
+    reply: str | None = None
+    """Its agent's last words of the last turn that ended."""
 
 
 class EventView(Model):
@@ -122,6 +124,15 @@ class TranscriptView(Model):
     path: str
     """Where it was last seen, on the session's host."""
     bytes: int
+
+
+class ContentView(Model):
+    """A piece of a transcript, as it was written."""
+
+    content: str
+    """Base64."""
+    next: int | None
+    """Where the next piece begins; None: this is the last."""
 
 
 class FoundView(Model):
@@ -198,3 +209,5 @@ class StatusView(Model):
     waiting_in_line: int
     events_undelivered: int
     live: tuple[SessionView, ...]
+    health: tuple[str, ...] = ()
+    """What looks wrong without being so for sure: a sentence each."""

@@ -93,6 +93,13 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $
 WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id FROM locked)) AND runners.ended_at IS NULL
   AND sessions.id = runners.session_id AND sessions.generation = runners.generation
 
+-- name: remember
+UPDATE runners SET followed = $2 WHERE id = $1 AND ended_at IS NULL
+
+-- name: remembered
+SELECT followed FROM runners WHERE session_id = $1 AND generation < $2 AND started_at IS NOT NULL
+ORDER BY generation DESC LIMIT 1
+
 -- name: turn
 SELECT activity, activity_at, question, reply, prompted_at, turn_ended_at
 FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
@@ -104,7 +111,7 @@ SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.n
        CASE WHEN runners.ended_at IS NULL THEN activity ELSE 'idle' END AS activity, pid, started_at,
        input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens AS tokens_used,
        cost_usd::float8, unpriced_tokens, memory_mb, runners.ended_at, exit_code, exit_reason, last_lines,
-       CASE WHEN runners.ended_at IS NULL THEN question END AS question
+       CASE WHEN runners.ended_at IS NULL THEN question END AS question, reply
 FROM runners
 JOIN sessions ON sessions.id = session_id
 JOIN projects ON projects.id = sessions.project_id

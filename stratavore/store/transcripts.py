@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from stratavore.models.views import TranscriptView
 from stratavore.runtime.tail import Place
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
@@ -97,6 +98,21 @@ async def keep(connection: Connection, host: str, parts: Sequence[Part]) -> list
 async def files(connection: Connection, session_id: str, agent_session_id: str | None = None) -> list[Kept]:
     """The session's files, or those of one conversation, in the order in which they are read."""
     return [_kept(as_dict(row)) for row in await connection.fetch(SQL.files, session_id, agent_session_id)]
+
+
+async def views(connection: Connection, session_id: str) -> list[TranscriptView]:
+    """The same, for people."""
+    return [
+        TranscriptView(
+            transcript_id=one.id,
+            agent_session_id=one.key.agent_session_id,
+            subagent=one.subagent,
+            name=one.key.name,
+            path=one.path,
+            bytes=one.place.read_to,
+        )
+        for one in await files(connection, session_id)
+    ]
 
 
 async def content(connection: Connection, transcript_id: int, start: int = 0) -> AsyncIterator[bytes]:
