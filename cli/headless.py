@@ -7,6 +7,7 @@ again and again until somebody tells.
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -30,6 +31,8 @@ STATE_SECONDS = 2.0
 AWAY_SECONDS = 1.0
 END_SECONDS = 60.0
 """After Ctrl-C: what the agent is granted, and what a busy machine adds."""
+ROW_SECONDS = 5.0
+"""Between a launch and the session's row."""
 _OVER = ("ended", "parked")
 _OF_SIGNALS = 128
 _AWAY = "its agent goes on, and how it ended is told when a daemon is back"
@@ -43,13 +46,17 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def asked(prompt: str) -> str:
+def asked(ask: str, prompt: str | None, count: int) -> str:
     """What the agent is asked; ``-`` takes standard input.
 
     Raises:
-        InvalidInput: it is empty.
+        InvalidInput: it is empty, or does not go with the other options.
     """
-    found = sys.stdin.read() if prompt == "-" else prompt
+    if prompt is not None:
+        raise InvalidInput(reason="What --print asks is the prompt: leave --prompt out")
+    if count > 1:
+        raise InvalidInput(reason="--print prints one answer: leave --count out")
+    found = sys.stdin.read() if ask == "-" else ask
     if not found.strip():
         raise InvalidInput(reason="There is nothing to ask: give a text after --print, or '-' for standard input")
     return found
@@ -65,15 +72,16 @@ def end_in_order() -> None:
         signal.signal(number, interrupt)
 
 
-def answer(session_id: str, answers: Answers) -> int:
-    """Write what the agent answers, as it comes.
+def answer(session_id: str, launch: Callable[[], None], answers: Answers) -> int:
+    """Launch a session, and write what its agent answers, as it comes.
 
     Returns:
-        The agent's exit code.
+        The agent's exit code; after an interrupt that of who is ended by the signal.
     """
     short = text.short(session_id)
     try:
-        session = follow_answer(session_id, answers)
+        launch()
+        return _finish(session_id, follow_answer(session_id, answers), answers)
     except Interrupted as interrupted:
         note(f"\nEnding the session {short}; launched with --detach it would go on. Not to wait: Ctrl-C")
         try:
@@ -81,6 +89,10 @@ def answer(session_id: str, answers: Answers) -> int:
         except Interrupted:
             note(f"\nThe session {short} is told to end.")
         return _OF_SIGNALS + interrupted.number
+
+
+def _finish(session_id: str, session: Session, answers: Answers) -> int:
+    """Write what belongs to the end of an answer; returns the exit code."""
     last = _last_runner(session_id)
     code = last.get("exit_code") if session["state"] == "ended" else None
     code = EXIT_AGENT_FAILED if code is None else int(code)
@@ -181,9 +193,9 @@ class _Follow:
 
 def _end(session_id: str) -> None:
     """Ask for the session's end, and wait for it."""
-    request_id, deadline = str(uuid4()), time.monotonic() + END_SECONDS
+    request_id, began = str(uuid4()), time.monotonic()
     asked_for = False
-    while time.monotonic() < deadline:
+    while time.monotonic() < began + END_SECONDS:
         try:
             if not asked_for:
                 service.call(
@@ -201,7 +213,10 @@ def _end(session_id: str) -> None:
         except StratavoreError as error:
             if error.code == "wrong_state":  # it has ended by itself
                 return
-            if error.code != "unknown_target":  # it has no row yet
+            if error.code == "unknown_target":  # it has no row yet, or was never launched
+                if time.monotonic() > began + ROW_SECONDS:
+                    return
+            else:
                 note(f"It cannot be ended now, and is asked again: {error}")
             time.sleep(AWAY_SECONDS / 2)
 
@@ -229,10 +244,10 @@ def _tell_failure(session: Session, last: dict[str, Any]) -> None:
     note(f"The session {short} has {'ended' if session['state'] == 'ended' else 'been parked'}: {because}.{again}")
 
 
-def answer_and_exit(session_id: str, answers: Answers) -> NoReturn:
+def answer_and_exit(session_id: str, launch: Callable[[], None], answers: Answers) -> NoReturn:
     """Answer, and end this program as the agent ended."""
     try:
-        code = answer(session_id, answers)
+        code = answer(session_id, launch, answers)
     except BrokenPipeError:
         note(f"Nobody reads the answer any more; the session goes on. See it with: stratavore logs {session_id[:8]}")
         raise

@@ -86,7 +86,7 @@ def launch(
     """
     if not 1 <= count <= MOST:
         raise InvalidInput(reason=f"--count takes a number from 1 to {MOST}, not {count}")
-    question = None if ask is None else _question(ask, prompt, count)
+    question = None if ask is None else _asked(ask, prompt, count)
     check_prompt(prompt if question is None else question)
     if question is None and form is LaunchFormat.JSONL:
         raise InvalidInput(reason="--format jsonl is for answers: use it with --print")
@@ -116,19 +116,10 @@ def _report_launched(
         start_and_attach(ids[0])
 
 
-def _question(ask: str, prompt: str | None, count: int) -> str:
-    """What the agent is asked without a terminal.
-
-    Raises:
-        InvalidInput: it does not go with the other options, or is none.
-    """
-    if prompt is not None:
-        raise InvalidInput(reason="What --print asks is the prompt: leave --prompt out")
-    if count > 1:
-        raise InvalidInput(reason="--print prints one answer: leave --count out")
+def _asked(ask: str, prompt: str | None, count: int) -> str:
     from cli.headless import asked
 
-    return asked(ask)
+    return asked(ask, prompt, count)
 
 
 def _answer(found: Project, ids: list[str], chosen: Chosen, question: str, form: LaunchFormat) -> NoReturn:
@@ -139,8 +130,7 @@ def _answer(found: Project, ids: list[str], chosen: Chosen, question: str, form:
 
     adapter = adapter_for(chosen.options.agent or found["agent"])
     end_in_order()
-    ask_for(found, ids, chosen, question, headless=True)
-    answer_and_exit(ids[0], Answers(adapter, form))
+    answer_and_exit(ids[0], lambda: ask_for(found, ids, chosen, question, headless=True), Answers(adapter, form))
 
 
 def ask_for(project: Project, ids: list[str], chosen: Chosen, prompt: str | None, *, headless: bool = False) -> None:

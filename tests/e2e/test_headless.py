@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from stratavore.runtime.rundir import RunDirectory
 from tests.claude_code.messages import Failure, Gate, Reply, Tool, Usage, say
 from tests.claude_code.messages_api import MessagesApi, Script, serve
 from tests.claude_code.program import KEY, PrivateHome
@@ -150,3 +151,30 @@ async def test_an_interrupt_ends_the_agent_and_a_resume_finishes_its_turn(daemon
         await daemon.wait(session["session_id"], "ended")
         assert await person.cli.done("logs", session["session_id"]) == "It is blue.\n"
         assert len(person.api.asked()) == 2
+
+
+async def test_a_session_keeps_what_it_was_launched_with(daemon: DaemonProcess) -> None:
+    async with asking(daemon, [say("It is blue.")]) as person:
+        site = person.cli.directory
+        (site / "library").mkdir()
+        (site / "mcp.json").write_text('{"mcpServers": {}}')
+        words = ("--model", "claude-haiku-4-5", "--add-dir", "library", "--mcp-config", "mcp.json")
+        for wrong, told in (
+            (("--add-dir", "nowhere"), f"There is no directory {site}/nowhere"),
+            (("--mcp-config", "library"), f"There is no file {site}/library"),
+            (("--permission-mode", "all"), "There is no permission mode 'all'; there is: default, "),
+            (("--agent", "claud"), "There is no agent 'claud'. Known are: claude, command"),
+            (("--", "--resume", "x"), "'--resume' cannot be given to Claude Code here"),
+        ):
+            assert told in await person.cli.refused(2, "launch", "site", "--print", "x", *wrong)
+        assert (await person.cli("launch", "site", "--print", "x", *words)).code == 0
+        (session,) = await person.cli.json("sessions", "--all")
+        await person.cli.done("resume", session["session_id"])
+        await daemon.wait(session["session_id"], "ended")
+        for generation in (1, 2):
+            spec = RunDirectory(daemon.home, f"{session['session_id']}.{generation}").spec()
+            assert spec is not None
+            given = " ".join(spec.argv)
+            assert "--model claude-haiku-4-5 --permission-mode acceptEdits" in given
+            assert f"--add-dir {site}/library --mcp-config {site}/mcp.json" in given
+            assert given.endswith("--allowedTools Bash")
