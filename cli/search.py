@@ -36,12 +36,12 @@ def search(
     elif found:
         short = text.short_ids(one["session_id"] for one in found)
         colour = terminal.colours()
-        typer.echo("\n\n".join(_shown(one, short[one["session_id"]], colour=colour) for one in found))
+        typer.echo("\n\n".join(shown(one, short[one["session_id"]], colour=colour) for one in found))
     else:
         terminal.note("Nothing was found.")
 
 
-def _shown(found: Row, session: str, *, colour: bool) -> str:
+def shown(found: Row, session: str, *, colour: bool) -> str:
     """Where it was said, and the words around what was found."""
     who = "another agent" if found["subagent"] else found["role"]
     head = f"{session}  {found['project']}  {who}  {text.clock(found['at'])}"
