@@ -143,8 +143,6 @@ class Adapter(ABC):
 
     permission_modes: ClassVar[tuple[str, ...]] = ()
     """What it may do unasked, by name."""
-    permission_modes: ClassVar[tuple[str, ...]] = ()
-    """What it may do unasked, by name."""
     output_is_json: ClassVar[bool] = False
     """Without a terminal it writes lines of JSON; else text for people."""
 

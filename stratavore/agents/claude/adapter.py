@@ -26,7 +26,6 @@ class Claude(Adapter):
     name = "claude"
     hooks = True
     permission_modes = launch.PERMISSION_MODES
-    permission_modes = launch.PERMISSION_MODES
     output_is_json = True
     transcripts = True
 
