@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.typing import Typist
-from stratavore.agents.adapter import Start
+from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.errors import StaleGeneration
@@ -33,6 +33,7 @@ from stratavore.runtime.rundir import RunSpec
 from stratavore.runtime.tmux import Tmux
 from stratavore.store import runners, sessions
 from stratavore.store.database import Database
+from stratavore.store.runners import Followed
 
 HEARTBEAT_SECONDS = 1.0
 
@@ -42,8 +43,8 @@ class Monitor(Protocol):
 
     daemon_id: UUID
 
-    def watch(self, request: LaunchRequest, started: Started) -> None:
-        """Watch the processes of a runner from now on."""
+    def watch(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
+        """Watch the processes of a runner from now on, of which this is known."""
 
     def asks(self, runner_id: str) -> bool:
         """Whether a runner's agent asks a person something."""
@@ -77,8 +78,9 @@ class RunnerActivities:
             except StaleGeneration as stale:
                 await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
                 raise ApplicationError(str(stale), non_retryable=True) from stale
-            self._monitor.watch(request, started)
-        return Launched()
+            unheard = await self._unheard(request)
+            self._monitor.watch(request, started, Followed(agent={UNHEARD: unheard} if unheard else {}))
+        return Launched(unheard=unheard)
 
     @activity.defn
     async def supervise(self, request: SuperviseRequest) -> RunnerExit:
@@ -141,6 +143,15 @@ class RunnerActivities:
         async with self._database.pool.acquire() as connection:
             found = await restore(connection, adapter, start.session_id, start.agent_session_id, path)
         return replace(start, resume=found is not None)
+
+    async def _unheard(self, request: LaunchRequest) -> str | None:
+        """What the runner before this one was told, and died with."""
+        if not request.resume or request.spec.headless:
+            return None
+        async with self._database.pool.acquire() as connection:
+            followed = await runners.remembered(connection, request.session_id, request.generation)
+        unheard: str | None = followed.agent.get(UNHEARD)
+        return unheard
 
     async def _show_running(self, request: LaunchRequest, started: Started) -> None:
         assert started.identity is not None

@@ -30,6 +30,7 @@ from stratavore.runtime.watch import ExitWatch
 from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
+from stratavore.store.runners import Followed
 from worker.screens import Screens
 from worker.sightings import LOOK_SECONDS, Sightings, judge
 from worker.terminals import Terminals
@@ -113,8 +114,8 @@ class HostMonitor:
             )
         return len(rows)
 
-    def watch(self, request: LaunchRequest, started: Started) -> None:
-        """Watch the processes of a runner from now on. Watching twice is watching once."""
+    def watch(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
+        """Watch the processes of a runner from now on, of which this is known. Watching twice is watching once."""
         self._add(self._begun(request, started), started.wrapper)
 
     def asks(self, runner_id: str) -> bool:
@@ -222,6 +223,7 @@ class HostMonitor:
                         watched.runner_id, watched.agent, exit_record, ended_at - watched.started_at, lines
                     )
                 await self._transcripts.drain(watched)
+                await self._remember(watched)
                 if await self._tell(watched, watched.end):
                     break
             except asyncio.CancelledError:
@@ -235,6 +237,15 @@ class HostMonitor:
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
         del self._watched[watched.runner_id]
+
+    async def _remember(self, watched: Watched) -> None:
+        """Keep what is known of it for the runner after it, with all that it told until its end."""
+        if not adapter_for(watched.agent).hooks:
+            return
+        judge(watched)
+        followed = Followed(hooks_read=watched.hooks_read, agent=watched.follower.state())
+        async with self._database.pool.acquire() as connection:
+            await runners.remember(connection, watched.runner_id, followed)
 
     async def _tell(self, watched: Watched, end: RunnerExit) -> bool:
         """Complete the supervision. "Not found" is a question to ask of Postgres, never an end."""

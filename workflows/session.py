@@ -76,6 +76,7 @@ class SessionWorkflow:
         self._typing = asyncio.Lock()
         self._prompted = carried.prompted or start.spec.prompt is None or start.spec.headless
         self._prompting: asyncio.Task[None] | None = None
+        self._telling_again: asyncio.Task[Sent] | None = None
 
     @workflow.run
     async def run(self, start: SessionInput) -> str:
@@ -278,8 +279,12 @@ class SessionWorkflow:
         self._live = live
         if launched.end:
             await self._settle(launched.end)
-        else:
-            self._show(SessionState.RUNNING, None)
+            return
+        self._show(SessionState.RUNNING, None)
+        if launched.unheard is not None:
+            request_id = str(uuid5(UUID(self._start.session_id), live.runner_id))
+            again = self._have_typed(SendSignal(request_id=request_id, text=launched.unheard), live, patient=True)
+            self._telling_again = asyncio.create_task(again)
 
     async def _call_off(self, launch: "workflow.ActivityHandle[Launched]", live: LiveRunner) -> None:
         """Give up a launch that does not succeed and that nobody wishes any more, with whatever it may have started."""
@@ -567,7 +572,7 @@ class SessionWorkflow:
             length is not None and info.get_current_history_length() >= length
         )
         goes_on = self._live is not None or self._wish is not Wish.TERMINATE
-        told = self._prompted or self._live is None
+        told = (self._prompted or self._live is None) and (self._telling_again is None or self._telling_again.done())
         return long and goes_on and told and workflow.all_handlers_finished()
 
     async def _is_time_to_continue(self) -> bool:

@@ -14,6 +14,9 @@ from stratavore.models.session import LaunchSpec
 from stratavore.models.states import Activity, ExitKind
 from stratavore.runtime.rundir import ExitRecord, RunSpec
 
+UNHEARD = "unheard"
+"""In a follower's state: a prompt that the agent took and has not written down. If it dies now, it is told again."""
+
 
 @dataclass(frozen=True)
 class Start:

@@ -73,6 +73,8 @@ class Launched(Model):
     """The runner runs and is watched; or ``end`` says that it ended before that."""
 
     end: "RunnerExit | None" = None
+    unheard: str | None = None
+    """What the runner before it was told, and died with before it wrote it down."""
 
 
 class SuperviseRequest(Model):

@@ -195,6 +195,17 @@ async def views(
     return [RunnerView.model_validate(as_dict(row)) for row in rows]
 
 
+async def remember(connection: Connection, runner_id: str, followed: Followed) -> None:
+    """Keep what was known of a runner at its end."""
+    await connection.execute(SQL.remember, runner_id, followed.model_dump(mode="json"))
+
+
+async def remembered(connection: Connection, session_id: str, before: int) -> Followed:
+    """What was known at its end of the last runner before a generation."""
+    found = await connection.fetchval(SQL.remembered, session_id, before)
+    return Followed.model_validate(found or {})
+
+
 async def turn(connection: Connection, session_id: str) -> Turn | None:
     """How far the current runner of a session is with what it was told."""
     row = await connection.fetchrow(SQL.turn, session_id)

@@ -1,6 +1,7 @@
 """Sessions of the real Claude Code under a real daemon, against a Messages API on the loopback."""
 
 import asyncio
+import json
 import os
 import signal
 import uuid
@@ -35,8 +36,8 @@ class Conversations:
         self.user = PrivateHome(self.daemon.home.root / "user")
         self.site = self.daemon.home.root / "site"
 
-    async def create(self, permission_mode: str = "default") -> None:
-        """Make the project."""
+    async def create(self, *allowed: str) -> None:
+        """Make the project, in which these tools may be used unasked."""
         self.site.mkdir()
         self.user.create(*([self.site] if self.trusted else []))
         await self.daemon.call(
@@ -44,7 +45,8 @@ class Conversations:
             name=self.project,
             path=str(self.site),
             agent="claude",
-            permission_mode=permission_mode,
+            permission_mode="default",
+            argv=["--settings", json.dumps({"permissions": {"allow": allowed}})] if allowed else [],
         )
 
     async def launch(

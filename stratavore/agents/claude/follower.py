@@ -28,6 +28,11 @@ UNKNOWN_SECONDS = 60.0
 AGENTS_SECONDS = 900.0
 """The same, while agents that it started itself work: they may be silent for long."""
 
+CLOCK_SECONDS = 0.5
+"""How much earlier than its hook a prompt's row may say that it was written."""
+_NO_PERSON = "<task-notification>"
+"""Begins prompts that it gives itself."""
+
 _LOOK_AT_ONCE, _LOOK, _LOOK_ANYWAY = 0.2, 1.0, 10.0
 _STILL = 0.25
 """Its spinner turns more often than this: a screen that stands still shows something else."""
@@ -42,6 +47,8 @@ class Known(BaseModel):
     question: str | None = None
     reply: str | None = None
     prompted_at: float | None = None
+    unheard: str | None = None
+    """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
     turn_ended_at: float | None = None
     begun: bool = False
     """It said so; its prompt shows a moment later."""
@@ -85,6 +92,8 @@ class ClaudeFollower(Follower):
                 known.begun = True
             case "UserPromptSubmit":
                 known.prompted_at = hook.at
+                prompt = hook.text("prompt") or ""
+                known.unheard = None if prompt.startswith(_NO_PERSON) else prompt
                 self._is(Activity.BUSY, hook.at)
             case "PreCompact":
                 self._is(Activity.BUSY, hook.at)
@@ -107,6 +116,9 @@ class ClaudeFollower(Follower):
 
     def row(self, row: Row) -> None:
         """A row of its transcript: a late Escape is told by nothing else."""
+        known = self._known
+        if row.message and row.message.at.timestamp() >= (known.prompted_at or 0) - CLOCK_SECONDS:
+            known.unheard = None
         if row.news and row.news.kind is NewsKind.INTERRUPTED and row.news.at.timestamp() >= self._known.since:
             self._ends(row.news.at.timestamp(), None)
 
@@ -184,6 +196,7 @@ class ClaudeFollower(Follower):
             self._ends(hook.at, hook.text("last_assistant_message"))
 
     def _ends(self, at: float, reply: str | None) -> None:
+        self._known.unheard = None
         self._known.reply, self._known.turn_ended_at = reply, at
         self._is(Activity.IDLE, at)
 
