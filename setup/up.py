@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from setup import programs
+from setup import agent, programs
 from setup.environment import REPOSITORY, VENV
 from setup.progress import SetupFailed, report, run, say
-from stratavore.agents.sample import ARGV
 from stratavore.paths import Home
 
 PROJECT = "hello"
@@ -24,13 +23,14 @@ def bring_up() -> None:
     """Bring everything up and say what runs; what is up already is left as it is."""
     programs.provide(programs.FOR_SESSIONS)
     run("Starting the daemon and its servers", [STRATAVORE, "daemon", "start"], environment=environment())
+    first = agent.choose(environment())
     if not any(one["name"] == PROJECT for one in ask("projects")):
         directory = Home.from_environment().root / PROJECT
         directory.mkdir(exist_ok=True)
-        run("Creating a project", [STRATAVORE, "new", PROJECT, "--path", directory, "--", *ARGV])
+        run("Creating a project", [STRATAVORE, "new", PROJECT, "--path", directory, *first.words])
     run("Starting a session", [STRATAVORE, "open", PROJECT], environment=environment())
     (session,) = (one for one in ask("sessions") if one["project"] == PROJECT)
-    _tell(ask("daemon", "status"), session)
+    _tell(ask("daemon", "status"), session, first)
 
 
 def environment() -> dict[str, str]:
@@ -51,7 +51,7 @@ def ask(*words: str) -> Any:
     return json.loads(answer.stdout)
 
 
-def _tell(daemon: dict[str, Any], session: dict[str, Any]) -> None:
+def _tell(daemon: dict[str, Any], session: dict[str, Any], first: agent.First) -> None:
     """Say what runs, where the Web UI is, and what to try next."""
     say("Running:")
     say(f"  {'daemon':<10} process {daemon['pid']}")
@@ -59,6 +59,7 @@ def _tell(daemon: dict[str, Any], session: dict[str, Any]) -> None:
         state = "" if server["state"] == "running" else f" ({server['state']})"
         say(f"  {server['name']:<10} {server['address'] or '-'}{state}")
     say(f"  {'session':<10} {session['session_id'][:8]} of project {PROJECT}, {session['state']}")
+    say(f"\n{first.said_of(session['agent'])}")
     ui = next((server["ui"] for server in daemon["servers"] if server["name"] == "temporal"), None)
     if ui:
         say(f"\nWeb UI: {ui}")
@@ -66,7 +67,7 @@ def _tell(daemon: dict[str, Any], session: dict[str, Any]) -> None:
     say(f"""
 Try next:
   {stratavore} {PROJECT}                  talk to the session; Ctrl-b d leaves it, and it goes on
-  {stratavore} send {PROJECT} 'buy milk'  type into it from outside
+  {stratavore} send {PROJECT} '{first.example}'  type into it from outside
   {stratavore} status --watch         see everything; q leaves""")
 
 
