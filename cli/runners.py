@@ -10,7 +10,7 @@ from cli.service import service
 
 KEYS = (
     *("runner_id", "session_id", "generation", "project", "agent", "model", "host", "status", "activity"),
-    *("pid", "started_at", "tokens_used", "cost_usd", "unpriced_tokens", "memory_mb"),
+    *("pid", "started_at", "tokens_used", "cost_usd", "unpriced_tokens", "memory_mb", "question"),
 )
 
 
@@ -49,5 +49,5 @@ def _columns(rows: list[Row]) -> list[Column]:
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=3),
         Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=3),
         Column("MEMORY", lambda row: text.megabytes(row["memory_mb"]), right=True, drop=2),
-        Column("REASON", lambda row: row["exit_reason"], cut=True, drop=2),
+        Column("REASON", lambda row: row["question"] or row["exit_reason"], cut=True, drop=2),
     ]

@@ -17,7 +17,7 @@ USAGE_KEYS = (
     *("cost_usd", "unpriced_tokens"),
 )
 TRANSCRIPT_KEYS = ("agent_session_id", "subagent", "name", "path", "bytes")
-KEYS = (*SESSION_KEYS, "question", "reply", "runners", "usage", "transcripts")
+KEYS = (*SESSION_KEYS, "reply", "runners", "usage", "transcripts")
 _LONGEST_WORDS = 500
 
 
@@ -50,10 +50,9 @@ def _found(target: str) -> dict[str, Any]:
     session = service.call("find_session", target=target)
     of = {"session_id": session["session_id"]}
     runners = service.call("session_runners", **of)
-    last = runners[-1] if runners else {"question": None, "reply": None}
+    last = runners[-1] if runners else {"reply": None}
     return {
         **session,
-        "question": last["question"],
         "reply": last["reply"],
         "runners": runners,
         "usage": service.call("session_usage", **of),

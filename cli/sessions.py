@@ -12,7 +12,7 @@ from cli.service import service
 
 KEYS = (
     *("session_id", "agent_session_id", "project", "agent", "state", "activity", "position", "generation"),
-    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason"),
+    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason", "question"),
 )
 
 SESSIONS = Noun(
@@ -67,8 +67,14 @@ def columns(rows: Sequence[Row]) -> list[Column]:
         Column("RUNS", lambda row: row["generation"], right=True, drop=4),
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=3),
         Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=3),
-        Column("REASON", lambda row: row["reason"], cut=True, drop=2),
+        Column("REASON", reason_of, cut=True, drop=2),
     ]
+
+
+def reason_of(session: Row) -> str | None:
+    """Why a session is as it is; of one that waits for a person, what it asks."""
+    asked: str | None = session["question"] or session["reason"]
+    return asked
 
 
 def state_of(session: Row) -> str:

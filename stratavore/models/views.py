@@ -43,6 +43,8 @@ class SessionView(Model):
     unpriced_tokens: int = 0
     """Of those used, of models whose price is not known: the cost is at least ``cost_usd``."""
     reason: str | None
+    question: str | None = None
+    """What its agent asks a person, while it waits."""
     host: str | None = None
     runner_id: str | None = None
     argv: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        sessions.generation, sessions.created_at, sessions.ended_at,
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd,
        coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens, sessions.reason, sessions.host,
+       CASE WHEN state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
        coalesce((sessions.launch->>'headless')::boolean, false) AS headless
 FROM sessions

@@ -12,11 +12,11 @@ from tests.support.waiting import until
 
 SESSION_KEYS = [
     *("session_id", "agent_session_id", "project", "agent", "state", "activity", "position", "generation"),
-    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason"),
+    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason", "question"),
 ]
 RUNNER_KEYS = [
     *("runner_id", "session_id", "generation", "project", "agent", "model", "host", "status", "activity"),
-    *("pid", "started_at", "tokens_used", "cost_usd", "unpriced_tokens", "memory_mb"),
+    *("pid", "started_at", "tokens_used", "cost_usd", "unpriced_tokens", "memory_mb", "question"),
 ]
 EVENT_KEYS = ["id", "type", "session_id", "project", "sequence", "time", "data"]
 SERVER_KEYS = ["name", "address", "state", "pid", "detail", "ui"]
