@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from weakref import WeakValueDictionary
 
-from stratavore.agents.adapter import Adapter, Box
+from stratavore.agents.adapter import Adapter, Box, Question
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
 from stratavore.killpoints import effect
@@ -251,11 +251,20 @@ class Typist:
             await asyncio.sleep(LOOK_SECONDS)
         raise NotTyped("it stands in the prompt and was not taken; look at the terminal")
 
+    async def _asked(self, terminal: _Terminal) -> Question:
+        """The question on its screen; one that was only told yet is about to be drawn."""
+        deadline = monotonic() + SHOWN_SECONDS
+        while True:
+            told = self._asks(terminal.request.runner_id)
+            if question := (await terminal.box()).question:
+                return question
+            if not told or monotonic() >= deadline:
+                raise NotTyped("it asks no question now; send it without --answer")
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def _answer(self, terminal: _Terminal) -> None:
         request = terminal.request
-        asked = (await terminal.box()).question
-        if asked is None:
-            raise NotTyped("it asks no question now; send it without --answer")
+        asked = await self._asked(terminal)
         answer = terminal.adapter.answer(asked, request.text)
         if answer is None:
             options = "; ".join(f"{one.key} {one.label}".strip() for one in asked.options)

@@ -1,14 +1,18 @@
 """A person's evening with Claude Code: prompts, questions, replies, a clear, a kill, and the conversation goes on."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from stratavore.errors import RemoteError
 from tests.claude_code import messages_api
-from tests.claude_code.messages import Tool, say
+from tests.claude_code.messages import Asked, Reply, Tool, Usage, say
 from tests.e2e.conversing import Conversations
 from tests.support.daemon import DaemonProcess
+from tests.support.person import Person
+from tests.support.waiting import answer
 
 COLOURS = {
     "questions": [
@@ -63,8 +67,8 @@ async def test_a_question_is_shown_and_answered_from_another_terminal(daemon: Da
             runner = await talk.does(session, "waiting")
         assert runner["question"] == "Which colour do you want? (Red, Blue)"
         assert (talk.site / "made").exists()
-        answer = await talk.say(session, "blue", answer=True)
-        assert await talk.reply(session, answer) == {"state": "answered", "text": "Blue it is."}
+        request = await talk.say(session, "blue", answer=True)
+        assert await talk.reply(session, request) == {"state": "answered", "text": "Blue it is."}
         with pytest.raises(RemoteError, match="asks no question"):
             await talk.say(session, "blue", answer=True)
 
@@ -109,3 +113,47 @@ async def ended(daemon: DaemonProcess) -> AsyncIterator[None]:
     """Nothing runs on after a test."""
     yield
     await daemon.call("command", target="all", action="terminate", request_id="0" * 32, force=True)
+
+
+async def test_a_person_attaches_and_types(daemon: DaemonProcess, tmp_path: Path) -> None:
+    async with messages_api.serve([say("Nice to see you."), say("And you.")]) as api:
+        talk = Conversations(daemon, api)
+        await talk.create()
+        session = await talk.launch()
+        await talk.does(session, "idle")
+        async with Person.sitting({**daemon.environment, "TERM": "xterm-256color"}, tmp_path) as person:
+            person.stratavore("attach", session[:8])
+            await person.sees("❯")
+            person.types("typed by hand")
+            await person.sees("Nice to see you.")
+            await talk.does(session, "idle")
+            person.presses("C-b", "d")
+            await person.is_back()
+        assert "typed by hand" in talk.asked[0]
+        assert await talk.ask(session, "typed from outside") == "And you."
+
+
+async def test_ten_sessions_at_once_in_one_project(daemon: DaemonProcess) -> None:
+    usage = Usage(input=11, output=22, cache_creation=33, cache_read=44)
+
+    def reply(asked: Asked) -> Reply:
+        prompt = next(text for text in asked.texts if text.startswith("number"))
+        return say(f"This is {prompt}.", usage=usage)
+
+    async with messages_api.serve(reply) as api:
+        talk = Conversations(daemon, api)
+        await talk.create()
+        sessions = await asyncio.gather(*(talk.launch(prompt=f"number {number}") for number in range(10)))
+
+        async def replied(number: int, session: str) -> None:
+            async def ask() -> bool:
+                runner = await talk.runner(session)
+                return bool(runner["reply"] == f"This is number {number}." and runner["tokens_used"] == 110)
+
+            await answer(ask, 120, f"the reply of number {number}")
+
+        await asyncio.gather(*(replied(number, session) for number, session in enumerate(sessions)))
+        views = await daemon.call("list_sessions", project=talk.project)
+        assert [view["tokens_used"] for view in views] == [110] * 10
+        assert len({view["cost_usd"] for view in views}) == 1
+        assert views[0]["cost_usd"] > 0
