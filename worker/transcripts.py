@@ -282,7 +282,7 @@ def _understand(conversations: Conversations, file: File, piece: Piece) -> _Read
         path=str(file.path),
         part=file.part + piece.anew,
         start=piece.start,
-        content=piece.content,
+        packed=transcripts.pack(piece.content),
         after=piece.after,
         rows=len(rows),
         unknown_rows=sum(not row.known for row in rows),

@@ -1,5 +1,6 @@
 """Files that agents write their conversations to, kept as they were written."""
 
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +13,8 @@ from stratavore.store.queries import load
 
 SQL = load(__file__)
 
-PAGE = 1024**2
+PAGE = 256 * 1024
+"""Packed bytes that are read at once, about."""
 
 
 class Key(NamedTuple):
@@ -46,10 +48,19 @@ class Part:
     path: str
     part: int
     start: int
-    content: bytes
+    packed: bytes
+    """By :func:`pack`."""
     after: Place
     rows: int
     unknown_rows: int
+
+
+def pack(content: bytes) -> bytes:
+    """What is stored of some bytes. Not for the event loop.
+
+    Postgres would pack them as well, but takes three times as long and more room.
+    """
+    return zlib.compress(content, 1)
 
 
 async def of_sessions(connection: Connection, session_ids: Sequence[str]) -> dict[Key, Kept]:
@@ -90,7 +101,7 @@ async def keep(connection: Connection, host: str, parts: Sequence[Part]) -> list
         SQL.keep_content,
         [ids[part.key] for part in stored],
         [part.start for part in stored],
-        [part.content for part in stored],
+        [part.packed for part in stored],
     )
     return stored
 
@@ -116,10 +127,11 @@ async def views(connection: Connection, session_id: str) -> list[TranscriptView]
 
 
 async def content(connection: Connection, transcript_id: int, start: int = 0) -> AsyncIterator[bytes]:
-    """What is stored of a file from one of its parts on, in pieces of about :data:`PAGE` bytes."""
+    """What is stored of a file from one of its parts on, in pieces of about a megabyte."""
     while rows := await connection.fetch(SQL.content, transcript_id, start, PAGE):
-        yield b"".join(row["content"] for row in rows)
-        start = rows[-1]["start"] + len(rows[-1]["content"])
+        pieces = [zlib.decompress(row["content"]) for row in rows]
+        yield b"".join(pieces)
+        start = rows[-1]["start"] + len(pieces[-1])
 
 
 async def count_unmetered(connection: Connection, runner_ids: Sequence[str]) -> None:

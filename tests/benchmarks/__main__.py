@@ -11,6 +11,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -22,6 +23,7 @@ from temporalio.worker import Worker
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.naming import TASK_QUEUE, host_queue, workflow_id
+from tests.benchmarks import conversations
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.world import World
@@ -252,6 +254,15 @@ def command_line(daemon: DaemonProcess, rounds: int) -> None:
     )
 
 
+async def converse(stack: EmbeddedStack, directory: Path, arguments: argparse.Namespace) -> None:
+    """What conversations cost, in databases of their own."""
+    if arguments.only in (None, "transcripts"):
+        await conversations.catching_up(stack, directory, say, spread, arguments.rounds)
+        await conversations.metering(stack, directory, say, min(arguments.seconds, 20))
+    if arguments.only in (None, "search"):
+        await conversations.searching(stack, directory, say, spread, 100_000)
+
+
 async def main(arguments: argparse.Namespace) -> None:
     """Measure on servers of its own, and leave none."""
     with servers.guarded_directory() as directory:
@@ -285,6 +296,7 @@ async def main(arguments: argparse.Namespace) -> None:
             for name, work in wanted.items():
                 if arguments.only in (None, name):
                     await work()
+            await converse(stack, directory, arguments)
             if arguments.only in (None, "cli"):
                 command_line(daemon, 15)
         finally:
@@ -295,7 +307,7 @@ async def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=["launch", "recovery", "idle", "cli"])
+    parser.add_argument("--only", choices=["launch", "recovery", "idle", "cli", "transcripts", "search"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60, help="how long the idle daemon is watched")
     asyncio.run(main(parser.parse_args()))

@@ -45,9 +45,10 @@ CREATE TABLE transcripts (                                    -- a file that an 
 CREATE TABLE transcript_chunks (                              -- its bytes, in order
     transcript_id bigint NOT NULL REFERENCES transcripts,
     start         bigint NOT NULL,
-    content       bytea NOT NULL,
+    content       bytea NOT NULL,                             -- packed by zlib; start counts bytes before that
     PRIMARY KEY (transcript_id, start)
 );
+ALTER TABLE transcript_chunks ALTER COLUMN content SET STORAGE EXTERNAL;
 
 ALTER TABLE messages
     ADD COLUMN subagent boolean NOT NULL DEFAULT false,
