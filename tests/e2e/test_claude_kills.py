@@ -86,12 +86,10 @@ async def killed(talk: Conversations, session: str) -> None:
     """Kill it, and wait for its next runner; one that was put away for crashing so often is resumed."""
     before = (await talk.runner(session))["generation"]
     await talk.kill(session)
-    while True:
-        found = await talk.daemon.wait(session, "running", "parked", timeout=60)
+    while (found := await talk.daemon.wait(session, "running", "parked", timeout=60))["generation"] == before:
         if found["state"] == "parked":
             await talk.daemon.command(session, "resume")
-        elif found["generation"] > before:
-            return
+            await talk.daemon.wait(session, "starting", "running", timeout=60)
         await asyncio.sleep(0.02)
 
 

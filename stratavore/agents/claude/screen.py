@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from stratavore.agents.adapter import Option, Question
 
-_RULE = re.compile(r"^ *[─━]{20,} *$")
+_RULE = re.compile(r"^ *[─━▔]{20,} *$")
 _BOX = re.compile(r"^ ?([❯>!])(?:[ \u00a0](.*))?$")
 _NUMBERED = re.compile(r"^[ \u00a0]*(❯)?[ \u00a0]*(\d+)\.[ \u00a0]+(\S.*?) *$")
 _BARE = re.compile(r"^[ \u00a0]*(❯)?[ \u00a0]{1,6}(\S.*?) *$")
@@ -79,16 +79,18 @@ def _box(lines: list[str]) -> _Box | None:
 def _question(lines: list[str], below: int) -> Question | None:
     """A dialog at the end of the screen, with options of which one is pointed at; not one above the box."""
     footer = next((n for n in range(len(lines) - 1, max(-1, len(lines) - 6), -1) if _FOOTER.search(lines[n])), None)
-    if footer is None:
-        return None
-    numbered = [(n, found) for n, line in enumerate(lines[:footer]) if (found := _NUMBERED.match(line))]
+    end = len(lines) if footer is None else footer
+    numbered = [(n, found) for n, line in enumerate(lines[:end]) if (found := _NUMBERED.match(line))]
     # The last run of numbers that begins with 1: higher up there may be a list in the conversation.
     first = max((k for k, (_, found) in enumerate(numbered) if found[2] == "1"), default=0)
     run = numbered[first:]
     if run and run[0][0] >= below and any(found[1] for _, found in run):
+        # Some dialogs have no footer: their options are the end of the screen.
+        if footer is None and (below >= 0 or run[-1][0] < len(lines) - 2):
+            return None
         options = tuple(Option(found[2], found[3], bool(found[1])) for _, found in run)
         return Question(_asked(lines[: run[0][0]]), options)
-    return _bare_question(lines, footer) if below < 0 else None
+    return _bare_question(lines, footer) if footer is not None and below < 0 else None
 
 
 def _bare_question(lines: list[str], footer: int) -> Question | None:
