@@ -63,5 +63,7 @@ async def search(
     words = words.replace("\x00", " ")
     if not await connection.fetchval(SQL.words, words):
         raise InvalidInput(reason="There is no word to search for in that; words like 'the' are in every text")
-    rows = await connection.fetch(SQL.search, words, project_id, limit, RANKED, _HEADLINE)
+    async with connection.transaction():
+        await connection.execute(SQL.plan_anew)
+        rows = await connection.fetch(SQL.search, words, project_id, limit, RANKED, _HEADLINE)
     return [FoundView.model_validate(as_dict(row)) for row in rows]

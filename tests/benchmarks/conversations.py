@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import accumulate
 from pathlib import Path
 from time import monotonic, perf_counter, process_time
 from typing import Any
@@ -31,12 +32,15 @@ _ROOTS = (
     *("message", "network", "package", "price", "process", "queue", "reply", "retry", "runner", "schema", "server"),
     *("session", "terminal", "test", "token", "transcript", "value", "worker"),
 )
-WORDS = [*_ROOTS, *(f"{one}_{other}" for one in _ROOTS for other in _ROOTS)]
+WORDS = [*_ROOTS, *(f"{one[:3]}{other}" for one in _ROOTS for other in _ROOTS if one != other)]
+WORDS += [f"{one}{number}" for number in range(20) for one in WORDS[:900]]
+_WEIGHTS = list(accumulate(1 / (rank + 100) for rank in range(len(WORDS))))
+"""By Zipf's law, without the hundred words that are in every text and that no search looks for."""
 
 
 def text(words: int, source: random.Random) -> str:
-    """So many words, a few of them often, as people's are."""
-    return " ".join(WORDS[int(len(WORDS) * source.random() ** 3)] for _ in range(words))
+    """So many words, some of them often and most of them seldom, as people's are."""
+    return " ".join(source.choices(WORDS, cum_weights=_WEIGHTS, k=words))
 
 
 def row(number: int, source: random.Random) -> bytes:

@@ -54,4 +54,4 @@ ALTER TABLE messages
     ADD COLUMN subagent boolean NOT NULL DEFAULT false,
     ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 100000))) STORED;
 CREATE INDEX messages_words ON messages USING gin (words);
-CREATE INDEX messages_by_time ON messages (session_id, at);
+CREATE INDEX messages_by_time ON messages (at);
