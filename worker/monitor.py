@@ -32,7 +32,7 @@ from stratavore.store.database import Database
 from stratavore.store.record import record
 from stratavore.store.runners import Followed
 from worker.screens import Screens
-from worker.sightings import LOOK_SECONDS, Sightings, judge
+from worker.sightings import LOOK_SECONDS, REFUSED, Sightings, judge
 from worker.terminals import Terminals
 from worker.transcripts import LOOK_SECONDS as READ_SECONDS
 from worker.transcripts import Transcripts
@@ -78,8 +78,8 @@ class HostMonitor:
         self._watched: dict[str, Watched] = {}
         self._stops: set[asyncio.Task[None]] = set()
         self._exits = ExitWatch(home, self._on_exit, self._on_orphan)
-        self._sightings = Sightings(database, measure_seconds=MEASURE_EVERY * interval)
-        self._screens = Screens(tmux)
+        self._sightings = Sightings(database, interval=interval, measure_seconds=MEASURE_EVERY * interval)
+        self._screens = Screens(tmux, interval=interval)
         self._terminals = Terminals(tmux)
         self._transcripts = Transcripts(home, host_name, database)
 
@@ -244,8 +244,11 @@ class HostMonitor:
             return
         judge(watched)
         followed = Followed(hooks_read=watched.hooks_read, agent=watched.follower.state())
-        async with self._database.pool.acquire() as connection:
-            await runners.remember(connection, watched.runner_id, followed)
+        try:
+            async with self._database.pool.acquire() as connection:
+                await runners.remember(connection, watched.runner_id, followed)
+        except REFUSED as error:
+            log.error("what %s knew at its end is set aside, since Postgres refuses it: %s", watched.runner_id, error)
 
     async def _tell(self, watched: Watched, end: RunnerExit) -> bool:
         """Complete the supervision. "Not found" is a question to ask of Postgres, never an end."""

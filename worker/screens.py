@@ -18,13 +18,20 @@ log = logging.getLogger(__name__)
 class Screens:
     """Shows followers the screens that they want to see."""
 
-    def __init__(self, tmux: Tmux) -> None:
+    def __init__(self, tmux: Tmux, *, interval: float) -> None:
+        """Idle agents are looked at every ``interval`` seconds at most."""
         self._tmux = tmux
+        self._interval = interval
+        self._next_of_idle = 0.0
 
     async def look(self, watched: Sequence[Watched]) -> None:
         """Look at the screens of all who want it, with one question a project."""
         now = time()
-        wanted = [one for one in watched if one.ending is None and one.follower.wants_screen(one.observe(), now)]
+        idle = now >= self._next_of_idle
+        if idle:
+            self._next_of_idle = now + self._interval
+        asked = [one for one in watched if one.ending is None and one.tells and (idle or one.restless)]
+        wanted = [one for one in asked if one.follower.wants_screen(one.observe(), now)]
         await asyncio.gather(*(self._show(project_id, ones) for project_id, ones in by_project(wanted).items()))
 
     async def _show(self, project_id: str, ones: Sequence[Watched]) -> None:
@@ -36,4 +43,7 @@ class Screens:
             return
         for one in ones:
             if one.runner_id in screens:
-                one.follower.screen(screens[one.runner_id], at)
+                try:
+                    one.follower.screen(screens[one.runner_id], at)
+                except Exception:
+                    log.exception("the screen of %s was not understood", one.runner_id)

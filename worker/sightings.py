@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
+import asyncpg
+
 from stratavore.agents.adapter import Judgement, Observation
-from stratavore.agents.registry import adapter_for
 from stratavore.events.envelope import NewEvent
 from stratavore.runtime import logs
 from stratavore.runtime.processes import Usage, measure
@@ -22,7 +23,16 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 """Between two looks: half of it is how long, on average, a hook waits to be heard."""
 _AT_ONCE = 4 * 1024**2
+"""Bytes of hooks; no line is longer."""
 _UNSEEN = Observation(alive_seconds=0.0, quiet_seconds=None)
+
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    UnicodeError,
+)
+"""What Postgres says of rows that it will never take."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +54,23 @@ class _Change:
 class Sightings:
     """Looks at runners; keeps only what it needs for the next look."""
 
-    def __init__(self, database: Database, *, measure_seconds: float) -> None:
+    def __init__(self, database: Database, *, interval: float, measure_seconds: float) -> None:
+        """Every ``interval`` seconds all runners are judged; between that those that are restless or tell something."""
         self._database = database
+        self._interval = interval
         self._measure_seconds = measure_seconds
+        self._next_judgement = 0.0
         self._next_measurement = 0.0
         self._cpu: dict[str, tuple[float, float]] = {}
 
     async def look(self, watched: Sequence[Watched]) -> None:
         """Hear hooks, judge activities; now and then measure. What changed is written, with its events."""
         alive = [one for one in watched if one.ending is None]
-        changes = [change for one in alive if (change := _change(one))]
+        every = monotonic() >= self._next_judgement
+        if every:
+            self._next_judgement = monotonic() + self._interval
+        looked_at = alive if every else [one for one in alive if one.restless or one.told_more]
+        changes = [change for one in looked_at if (change := _change(one))]
         usage: dict[str, Usage] = {}
         if monotonic() >= self._next_measurement:  # a pass over all processes of the machine
             self._next_measurement = monotonic() + self._measure_seconds
@@ -86,17 +103,30 @@ class Sightings:
             for one in alive
             if one.runner_id in usage or one.runner_id in changed
         ]
-        async with self._database.transaction("monitor.flush") as transaction:
-            await runners.flush(transaction.connection, seen)
-            for change in changes:
-                if (conversation := change.now.agent_session_id) != change.watched.shown.agent_session_id:
-                    assert conversation is not None, "what is known of a conversation is never forgotten"
-                    await sessions.follow(transaction.connection, change.watched.runner_id, conversation)
-                if change.of_activity:
-                    transaction.emit(_event(change))
+        try:
+            await self._flush(seen, changes)
+        except REFUSED:
+            for one in seen:
+                await self._flush_alone(one, changed.get(one.runner_id))
         for change in changes:
             change.watched.shown = change.now
             change.watched.followed = change.followed
+
+    async def _flush(self, seen: Sequence[Sighting], changes: Sequence[_Change]) -> None:
+        async with self._database.transaction("monitor.flush") as transaction:
+            await runners.flush(transaction.connection, seen)
+            for change in changes:
+                conversation = change.now.agent_session_id  # None: not told to this daemon
+                if conversation and conversation != change.watched.shown.agent_session_id:
+                    await sessions.follow(transaction.connection, change.watched.runner_id, conversation)
+                if change.of_activity:
+                    transaction.emit(_event(change))
+
+    async def _flush_alone(self, one: Sighting, change: _Change | None) -> None:
+        try:
+            await self._flush([one], [change] if change else [])
+        except REFUSED as error:
+            log.error("what was seen of %s is set aside, since Postgres refuses it: %s", one.runner_id, error)
 
     def _sighting(self, one: Watched, change: _Change | None, usage: Usage | None) -> Sighting:
         return Sighting(
@@ -110,9 +140,13 @@ class Sightings:
 
 def judge(one: Watched) -> Judgement:
     """What a runner's agent is doing, by all that it has told until now."""
-    if adapter_for(one.agent).hooks:
-        _hear_hooks(one)
-    return one.follower.judge(one.observe())
+    try:
+        if one.told_more:
+            _hear_hooks(one)
+        return one.follower.judge(one.observe())
+    except Exception:  # one that cannot be judged holds up neither the others nor its own end
+        _say_stumbled(one)
+        return one.shown
 
 
 def _change(one: Watched) -> _Change | None:
@@ -126,20 +160,27 @@ def _change(one: Watched) -> _Change | None:
 def _hear_hooks(one: Watched) -> None:
     """Hear the whole lines that have come since the last look."""
     try:
-        if one.run.hooks.stat().st_size <= one.hooks_read:
-            return
         with one.run.hooks.open("rb") as file:
             file.seek(one.hooks_read)
             text = file.read(_AT_ONCE)
     except OSError:
         return
     whole = text[: text.rfind(b"\n") + 1]
+    one.hooks_read += len(whole) or (len(text) if len(text) == _AT_ONCE else 0)
     for line in whole.splitlines():
-        one.follower.hook(line)
+        try:
+            one.follower.hook(line)
+        except Exception:
+            _say_stumbled(one)
         told = one.follower.judge(_UNSEEN)
         if told.transcript and told.agent_session_id:
             one.entered[told.transcript] = told.agent_session_id
-    one.hooks_read += len(whole)
+
+
+def _say_stumbled(one: Watched) -> None:
+    if not one.stumbled:
+        one.stumbled = True
+        log.exception("what %s told was not understood", one.runner_id)
 
 
 def _event(change: _Change) -> NewEvent:

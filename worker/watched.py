@@ -1,6 +1,8 @@
 """A runner under watch."""
 
 import asyncio
+import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +15,8 @@ from stratavore.models.steps import RunnerExit
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.store.runners import Followed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -37,23 +41,52 @@ class Watched:
     ending: asyncio.Task[None] | None = field(default=None, repr=False)
     follower: Follower = field(init=False, repr=False)
     hooks_read: int = field(init=False)
+    tells: bool = field(init=False)
+    """Its agent has hooks: what it does is known at once."""
+    stumbled: bool = False
+    """Something of it was not understood, and that was said."""
     entered: dict[str, str] = field(default_factory=dict)
     """Transcripts that its hooks told of, each with the agent's own id of the conversation."""
 
     def __post_init__(self) -> None:
-        self.follower = adapter_for(self.agent).follow(self.followed.agent)
+        adapter = adapter_for(self.agent)
+        self.tells = adapter.hooks
+        # Looked at for hundreds of runners several times a second: no paths are made for that.
+        self._log, self._hooks = str(self.run.log), str(self.run.hooks)
         self.hooks_read = self.followed.hooks_read
+        try:
+            self.follower = adapter.follow(self.followed.agent)
+        except ValueError as error:  # another version kept it
+            log.warning(
+                "what was known of %s is not understood, and its hooks are heard anew: %s", self.runner_id, error
+            )
+            self.follower, self.hooks_read = adapter.follow({}), 0
 
     @property
     def activity(self) -> Activity:
         """What it is doing, as last written."""
         return self.shown.activity
 
+    @property
+    def restless(self) -> bool:
+        """Whether it may do something else at any moment. Who is idle says so first, by a hook."""
+        return self.tells and self.shown.activity is not Activity.IDLE
+
+    @property
+    def told_more(self) -> bool:
+        """Whether its hooks have told more than was heard."""
+        if not self.tells:
+            return False
+        try:
+            return os.stat(self._hooks).st_size > self.hooks_read  # noqa: PTH116
+        except OSError:
+            return False
+
     def observe(self) -> Observation:
         """What is seen of it from outside, now."""
         now = time()
         try:
-            quiet = now - self.run.log.stat().st_mtime
+            quiet = now - os.stat(self._log).st_mtime  # noqa: PTH116
         except OSError:
             quiet = None
         return Observation(alive_seconds=now - self.started_at.timestamp(), quiet_seconds=quiet)
