@@ -7,11 +7,8 @@ holds up nothing else.
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-
-import asyncpg
 
 from stratavore import telemetry
 from stratavore.agents.adapter import Judgement, Start
@@ -19,14 +16,12 @@ from stratavore.agents.conversation import Row
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.paths import Home
-from stratavore.runtime.tail import Piece, read_on
-from stratavore.store import messages, sessions, transcripts, usage
-from stratavore.store.connection import Connection
+from stratavore.runtime.tail import read_on
+from stratavore.store import sessions, transcripts
 from stratavore.store.database import Database
-from stratavore.store.messages import Said
 from stratavore.store.transcripts import Part
-from stratavore.store.usage import Used
-from worker.conversations import Conversations, File
+from worker.conversations import Conversations
+from worker.reading import REFUSED, Reading, keep, keep_singly, understand
 from worker.sightings import judge
 from worker.watched import Watched
 
@@ -39,26 +34,6 @@ UNMETERED_SECONDS = 10.0
 """How long after its end a turn's usage may be written."""
 STALE_SECONDS = 1.0
 STALE_TRIES = 3
-
-_REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    UnicodeError,
-)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """A piece of a file, understood."""
-
-    conversations: Conversations
-    file: File
-    piece: Piece
-    part: Part
-    rows: Sequence[Row]
-    used: Sequence[Used]
-    said: Sequence[Said]
 
 
 class Transcripts:
@@ -163,17 +138,17 @@ class Transcripts:
             return False
         try:
             stored = await self._store(readings)
-        except _REFUSED:
+        except REFUSED:
             stored = [part for reading in readings for part in await self._store_alone(reading)]
         kept = {part.key for part in stored}
         for reading in readings:
             self._move_on(reading, stored=reading.part.key in kept)
         return more and bool(kept)
 
-    def _read(self, wanted: Sequence[Conversations], every: bool) -> tuple[list[_Reading], bool]:
+    def _read(self, wanted: Sequence[Conversations], every: bool) -> tuple[list[Reading], bool]:
         """Pieces of files, understood and priced."""
         now, size = monotonic(), 0
-        found: list[_Reading] = []
+        found: list[Reading] = []
         for conversations in wanted:
             for file in conversations.changed(now, every=every):
                 if size >= AT_ONCE:
@@ -186,11 +161,11 @@ class Transcripts:
                 if piece is None:
                     file.more = False
                 else:
-                    found.append(_understand(conversations, file, piece))
+                    found.append(understand(conversations, file, piece))
                     size += len(piece.content)
         return found, any(reading.piece.more for reading in found)
 
-    def _tell(self, readings: Iterable[_Reading]) -> None:
+    def _tell(self, readings: Iterable[Reading]) -> None:
         """Let followers hear what is new, and say of each unknown kind once that there is one."""
         for reading in readings:
             one, file = reading.conversations.watched, reading.file
@@ -213,11 +188,11 @@ class Transcripts:
             if reading.used or any(row.news for row in reading.rows):
                 reading.conversations.turns.metered = True
 
-    async def _store(self, readings: Sequence[_Reading]) -> list[Part]:
+    async def _store(self, readings: Sequence[Reading]) -> list[Part]:
         async with self._database.transaction("transcripts.store") as transaction:
-            return await _keep(transaction.connection, self._host, readings)
+            return await keep(transaction.connection, self._host, readings)
 
-    async def _store_alone(self, reading: _Reading) -> list[Part]:
+    async def _store_alone(self, reading: Reading) -> list[Part]:
         """Store one piece for itself; what Postgres refuses of it is kept as it was written, and no more."""
         runner_id = reading.conversations.watched.runner_id
         try:
@@ -225,11 +200,11 @@ class Transcripts:
                 connection = transaction.connection
                 try:
                     async with connection.transaction():
-                        return await _keep(connection, self._host, [reading])
-                except _REFUSED:
+                        return await keep(connection, self._host, [reading])
+                except REFUSED:
                     stored = await transcripts.keep(connection, self._host, [reading.part])
-                    refused = await _keep_singly(connection, reading) if stored else 0
-        except _REFUSED as error:
+                    refused = await keep_singly(connection, reading) if stored else 0
+        except REFUSED as error:
             log.error("a transcript of %s is set aside, since Postgres refuses it: %s", runner_id, error)
             reading.file.refused = True
             return []
@@ -237,7 +212,7 @@ class Transcripts:
         telemetry.TRANSCRIPT_REFUSED.labels(reading.conversations.watched.agent).inc(refused)
         return stored
 
-    def _move_on(self, reading: _Reading, *, stored: bool) -> None:
+    def _move_on(self, reading: Reading, *, stored: bool) -> None:
         file = reading.file
         if stored:
             file.part, file.place, file.more = reading.part.part, reading.piece.after, reading.piece.more
@@ -269,51 +244,3 @@ def _hear(one: Watched, row: Row) -> None:
         one.follower.row(row)
     except Exception:
         log.exception("a row of a transcript of %s was not understood", one.runner_id)
-
-
-def _understand(conversations: Conversations, file: File, piece: Piece) -> _Reading:
-    one = conversations.watched
-    read_row = adapter_for(one.agent).read_row
-    rows = [read_row(line) for line in piece.lines()]
-    part = Part(
-        runner_id=one.runner_id,
-        key=file.key,
-        subagent=file.subagent,
-        path=str(file.path),
-        part=file.part + piece.anew,
-        start=piece.start,
-        packed=transcripts.pack(piece.content),
-        after=piece.after,
-        rows=len(rows),
-        unknown_rows=sum(not row.known for row in rows),
-    )
-    used = usage.merged(Used.of(one.runner_id, one.session_id, row.reply) for row in rows if row.reply)
-    said = [Said(one.session_id, row.message, file.subagent) for row in rows if row.message]
-    return _Reading(conversations, file, piece, part, rows, used, said)
-
-
-async def _keep(connection: Connection, host: str, readings: Sequence[_Reading]) -> list[Part]:
-    stored = await transcripts.keep(connection, host, [reading.part for reading in readings])
-    kept = {part.key for part in stored}
-    counted = [reading for reading in readings if reading.part.key in kept]
-    await usage.add(connection, [one for reading in counted for one in reading.used])
-    await messages.add(connection, [one for reading in counted for one in reading.said])
-    return stored
-
-
-async def _keep_singly(connection: Connection, reading: _Reading) -> int:
-    """Store what a piece holds, one after the other. Returns how much was refused."""
-    refused = 0
-    for used in reading.used:
-        try:
-            async with connection.transaction():
-                await usage.add(connection, [used])
-        except _REFUSED:
-            refused += 1
-    for said in reading.said:
-        try:
-            async with connection.transaction():
-                await messages.add(connection, [said])
-        except _REFUSED:
-            refused += 1
-    return refused

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.killpoints import VARIABLE
+from stratavore.store import messages, runners, sessions, usage
+from stratavore.store.connection import use_json
 from stratavore.store.migrate import HEAD, MIGRATIONS, migrate
 from stratavore.store.queries import load
 from tests.support import servers
@@ -90,6 +93,44 @@ async def test_a_migration_that_fails_leaves_nothing_and_can_be_tried_again(fres
     assert await locks(fresh) == 0
     await fetchval(fresh, "DROP TABLE outbox")
     assert await migrate(fresh) is True
+
+
+async def test_a_database_of_the_first_version_keeps_what_it_holds(fresh: str) -> None:
+    await asyncio.to_thread(upgrade, fresh, "0001")
+    session, project = str(uuid.uuid4()), str(uuid.uuid4())
+    opened = await asyncpg.connect(fresh)
+    try:
+        await opened.execute(f"""
+            INSERT INTO projects (id, name, path, agent) VALUES ('{project}', 'site', '/', 'command');
+            INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation)
+                VALUES ('{session}', '{project}', 'command', NULL, '{session}', '{{cat,-u}}', '/', 'running', 'run');
+            INSERT INTO runners (id, session_id, generation, step, host, status, cost_usd, offsets)
+                VALUES ('{session}.1', '{session}', 1, 'step', 'here', 'running', 1.25, '{{"log": 5}}');
+            INSERT INTO usage VALUES ('{session}', 'msg_1', '{session}.1', NULL, now(), 1, 2, 3, 4, 1.25);
+            INSERT INTO messages (session_id, message_id, at, role, text)
+                VALUES ('{session}', 'm', now(), 'user', 'the words of before');
+        """)
+        assert await migrate(fresh) is True
+        await use_json(opened)
+        (view,) = await sessions.views(opened)
+        assert (view.session_id, view.cost_usd, view.unpriced_tokens) == (session, 1.25, 0)
+        assert (await sessions.launched_with(opened, session)).argv == ("cat", "-u")
+        (runner,) = await runners.live_of_host(opened, "here")
+        assert runner.followed.hooks_read == 0
+        (found,) = await messages.search(opened, "words")
+        assert found.session_id == session
+        (model,) = await usage.by_model(opened, session)
+        assert (model.input_tokens, model.cost_usd) == (1, 1.25)
+    finally:
+        await opened.close()
+
+
+def upgrade(dsn: str, revision: str) -> None:
+    """As the program does it, but not to the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+    command.upgrade(config, revision)
 
 
 async def locks(dsn: str) -> object:

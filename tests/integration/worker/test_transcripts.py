@@ -7,6 +7,8 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from stratavore.agents.adapter import Judgement
 from stratavore.agents.claude.transcript import read_row
 from stratavore.agents.conversation import Row
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.killpoints import VARIABLE
-from stratavore.models.states import SessionState
+from stratavore.models.states import Activity, SessionState
 from stratavore.paths import Home
 from stratavore.store import transcripts
 from stratavore.store.database import Database
@@ -146,6 +149,31 @@ async def test_kinds_that_are_not_known_are_counted_and_said_once(
     assert caplog.text.count("hologram") == 1
     async with store.database.pool.acquire() as connection:
         assert await transcripts.health(connection) == ["transcripts of command: 4 of 5 rows were of an unknown kind"]
+
+
+async def test_a_turn_that_says_nothing_of_its_cost_is_noticed(
+    writer: Agent, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.transcripts.UNMETERED_SECONDS", 0.0)
+    reader, watched = writer.reader(), writer.watched()
+
+    async def turn(hour: int, *rows: bytes) -> int:
+        watched.shown = replace(watched.shown, activity=Activity.BUSY)
+        writer.write(b"".join(rows) or user("hello"))
+        await reader.look([watched])
+        watched.shown = Judgement(Activity.IDLE, turn_ended_at=datetime(2026, 6, 1, hour, tzinfo=UTC))
+        await reader.look([watched])
+        await reader.look([watched])
+        (row,) = await store.fetch("SELECT unmetered_turns FROM runners")
+        return int(row["unmetered_turns"])
+
+    assert await turn(1, assistant("msg_1", 1)) == 0
+    assert await turn(2, assistant("msg_2", 1)) == 0
+    assert await turn(3) == 1
+    assert await turn(4, user("[Request interrupted by user]")) == 1
+    async with store.database.pool.acquire() as connection:
+        (told,) = await transcripts.health(connection)
+    assert told == "usage of command: 1 turn ended without a reply that says what it used"
 
 
 async def test_a_runner_of_the_past_stores_nothing_and_its_rows_are_kept_by_the_next(

@@ -1,0 +1,87 @@
+"""A piece of a transcript: read, understood, priced, and stored with all that it says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from stratavore.agents.conversation import Row
+from stratavore.agents.registry import adapter_for
+from stratavore.runtime.tail import Piece
+from stratavore.store import messages, transcripts, usage
+from stratavore.store.connection import Connection
+from stratavore.store.messages import Said
+from stratavore.store.transcripts import Part
+from stratavore.store.usage import Used
+from worker.conversations import Conversations, File
+
+REFUSED = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    UnicodeError,
+)
+"""What Postgres says to values that it takes never."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A piece of a file, understood."""
+
+    conversations: Conversations
+    file: File
+    piece: Piece
+    part: Part
+    rows: Sequence[Row]
+    used: Sequence[Used]
+    said: Sequence[Said]
+
+
+def understand(conversations: Conversations, file: File, piece: Piece) -> Reading:
+    """What a piece says. Not for the event loop."""
+    one = conversations.watched
+    read_row = adapter_for(one.agent).read_row
+    rows = [read_row(line) for line in piece.lines()]
+    part = Part(
+        runner_id=one.runner_id,
+        key=file.key,
+        subagent=file.subagent,
+        path=str(file.path),
+        part=file.part + piece.anew,
+        start=piece.start,
+        packed=transcripts.pack(piece.content),
+        after=piece.after,
+        rows=len(rows),
+        unknown_rows=sum(not row.known for row in rows),
+    )
+    used = usage.merged(Used.of(one.runner_id, one.session_id, row.reply) for row in rows if row.reply)
+    said = [Said(one.session_id, row.message, file.subagent) for row in rows if row.message]
+    return Reading(conversations, file, piece, part, rows, used, said)
+
+
+async def keep(connection: Connection, host: str, readings: Sequence[Reading]) -> list[Part]:
+    """Store pieces with what they say, within a transaction. Returns what was stored of them."""
+    stored = await transcripts.keep(connection, host, [reading.part for reading in readings])
+    kept = {part.key for part in stored}
+    counted = [reading for reading in readings if reading.part.key in kept]
+    await usage.add(connection, [one for reading in counted for one in reading.used])
+    await messages.add(connection, [one for reading in counted for one in reading.said])
+    return stored
+
+
+async def keep_singly(connection: Connection, reading: Reading) -> int:
+    """Store what a piece holds, one after the other. Returns how much was refused."""
+    refused = 0
+    for used in reading.used:
+        try:
+            async with connection.transaction():
+                await usage.add(connection, [used])
+        except REFUSED:
+            refused += 1
+    for said in reading.said:
+        try:
+            async with connection.transaction():
+                await messages.add(connection, [said])
+        except REFUSED:
+            refused += 1
+    return refused
