@@ -28,7 +28,7 @@ async def look(connection: Connection, session_id: str, request_id: str) -> Repl
 
 def judge(turn: Turn, typed_at: datetime, now: datetime) -> ReplyView:
     """Whether the turn that a text began is over. It was typed, or taken, at ``typed_at``."""
-    if turn.activity is Activity.WAITING:
+    if turn.activity is Activity.WAITING and turn.activity_at >= typed_at:  # else it is what was just answered
         return ReplyView(state="waiting", text=turn.question or "")
     ended = turn.turn_ended_at if turn.turn_ended_at and turn.turn_ended_at >= typed_at else None
     taken = turn.prompted_at is not None and turn.prompted_at >= typed_at

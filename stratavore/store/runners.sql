@@ -81,7 +81,8 @@ WITH locked AS MATERIALIZED (
     ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE runners SET activity = seen.activity,
-                   activity_at = CASE WHEN runners.activity = seen.activity THEN activity_at ELSE now() END,
+                   activity_at = CASE WHEN runners.activity = seen.activity
+                                           AND runners.question IS NOT DISTINCT FROM seen.question THEN activity_at ELSE now() END,
                    question = seen.question, reply = seen.reply, prompted_at = seen.prompted_at,
                    turn_ended_at = seen.turn_ended_at,
                    followed = seen.followed,
