@@ -31,8 +31,9 @@ from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
 from stratavore.store.runners import Followed
+from worker.reading import REFUSED
 from worker.screens import Screens
-from worker.sightings import LOOK_SECONDS, REFUSED, Sightings, judge
+from worker.sightings import LOOK_SECONDS, Sightings, judge
 from worker.terminals import Terminals
 from worker.transcripts import LOOK_SECONDS as READ_SECONDS
 from worker.transcripts import Transcripts

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
-import asyncpg
-
 from stratavore.agents.adapter import Judgement, Observation
 from stratavore.events.envelope import NewEvent
 from stratavore.runtime import logs
@@ -16,6 +14,7 @@ from stratavore.runtime.processes import Usage, measure
 from stratavore.store import runners, sessions
 from stratavore.store.database import Database
 from stratavore.store.runners import Followed, Sighting
+from worker.reading import REFUSED
 from worker.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -25,14 +24,6 @@ LOOK_SECONDS = 0.2
 _AT_ONCE = 4 * 1024**2
 """Bytes of hooks; no line is longer."""
 _UNSEEN = Observation(alive_seconds=0.0, quiet_seconds=None)
-
-REFUSED = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    UnicodeError,
-)
-"""What Postgres says of rows that it will never take."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from stratavore.agents.claude.texts import clean
 from stratavore.agents.conversation import Entry, Message, News, NewsKind, Reply, Row, Tokens
 
 KINDS = frozenset(
@@ -50,7 +51,7 @@ def read_row(line: bytes) -> Row:
         return Row(known=False, kind="no JSON object")
     kind = given.get("type")
     if not isinstance(kind, str) or kind not in KINDS:
-        return Row(known=False, kind=_clean(kind)[:_LONGEST_NAME] if isinstance(kind, str) else "without a type")
+        return Row(known=False, kind=clean(kind)[:_LONGEST_NAME] if isinstance(kind, str) else "without a type")
     if kind not in ("user", "assistant"):
         return Row(kind=kind)
     message = given.get("message")
@@ -89,7 +90,7 @@ def _of_assistant(given: Given, message: Given) -> Row:
     if tokens is None or id_ is None:
         return Row(known=False, kind="assistant without usage", message=said)
     model = message.get("model")
-    model = _clean(model) if isinstance(model, str) and 0 < len(model) <= _LONGEST_NAME else None
+    model = clean(model) if isinstance(model, str) and 0 < len(model) <= _LONGEST_NAME else None
     return Row(kind="assistant", reply=Reply(id_, model, at, tokens, _terms(message["usage"])), message=said)
 
 
@@ -153,11 +154,11 @@ def _said(given: Given, message: Given) -> str:
 def _text(content: Any) -> str:
     """The words of a message, without tools, their results and thoughts."""
     if isinstance(content, str):
-        return _clean(content).strip()
+        return clean(content).strip()
     if not isinstance(content, list):
         return ""
     parts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
-    return _clean("\n\n".join(part for part in parts if isinstance(part, str))).strip()
+    return clean("\n\n".join(part for part in parts if isinstance(part, str))).strip()
 
 
 def _entries(content: Any, at: datetime) -> Iterator[Entry]:
@@ -169,7 +170,7 @@ def _entries(content: Any, at: datetime) -> Iterator[Entry]:
         if part.get("type") == "text" and (text := _text([part])):
             yield Entry("assistant", text, at)
         elif part.get("type") in ("tool_use", "server_tool_use") and isinstance(name := part.get("name"), str):
-            yield Entry("tool", " ".join(f"{_clean(name)} {_tool_words(part.get('input'))}".split()), at)
+            yield Entry("tool", " ".join(f"{clean(name)} {_tool_words(part.get('input'))}".split()), at)
 
 
 def _tool_words(given: Any) -> str:
@@ -177,7 +178,7 @@ def _tool_words(given: Any) -> str:
     if not isinstance(given, dict):
         return ""
     words = next((value for key in _TOOL_WORDS if isinstance(value := given.get(key), str)), "")
-    words = " ".join(_clean(words).split())
+    words = " ".join(clean(words).split())
     return words if len(words) <= _LONGEST_TOOL else words[: _LONGEST_TOOL - 1] + "…"
 
 
@@ -206,15 +207,4 @@ def _time(given: Given) -> datetime | None:
 
 def _name(value: Any) -> str | None:
     """An id that fits into a key."""
-    return _clean(value) if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
-
-
-def _clean(text: str) -> str:
-    """The text without what Postgres takes in none: NUL, and halves of surrogate pairs."""
-    if "\x00" in text:
-        text = text.replace("\x00", "�")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-8", "replace").decode()
-    return text
+    return clean(value) if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
