@@ -7,6 +7,7 @@ holds one, and that is looked up in the launching shell. ``docs/project-file.md`
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -158,7 +159,7 @@ def read_project_file(directory: Path) -> ProjectFile:
     for line, reason in _faults_of_form(node):
         raise ProjectFileInvalid(path=path, line=line, reason=reason)
     try:
-        found = ProjectFile.model_validate(yaml.safe_load(text))
+        found = ProjectFile.model_validate(_read(path, text))
     except ValidationError as error:
         line, reason = _told(error, node)
         raise ProjectFileInvalid(path=path, line=line, reason=reason) from None
@@ -167,23 +168,42 @@ def read_project_file(directory: Path) -> ProjectFile:
 
 
 def _compose(path: Path, text: str) -> yaml.Node | None:
-    try:
+    with _faults_of_yaml(path):
         node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
+    return node
+
+
+def _read(path: Path, text: str) -> Any:
+    with _faults_of_yaml(path):
+        return yaml.safe_load(text)
+
+
+@contextmanager
+def _faults_of_yaml(path: Path) -> Iterator[None]:
+    try:
+        yield
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it is no YAML"
         raise ProjectFileInvalid(path=path, line=mark.line + 1 if mark else 1, reason=problem) from None
-    return node
+    except RecursionError:
+        raise ProjectFileInvalid(path=path, line=1, reason="it is nested too deeply") from None
+    except ValueError:  # says the value
+        reason = "a value looks like a date or a number and is none; quote it"
+        raise ProjectFileInvalid(path=path, line=1, reason=reason) from None
 
 
 def _faults_of_form(node: yaml.Node) -> Iterator[tuple[int, str]]:
     """What YAML itself lets pass: a file that is no mapping, and keys that are there twice."""
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, yaml.MappingNode) or node.tag != "tag:yaml.org,2002:map":
         yield _line(node), f"the file has keys with values, such as 'agent: {agent_names()[0]}'"
         return
     for mapping in (node, *(value for _, value in node.value if isinstance(value, yaml.MappingNode))):
         seen = set()
         for key, _ in mapping.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                yield _line(key), "a key is a word, such as 'agent'; quote one that is read as something else"
+                return
             if key.value in seen:
                 yield _line(key), f"'{key.value}' is there twice"
             seen.add(key.value)

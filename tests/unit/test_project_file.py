@@ -1,11 +1,15 @@
 import re
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stratavore.errors import InvalidInput, StratavoreError
 from stratavore.launch_options import LaunchOptions, combine
-from stratavore.project_file import NAME, ProjectFile, Reference, read_project_file
+from stratavore.project_file import NAME, ProjectFile, ProjectFileInvalid, Reference, read_project_file
 from tests.support.servers import REPOSITORY
 
 WHOLE = """\
@@ -76,6 +80,13 @@ def test_a_file_that_says_nothing_is_none(tmp_path: Path, text: str | None) -> N
         ("environment:\n  A B: {from: X}\n", 2, "'A B' is no name of a variable"),
         ("environment:\n  KEY: {from: X}\n  KEY: {from: Y}\n", 3, "'KEY' is there twice"),
         ("environment: [KEY]\n", 1, "'environment' takes variables, each with the place of its value"),
+        ("model: 2020-13-45\n", 1, "a value looks like a date or a number and is none; quote it"),
+        ("model: !!int secret\n", 1, "a value looks like a date or a number and is none; quote it"),
+        ("model: !!python/object:os.system x\n", 1, "could not determine a constructor"),
+        ("agent: claude\n1: x\n", 2, "a key is a word, such as 'agent'"),
+        ("? [agent]\n: claude\n", 1, "a key is a word, such as 'agent'"),
+        ("!!set {agent}\n", 1, "the file has keys with values"),
+        ("[" * 3000, 1, "it is nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line_and_what_is_right(
@@ -86,6 +97,13 @@ def test_what_is_wrong_is_told_with_its_line_and_what_is_right(
         read_project_file(tmp_path)
     assert str(refused.value).startswith(f"{tmp_path / NAME}, line {line}: {reason}")
     assert "secret" not in str(refused.value)
+
+
+@given(st.text(st.sampled_from("agentmodlirv:{}[]&*!?|>-#'\"\\ \n0129.,~<="), max_size=40))
+def test_whatever_it_holds_is_understood_or_refused_in_a_sentence(text: str) -> None:
+    with TemporaryDirectory() as directory, suppress(ProjectFileInvalid):
+        (Path(directory) / NAME).write_text(text)
+        read_project_file(Path(directory))
 
 
 def test_what_it_names_must_be_there(tmp_path: Path) -> None:
