@@ -31,7 +31,7 @@ class Claude(Adapter):
 
     def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
         """It must be installed, and told nothing that Stratavore tells it itself."""
-        launch.check_words(spec.argv)
+        launch.check_words(spec.argv, spec.cwd)
         if spec.permission_mode is not None and spec.permission_mode not in launch.PERMISSION_MODES:
             known = ", ".join(launch.PERMISSION_MODES)
             raise InvalidInput(reason=f"There is no permission mode '{spec.permission_mode}'; there is: {known}")

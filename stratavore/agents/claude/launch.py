@@ -38,7 +38,6 @@ _BYTES = {
 """Hooks, and how much is kept of what each is given."""
 
 _OURS = {
-    "--settings": "it is given along with those of Stratavore",
     "--session-id": "the session has its id",
     "--resume": "a session of Stratavore is resumed with: stratavore resume",
     "-r": "a session of Stratavore is resumed with: stratavore resume",
@@ -51,16 +50,17 @@ _OURS = {
 }
 
 
-def check_words(argv: Sequence[str]) -> None:
-    """Refuse further words that Stratavore gives itself.
+def check_words(argv: Sequence[str], cwd: str) -> None:
+    """Refuse further words that Stratavore gives itself, and settings that cannot be given along with its own.
 
     Raises:
         InvalidInput: names the word, and what to do instead.
     """
     for word in argv:
         name = word.partition("=")[0]
-        if name in _OURS and name != "--settings":
+        if name in _OURS:
             raise InvalidInput(reason=f"'{name}' cannot be given to Claude Code here: {_OURS[name]}")
+    _read(_without_settings(argv)[1], cwd)
 
 
 def plan(spec: LaunchSpec, start: Start, *, begun: bool) -> Plan:
@@ -132,7 +132,19 @@ def _read(own: str | None, cwd: str) -> dict[str, Any]:
         text = own if own.lstrip().startswith("{") else (Path(cwd) / own).read_text()
         found = json.loads(text)
     except (OSError, ValueError) as error:
-        raise InvalidInput(reason=f"The settings for Claude Code in '{own}' cannot be read: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("hooks", {}), dict):
-        raise InvalidInput(reason=f"The settings for Claude Code in '{own}' are no object with settings")
+        raise InvalidInput(reason=f"The settings for Claude Code in {_named(own)} cannot be read: {error}") from error
+    if not isinstance(found, dict) or not _are_hooks(found.get("hooks", {})):
+        raise InvalidInput(
+            reason=f"The settings for Claude Code in {_named(own)} are no object with settings, or their 'hooks' no "
+            "lists by event"
+        )
     return found
+
+
+def _are_hooks(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(entries, list) for entries in value.values())
+
+
+def _named(own: str) -> str:
+    """Where the settings are; their text is not told, it may hold secrets."""
+    return "'--settings'" if own.lstrip().startswith("{") else f"'{own}'"
