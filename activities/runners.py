@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -16,7 +16,6 @@ from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.errors import StaleGeneration
 from stratavore.events.envelope import NewEvent
-from stratavore.models.session import LaunchSpec
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
@@ -119,7 +118,7 @@ class RunnerActivities:
             environment=read_environment(self._home.session_environment(request.session_id)),
         )
         if adapter.transcripts:
-            start = await self._with_conversation(start, request.spec)
+            start = await self._with_conversation(start, request)
         plan = adapter.plan(request.spec, start)
         spec = RunSpec(
             runner_id=request.runner_id,
@@ -134,15 +133,21 @@ class RunnerActivities:
         )
         return await self._host.launch(spec, {**start.environment, **plan.environment}, plan.files)
 
-    async def _with_conversation(self, start: Start, spec: LaunchSpec) -> Start:
+    async def _with_conversation(self, start: Start, request: LaunchRequest) -> Start:
         """With its file, where there ever was one: to an agent, a conversation without a file was not begun yet."""
-        adapter = adapter_for(spec.agent)
-        path = adapter.transcript_path(start, spec.cwd)
+        adapter = adapter_for(request.spec.agent)
+        path = adapter.transcript_path(start, request.spec.cwd)
         if path is None:
             return start
         async with self._database.pool.acquire() as connection:
             found = await restore(connection, adapter, start.session_id, start.agent_session_id, path)
-        return replace(start, resume=found is not None)
+        if found is None:
+            return replace(start, resume=False)
+        if await asyncio.to_thread(adapter.begun, found):
+            return replace(start, resume=True)
+        # It died over its first words: there is nothing to resume, and the id is taken for ever.
+        fresh = str(uuid5(UUID(start.session_id), request.runner_id))
+        return replace(start, resume=False, agent_session_id=fresh)
 
     async def _unheard(self, request: LaunchRequest) -> str | None:
         """What the runner before this one was told, and died with."""

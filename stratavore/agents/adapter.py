@@ -181,6 +181,10 @@ class Adapter(ABC):
         """When a prompt was taken (Unix time) and which, if that is what a line of hooks tells."""
         return None
 
+    def tells_when_taken(self, text: str) -> bool:
+        """Whether its hooks tell of a prompt like this: one that they do not tell of was not taken."""
+        return False
+
     def transcript_path(self, start: Start, cwd: str) -> Path | None:
         """Where it writes the conversation; None: it keeps none that can be read."""
         return None
@@ -188,6 +192,11 @@ class Adapter(ABC):
     def subagent_transcripts(self, transcript: Path) -> Path | None:
         """The directory where agents that it starts itself write theirs (``*.jsonl``)."""
         return None
+
+    def begun(self, transcript: Path) -> bool:
+        """Whether something was said in a transcript, so that it can be gone on with."""
+        with transcript.open("rb") as lines:
+            return any(row.message or row.reply for row in map(self.read_row, lines))
 
     def read_row(self, line: bytes) -> Row:
         """Understand one line of a transcript. Never fails, whatever it holds."""

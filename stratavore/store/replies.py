@@ -30,9 +30,11 @@ def judge(turn: Turn, typed_at: datetime, now: datetime) -> ReplyView:
     """Whether the turn that a text began is over. It was typed, or taken, at ``typed_at``."""
     if turn.activity is Activity.WAITING and turn.activity_at >= typed_at:  # else it is what was just answered
         return ReplyView(state="waiting", text=turn.question or "")
-    ended = turn.turn_ended_at if turn.turn_ended_at and turn.turn_ended_at >= typed_at else None
+    if turn.activity is not Activity.IDLE:
+        return ReplyView(state="busy")
+    ended = turn.turn_ended_at is not None and turn.turn_ended_at >= typed_at
     taken = turn.prompted_at is not None and turn.prompted_at >= typed_at
-    settled = turn.activity is Activity.IDLE and now - max(turn.activity_at, typed_at) >= SETTLED
-    if ended and ((taken and turn.prompted_at and ended >= turn.prompted_at) or settled):
+    settled = now - max(turn.activity_at, typed_at) >= SETTLED
+    if ended and (taken or settled):
         return ReplyView(state="answered", text=turn.reply or "")
     return ReplyView(state="answered") if settled and not taken else ReplyView(state="busy")

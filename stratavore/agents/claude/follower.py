@@ -50,6 +50,12 @@ class Known(BaseModel):
     unheard: str | None = None
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
     turn_ended_at: float | None = None
+    prompt_id: str | None = None
+    """Of the turn that is under way, or was last."""
+    queued: bool = False
+    """Another prompt waits for the end of this turn, or is taken into it: nothing tells which."""
+    between: bool = False
+    """A turn has ended that another one may follow at once."""
     begun: bool = False
     """It said so; its prompt shows a moment later."""
     agents: bool = False
@@ -91,6 +97,9 @@ class ClaudeFollower(Follower):
             case "SessionStart":
                 known.begun = True
             case "UserPromptSubmit":
+                same_turn = known.prompt_id is not None and hook.text("prompt_id") == known.prompt_id
+                known.queued = same_turn and known.activity is Activity.BUSY
+                known.prompt_id = hook.text("prompt_id")
                 known.prompted_at = hook.at
                 prompt = hook.text("prompt") or ""
                 known.unheard = None if prompt.startswith(_NO_PERSON) else prompt
@@ -103,6 +112,7 @@ class ClaudeFollower(Follower):
                 self._is(Activity.WAITING, hook.at, asked_by(hook) or _permission(hook))
             case "PreToolUse" | "PostToolUse" | "PostToolUseFailure" | "SubagentStart":
                 if known.activity is not Activity.WAITING or "agent_id" not in hook.given:
+                    known.between = False
                     self._is(Activity.BUSY, hook.at)
             case "PostCompact" if hook.text("trigger") == "manual":
                 self._is(Activity.IDLE, hook.at)
@@ -138,7 +148,7 @@ class ClaudeFollower(Follower):
                 self._is(Activity.BUSY, at)
             case Shows.BOX if known.activity is Activity.BUSY:
                 if not known.agents:
-                    self._ends(at, None)
+                    self._ends(at, known.reply if known.between else None)
             case Shows.BOX if known.activity is not Activity.IDLE:
                 self._is(Activity.IDLE, at)
 
@@ -189,7 +199,9 @@ class ClaudeFollower(Follower):
             isinstance(task, dict) and task.get("status") == "running" and task.get("type") != "shell"
             for task in (tasks if isinstance(tasks, list) else ())
         )
-        if self._known.agents:
+        self._known.prompt_id = hook.text("prompt_id")
+        if self._known.agents or self._known.queued:
+            self._known.between, self._known.queued = self._known.queued, False
             self._known.reply = hook.text("last_assistant_message")
             self._is(Activity.BUSY, hook.at)
         else:
@@ -197,6 +209,7 @@ class ClaudeFollower(Follower):
 
     def _ends(self, at: float, reply: str | None) -> None:
         self._known.unheard = None
+        self._known.queued = self._known.between = False
         self._known.reply, self._known.turn_ended_at = reply, at
         self._is(Activity.IDLE, at)
 

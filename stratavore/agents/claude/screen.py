@@ -17,6 +17,8 @@ _BARE = re.compile(r"^[ \u00a0]*(❯)?[ \u00a0]{1,6}(\S.*?) *$")
 _FOOTER = re.compile(r"\b(Esc to cancel|Enter to (confirm|select|continue|submit))\b", re.IGNORECASE)
 _WORKS = re.compile(r"\besc to interrupt\b", re.IGNORECASE)
 _HIGHEST_BOX = 25
+_HINT = "Press up to edit queued messages"
+"""Stands in an empty box."""
 _TIP = re.compile(r"^ *(Tip:|⎿)")
 
 
@@ -72,7 +74,8 @@ def _box(lines: list[str]) -> _Box | None:
         inside = lines[upper + 1 : lower]
         if inside and len(inside) <= _HIGHEST_BOX and (found := _BOX.match(inside[0])):
             typed = "\n".join([found[2] or "", *(line.removeprefix("  ") for line in inside[1:])])
-            return _Box(upper + 1, lower + 1, found[1], typed.strip())
+            typed = typed.strip()
+            return _Box(upper + 1, lower + 1, found[1], "" if typed == _HINT else typed)
     return None
 
 

@@ -1,0 +1,82 @@
+"""What the corpus does not hold: prompts that wait for their turn, and what is lost."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from stratavore.agents.adapter import UNHEARD, Judgement, Observation
+from stratavore.agents.claude.follower import ClaudeFollower
+from stratavore.agents.conversation import Message, Row
+from stratavore.models.states import Activity
+from tests.unit.agents.claude.test_screen import BOX
+
+IDLE_SCREEN = BOX % ("", " · ? for shortcuts")
+SEEN = Observation(100, 1)
+
+
+def hook(at: float, name: str, **given: Any) -> bytes:
+    return f"{at:.3f} {json.dumps({'hook_event_name': name, 'session_id': 's', **given})}".encode()
+
+
+def begun() -> ClaudeFollower:
+    follower = ClaudeFollower.of({})
+    follower.hook(hook(1, "SessionStart", source="startup"))
+    follower.screen(IDLE_SCREEN, 2)
+    follower.hook(hook(10, "UserPromptSubmit", prompt="one", prompt_id="a"))
+    return follower
+
+
+def judged(follower: ClaudeFollower) -> Judgement:
+    return follower.judge(SEEN)
+
+
+def test_a_prompt_that_waits_for_the_turn_before_it() -> None:
+    """As seen: its hook has the id of the turn under way, and its own turn is told by nothing but its end."""
+    follower = begun()
+    follower.hook(hook(11, "UserPromptSubmit", prompt="two", prompt_id="a"))
+    follower.hook(hook(12, "Stop", last_assistant_message="to one", prompt_id="a"))
+    assert judged(follower).activity is Activity.BUSY
+    assert judged(follower).turn_ended_at is None
+    follower.hook(hook(12.1, "Stop", last_assistant_message="to two", prompt_id="b"))
+    found = judged(follower)
+    assert (found.activity, found.reply) == (Activity.IDLE, "to two")
+
+
+def test_a_prompt_that_is_taken_into_the_turn_under_way() -> None:
+    follower = begun()
+    follower.hook(hook(11, "UserPromptSubmit", prompt="two", prompt_id="a"))
+    follower.hook(hook(12, "Stop", last_assistant_message="to both", prompt_id="a"))
+    follower.screen(IDLE_SCREEN, 12.2)
+    assert judged(follower).activity is Activity.BUSY
+    follower.screen(IDLE_SCREEN, 12.9)
+    found = judged(follower)
+    assert (found.activity, found.reply) == (Activity.IDLE, "to both")
+
+
+def test_a_prompt_is_unheard_until_something_of_it_is_written_down() -> None:
+    follower = begun()
+    assert follower.state()[UNHEARD] == "one"
+    follower.row(Row(message=Message("0", datetime.fromtimestamp(5, UTC), "assistant", "of before")))
+    assert ClaudeFollower.of(follower.state()).state()[UNHEARD] == "one"
+    follower.row(Row(message=Message("1", datetime.fromtimestamp(10, UTC), "user", "one")))
+    assert follower.state()[UNHEARD] is None
+
+
+def test_what_it_tells_itself_is_never_told_again() -> None:
+    follower = begun()
+    follower.hook(hook(11, "Stop", last_assistant_message="done", prompt_id="a"))
+    follower.hook(hook(12, "UserPromptSubmit", prompt="<task-notification>ended", prompt_id="b"))
+    assert follower.state()[UNHEARD] is None
+
+
+def test_silence_is_no_proof_of_work() -> None:
+    follower = begun()
+    assert follower.judge(Observation(1000, 59)).activity is Activity.BUSY
+    assert follower.judge(Observation(1000, 61)).activity is Activity.UNKNOWN
+
+
+def test_who_does_not_start_waits_for_a_person() -> None:
+    follower = ClaudeFollower.of({})
+    assert follower.judge(Observation(5, 5)).activity is Activity.STARTING
+    found = follower.judge(Observation(30, 25))
+    assert (found.activity, found.question) == (Activity.WAITING, "It does not start; look at its terminal")

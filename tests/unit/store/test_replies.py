@@ -1,0 +1,51 @@
+"""When a text that was sent has been answered."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from stratavore.models.states import Activity
+from stratavore.store.replies import judge
+from stratavore.store.runners import Turn
+
+TYPED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return TYPED + timedelta(seconds=seconds)
+
+
+def turn(activity: Activity, since: float, prompted: float | None, ended: float | None) -> Turn:
+    return Turn(
+        activity=activity,
+        activity_at=at(since),
+        question="May it?",
+        reply="The reply.",
+        prompted_at=None if prompted is None else at(prompted),
+        turn_ended_at=None if ended is None else at(ended),
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "state", "text"),
+    [
+        # Not heard of yet: the row is as it was before.
+        (turn(Activity.IDLE, -9, -10, -9), 0.1, "busy", ""),
+        (turn(Activity.IDLE, -9, None, None), 0.1, "busy", ""),
+        (turn(Activity.BUSY, 0.2, 0, -9), 1, "busy", ""),
+        (turn(Activity.IDLE, 1.2, 0, 1), 1.3, "answered", "The reply."),
+        # It asks; but a question from before is what the text answered.
+        (turn(Activity.WAITING, 0.5, 0, -9), 1, "waiting", "May it?"),
+        (turn(Activity.WAITING, -0.5, -2, -9), 1, "busy", ""),
+        # Typed while it worked: the turn's end comes first, and with it nothing is idle.
+        (turn(Activity.BUSY, -1, 0, 1), 2, "busy", ""),
+        (turn(Activity.UNKNOWN, 0.5, 0, -9), 100, "busy", ""),
+        # Taken into the turn that was under way; or a command of the agent's own, which replies nothing.
+        (turn(Activity.IDLE, 1, -10, 1), 2, "busy", ""),
+        (turn(Activity.IDLE, 1, -10, 1), 5, "answered", "The reply."),
+        (turn(Activity.IDLE, -9, -10, -9), 4, "answered", ""),
+    ],
+)
+def test_a_reply(found: Turn, now: float, state: str, text: str) -> None:
+    view = judge(found, TYPED, at(now))
+    assert (view.state, view.text) == (state, text)
