@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, time
 from weakref import WeakValueDictionary
 
@@ -38,7 +38,7 @@ class NotReady(NotTyped):
     """It cannot be typed now, but later perhaps."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Terminal:
     """The runner's terminal, and what of it is read."""
 
@@ -46,6 +46,8 @@ class _Terminal:
     adapter: Adapter
     tmux: Tmux
     run: RunDirectory
+    began_before: str | None = None
+    """How it was begun with a runner that died and never took it."""
 
     async def box(self) -> Box:
         screen = await self.tmux.capture(self.request.project_id, self.request.runner_id)
@@ -139,18 +141,29 @@ class Typist:
             return True
         if outcome.state == "refused":
             raise NotTyped(outcome.detail)
-        taken = terminal.taken_since(int(outcome.detail or 0))
-        if taken is None:
+        offset, _, runner_id = (outcome.detail or "0").partition(" ")
+        died = runner_id not in ("", request.runner_id)
+        typed_to = replace(terminal, run=RunDirectory(self._home, runner_id)) if died else terminal
+        taken = typed_to.taken_since(int(offset))
+        if taken is not None:
+            await self._finish(request, taken)
+            return True
+        if not died or not terminal.adapter.tells_when_taken(request.text):
             raise NotTyped(_INTERRUPTED)
-        await self._finish(request, taken)
-        return True
+        terminal.began_before = outcome.detail
+        return False
 
     async def _begin(self, terminal: _Terminal) -> int:
         """Commit that it is about to be typed. Returns from where on the hooks tell of it."""
         request, offset = terminal.request, terminal.hooks_size()
         async with self._database.transaction("send.begin") as transaction:
             first = await requests.begin(
-                transaction.connection, request.request_id, request.session_id, "send", str(offset)
+                transaction.connection,
+                request.request_id,
+                request.session_id,
+                "send",
+                f"{offset} {request.runner_id}",
+                instead_of=terminal.began_before,
             )
         if not first:
             raise NotTyped(_INTERRUPTED)
@@ -240,7 +253,12 @@ class Typist:
         while monotonic() < begun + TAKEN_SECONDS:
             if taken := terminal.taken_since(offset):
                 return taken
-            box = await terminal.box()
+            try:
+                box = await terminal.box()
+            except NotReady:
+                if taken := terminal.taken_since(offset):  # the last that it did
+                    return taken
+                raise
             now = monotonic()
             empty_since = None if box.ready and box.typed else empty_since or now
             if empty_since is not None and now >= empty_since + QUEUED_SECONDS:

@@ -117,7 +117,7 @@ class HostMonitor:
 
     def watch(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
         """Watch the processes of a runner from now on, of which this is known. Watching twice is watching once."""
-        self._add(self._begun(request, started), started.wrapper)
+        self._add(self._begun(request, started, followed), started.wrapper)
 
     def asks(self, runner_id: str) -> bool:
         """Whether its agent asks a person something, by all that it has told until now."""
@@ -169,7 +169,7 @@ class HostMonitor:
                 log.exception("the monitor failed in a way nobody thought of, and tries again")
             await asyncio.sleep(max(0.05, interval - (monotonic() - began)))
 
-    def _begun(self, request: LaunchRequest, started: Started) -> Watched:
+    def _begun(self, request: LaunchRequest, started: Started, followed: Followed | None = None) -> Watched:
         return Watched(
             request.runner_id,
             request.session_id,
@@ -179,6 +179,7 @@ class HostMonitor:
             started.identity or _NOBODY,
             datetime.now(UTC),
             RunDirectory(self._home, request.runner_id),
+            followed or Followed(),
             next_heartbeat=monotonic() + HEARTBEAT_SECONDS,
         )
 

@@ -16,9 +16,20 @@ class Outcome:
     detail: str | None
 
 
-async def begin(connection: Connection, request_id: str, session_id: str, kind: str, detail: str | None = None) -> bool:
-    """Say that the effect is about to happen. Returns False if that was said before: it may have happened."""
-    return await connection.fetchval(SQL.begin, request_id, session_id, kind, detail) is not None
+async def begin(
+    connection: Connection,
+    request_id: str,
+    session_id: str,
+    kind: str,
+    detail: str | None = None,
+    *,
+    instead_of: str | None = None,
+) -> bool:
+    """Say that the effect is about to happen. Returns False if that was said before: it may have happened.
+
+    ``instead_of``: the detail of a beginning that is known to have come to nothing.
+    """
+    return await connection.fetchval(SQL.begin, request_id, session_id, kind, detail, instead_of) is not None
 
 
 async def finish(

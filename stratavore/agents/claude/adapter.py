@@ -76,6 +76,10 @@ class Claude(Adapter):
             return None
         return read.at, prompt
 
+    def tells_when_taken(self, text: str) -> bool:
+        """Of all but its own commands and those for the shell."""
+        return not text.lstrip().startswith(("/", "!"))
+
     def transcript_path(self, start: Start, cwd: str) -> Path | None:
         """``projects/<directory>/<session>.jsonl`` below its configuration; long names it cuts, and tells by a hook."""
         name = re.sub(r"[^A-Za-z0-9]", "-", cwd)

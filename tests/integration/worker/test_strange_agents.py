@@ -31,6 +31,37 @@ TRUST = """\
 """
 
 
+DIES = """\
+#!/usr/bin/env python3
+import json, os, sys, time, tty
+RULE = "\\u2500" * 60
+generation = int(os.environ["STRATAVORE_RUNNER_ID"].rpartition(".")[2])
+hooks = os.path.join(os.path.dirname(sys.argv[sys.argv.index("--settings") + 1]), "hooks")
+def tell(**given):
+    given["session_id"] = os.environ["STRATAVORE_SESSION_ID"]
+    with open(hooks, "a") as file:
+        file.write(f"{time.time()} {json.dumps(given)}\\n")
+tty.setraw(0)
+typed = ""
+while True:
+    print("\\033[2J\\033[H" + RULE + "\\r\\n\\u276f\\u00a0" + typed + "\\r\\n" + RULE + "\\r\\n", end="", flush=True)
+    for key in os.read(0, 4096).decode():
+        if key != "\\r":
+            typed += key
+            continue
+        if generation in HEARD:
+            tell(hook_event_name="UserPromptSubmit", prompt=typed)
+        if generation in DEADLY:
+            os.kill(os.getpid(), 9)
+        typed = ""
+"""
+"""A program with a prompt box that tells of prompts in some generations, and dies of them in some."""
+
+
+def dies(*, heard: tuple[int, ...], deadly: tuple[int, ...]) -> str:
+    return DIES.replace("HEARD", str(heard)).replace("DEADLY", str(deadly))
+
+
 @dataclass(frozen=True)
 class Strange:
     """Sessions of a program that is called claude and does nothing: what it tells is written by the test."""
@@ -38,14 +69,19 @@ class Strange:
     daemon: DaemonProcess
     project: str
 
-    async def launch(self) -> str:
+    def is_program(self, text: str) -> None:
+        program = self.daemon.home.root / "tools" / "claude"
+        program.write_text(text)
+        program.chmod(0o755)
+
+    async def launch(self, **params: Any) -> str:
         session = str(uuid.uuid4())
         tools = self.daemon.home.root / "tools"
         write_environment(
             self.daemon.home.session_environment(session),
             {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(self.daemon.home.root)},
         )
-        await self.daemon.call("launch", project=self.project, session_ids=[session])
+        await self.daemon.call("launch", project=self.project, session_ids=[session], **params)
         await self.daemon.wait(session, "running")
         return session
 
@@ -69,10 +105,10 @@ async def strange(daemon_process: DaemonProcess) -> Strange:
     tools, site = daemon.home.root / "tools", daemon.home.root / "site"
     tools.mkdir()
     site.mkdir()
-    (tools / "claude").write_text(f"#!/bin/sh\ncat <<'END'\n{TRUST}END\nexec sleep 1000\n")
-    (tools / "claude").chmod(0o755)
     await daemon.call("create_project", name="site", path=str(site), agent="claude")
-    return Strange(daemon, "site")
+    made = Strange(daemon, "site")
+    made.is_program(f"#!/bin/sh\ncat <<'END'\n{TRUST}END\nexec sleep 1000\n")
+    return made
 
 
 async def test_texts_that_postgres_refuses_hold_up_nobody(strange: Strange) -> None:
@@ -135,3 +171,52 @@ async def test_nothing_of_a_runner_is_for_others_to_read(strange: Strange) -> No
     assert run.path.stat().st_mode & 0o777 == 0o700
     for name in ("settings.json", "hook.sh", "launch", "spec.json"):
         assert (run.path / name).stat().st_mode & 0o777 == 0o600, name
+
+
+async def prompts(strange: Strange, session: str, number: int) -> list[str]:
+    """What this runner told that it was asked."""
+    hooks = RunDirectory(strange.daemon.home, f"{session}.{number}").hooks
+    lines = hooks.read_text().splitlines() if hooks.exists() else []
+    return [json.loads(line.partition(" ")[2])["prompt"] for line in lines]
+
+
+async def test_a_prompt_that_an_agent_died_of_before_it_took_it_is_told_to_the_next(strange: Strange) -> None:
+    strange.is_program(dies(heard=(2, 3), deadly=(1,)))
+    session = await strange.launch(prompt="the first words")
+    await generation(strange.daemon, session, 2)
+
+    async def told() -> bool:
+        return await prompts(strange, session, 2) == ["the first words"]
+
+    await answer(told, what="the prompt")
+    rows = await strange.daemon.fetch("SELECT state, detail FROM requests WHERE session_id = $1", session)
+    await answer(lambda: _is_done(strange, session), what="a request that is done")
+    assert len(rows) == 1
+    await strange.daemon.call("send", target=session, text="more", request_id=str(uuid.uuid4()))
+    assert await prompts(strange, session, 2) == ["the first words", "more"]
+
+
+async def test_a_prompt_that_two_agents_took_and_died_of_is_told_to_the_third(strange: Strange) -> None:
+    strange.is_program(dies(heard=(1, 3), deadly=(1, 2)))
+    session = await strange.launch(prompt="the first words")
+
+    async def told() -> bool:
+        return await prompts(strange, session, 3) == ["the first words"]
+
+    await answer(told, what="the prompt")
+
+
+async def test_what_an_agent_took_with_its_last_breath_was_sent(strange: Strange) -> None:
+    strange.is_program(dies(heard=(1, 2), deadly=(1,)))
+    session = await strange.launch()
+    await strange.daemon.call("send", target=session, text="the only words", request_id=str(uuid.uuid4()))
+
+    async def told() -> bool:
+        return await prompts(strange, session, 2) == ["the only words"]
+
+    await answer(told, what="the prompt")
+
+
+async def _is_done(strange: Strange, session: str) -> bool:
+    rows = await strange.daemon.fetch("SELECT state FROM requests WHERE session_id = $1", session)
+    return [row["state"] for row in rows] == ["done"]
