@@ -125,6 +125,7 @@ class _Follow:
         self._generation = generation
         self._position = 0
         self._told: set[str] = set()
+        self._state = ""
 
     def until_over(self) -> Session:
         """Read on until the session will not go on by itself; returns it as it is then."""
@@ -163,13 +164,14 @@ class _Follow:
                 away=_AWAY,
                 patience=PATIENCE + seconds,
                 session_id=self._session_id,
-                states=list(AT_REST),
+                states=[state for state in AT_REST if state != self._state],  # a change is waited for
                 timeout_s=seconds,
             )
         except StratavoreError as error:
             self._say(f"How the session is cannot be told now, and is asked again: {error}")
             return None
         if found:
+            self._state = found["state"]
             self._tell(found)
         return found
 
