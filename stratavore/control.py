@@ -242,6 +242,7 @@ class Control:
             answer: it answers a question: by number, label or, where any text is taken, in words.
             wants_reply: refuse it if the agent is of a kind whose replies cannot be told.
         """
+        check_prompt(text)
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
         if session.headless:
@@ -254,6 +255,8 @@ class Control:
                 reason=f"The agent '{session.agent}' does not tell what it asks or replies; look with: "
                 f"stratavore attach {naming.short(session.session_id)}"
             )
+        if adapter_for(session.agent).hooks and not text.strip():
+            raise InvalidInput(reason="There is no text to send: it holds blanks only")
         if session.state is not SessionState.RUNNING:
             raise _wrong_state(target, [session], "sent text")
         signal = SendSignal(request_id=request_id, text=text, enter=enter, answer=answer)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stratavore.environment import write_environment
+from stratavore.errors import RemoteError
 from stratavore.runtime.processes import send
 from stratavore.runtime.rundir import RunDirectory
 from tests.integration.worker.watching import ended, generation
@@ -220,3 +221,18 @@ async def test_what_an_agent_took_with_its_last_breath_was_sent(strange: Strange
 async def _is_done(strange: Strange, session: str) -> bool:
     rows = await strange.daemon.fetch("SELECT state FROM requests WHERE session_id = $1", session)
     return [row["state"] for row in rows] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (" \n\t", "There is no text to send: it holds blanks only"),
+        ("a\0b", "there is a NUL character in it"),
+        ("\ud83d", "it is not in UTF-8"),
+        ("x" * 1_000_001, "has 1000001 bytes"),
+    ],
+)
+async def test_a_text_that_cannot_be_sent_is_refused_at_once(strange: Strange, text: str, reason: str) -> None:
+    session = await strange.launch()
+    with pytest.raises(RemoteError, match=reason):
+        await strange.daemon.call("send", target=session, text=text, request_id=str(uuid.uuid4()))
