@@ -60,9 +60,9 @@ class Claude(Adapter):
         return Box(ready, ("! " if seen.shell else "") + seen.typed)
 
     def keys_to_clear(self, box: Box) -> Sequence[str]:
-        """Ctrl-U deletes a line, and once more its beginning; Escape leaves the mode of shell commands."""
+        """Ctrl-U deletes a line, and once more its beginning; Backspace leaves the mode of shell commands."""
         if box.typed.strip() == "!":
-            return ("Escape",)
+            return ("BSpace",)  # Escape would interrupt its turn as well
         return ("C-u",) * (2 * len(box.typed.splitlines()))
 
     def answer(self, question: Question, answer: str) -> Answer | None:
