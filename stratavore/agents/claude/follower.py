@@ -19,6 +19,8 @@ from stratavore.models.states import Activity
 
 DRAWING_SECONDS = 0.7
 """From a hook until the screen shows what it told: until then a screen is of the past."""
+EMPTY_SECONDS = 3.0
+"""The same for a box that is empty, which alone is weak evidence that it stopped working."""
 START_SECONDS = 20.0
 """Who shows neither box nor hook for so long, and is silent, waits for a person."""
 BEGUN_SECONDS = 3.0
@@ -51,7 +53,9 @@ class Known(BaseModel):
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
     turn_ended_at: float | None = None
     prompt_id: str | None = None
-    """Of the turn that is under way, or was last."""
+    """Of the turn that is under way."""
+    old_id: bool = False
+    """It began right after another turn, told the id of that one, and never its own."""
     queued: bool = False
     """Another prompt waits for the end of this turn, or is taken into it: nothing tells which."""
     between: bool = False
@@ -98,7 +102,9 @@ class ClaudeFollower(Follower):
                 known.begun = True
             case "UserPromptSubmit":
                 same_turn = known.prompt_id is not None and hook.text("prompt_id") == known.prompt_id
-                known.queued = same_turn and known.activity is Activity.BUSY
+                busy = known.activity is Activity.BUSY
+                known.queued = busy and (same_turn or known.old_id)
+                known.old_id = same_turn and not busy
                 known.prompt_id = hook.text("prompt_id")
                 known.prompted_at = hook.at
                 prompt = hook.text("prompt") or ""
@@ -147,7 +153,10 @@ class ClaudeFollower(Follower):
             case Shows.WORK:
                 self._is(Activity.BUSY, at)
             case Shows.BOX if known.activity is Activity.BUSY:
-                if not known.agents:
+                # An early Escape puts the prompt back. An empty box is shown for a moment on a busy machine as well.
+                if not screen.typed and at < known.since + EMPTY_SECONDS:
+                    self._looked_at = 0.0
+                elif not known.agents:
                     self._ends(at, known.reply if known.between else None)
             case Shows.BOX if known.activity is not Activity.IDLE:
                 self._is(Activity.IDLE, at)
@@ -199,7 +208,7 @@ class ClaudeFollower(Follower):
             isinstance(task, dict) and task.get("status") == "running" and task.get("type") != "shell"
             for task in (tasks if isinstance(tasks, list) else ())
         )
-        self._known.prompt_id = hook.text("prompt_id")
+        self._known.prompt_id = None
         if self._known.agents or self._known.queued:
             self._known.between, self._known.queued = self._known.queued, False
             self._known.reply = hook.text("last_assistant_message")
@@ -209,7 +218,7 @@ class ClaudeFollower(Follower):
 
     def _ends(self, at: float, reply: str | None) -> None:
         self._known.unheard = None
-        self._known.queued = self._known.between = False
+        self._known.queued, self._known.between, self._known.prompt_id = False, False, None
         self._known.reply, self._known.turn_ended_at = reply, at
         self._is(Activity.IDLE, at)
 

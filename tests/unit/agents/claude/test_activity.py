@@ -1,7 +1,9 @@
 """Activity, judged by all that was recorded of the real program, as the monitor hears and sees it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
@@ -97,3 +99,23 @@ def test_nothing_is_busy_for_ever(one: Recorded) -> None:
     for _, line in one.hooks:
         follower.hook(line)
     assert follower.judge(Observation(10_000, 10_000)).activity is not Activity.BUSY
+
+
+def test_a_prompt_that_waits_is_not_answered_by_a_turn_whose_id_was_never_told() -> None:
+    """As seen of the real program: sent 27 ms after a turn's end, a prompt tells the id of that turn."""
+    follower = Claude().follow({})
+    for at, name, id_, words in (
+        (1.0, "UserPromptSubmit", "a", "first"),
+        (2.0, "Stop", "a", "one"),
+        (2.03, "UserPromptSubmit", "a", "second"),
+        (2.3, "UserPromptSubmit", "b", "third, waits"),
+        (4.0, "Stop", "b", "two"),
+    ):
+        told = {"hook_event_name": name, "prompt_id": id_, "prompt": words, "last_assistant_message": words}
+        follower.hook(f"{at} {json.dumps(told)}".encode())
+    seen = follower.judge(Observation(10.0, 0.1))
+    assert (seen.activity, seen.turn_ended_at) == (Activity.BUSY, datetime.fromtimestamp(2.0, UTC))
+    told = {"hook_event_name": "Stop", "prompt_id": "c", "last_assistant_message": "three"}
+    follower.hook(f"4.6 {json.dumps(told)}".encode())
+    seen = follower.judge(Observation(10.0, 0.1))
+    assert (seen.activity, seen.reply) == (Activity.IDLE, "three")
