@@ -52,10 +52,8 @@ class Known(BaseModel):
     unheard: str | None = None
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
     turn_ended_at: float | None = None
-    prompt_id: str | None = None
-    """Of the turn that is under way."""
-    old_id: bool = False
-    """It began right after another turn, told the id of that one, and never its own."""
+    turn: bool = False
+    """A turn is under way."""
     queued: bool = False
     """Another prompt waits for the end of this turn, or is taken into it: nothing tells which."""
     between: bool = False
@@ -101,11 +99,7 @@ class ClaudeFollower(Follower):
             case "SessionStart":
                 known.begun = True
             case "UserPromptSubmit":
-                same_turn = known.prompt_id is not None and hook.text("prompt_id") == known.prompt_id
-                busy = known.activity is Activity.BUSY
-                known.queued = busy and (same_turn or known.old_id)
-                known.old_id = same_turn and not busy
-                known.prompt_id = hook.text("prompt_id")
+                known.queued, known.turn = known.turn, True
                 known.prompted_at = hook.at
                 prompt = hook.text("prompt") or ""
                 known.unheard = None if prompt.startswith(_NO_PERSON) else prompt
@@ -208,7 +202,9 @@ class ClaudeFollower(Follower):
             isinstance(task, dict) and task.get("status") == "running" and task.get("type") != "shell"
             for task in (tasks if isinstance(tasks, list) else ())
         )
-        self._known.prompt_id = None
+        self._known.turn = (
+            self._known.queued
+        )  # the ids of prompts do not tell: one that waits has that of the turn before
         if self._known.agents or self._known.queued:
             self._known.between, self._known.queued = self._known.queued, False
             self._known.reply = hook.text("last_assistant_message")
@@ -218,7 +214,7 @@ class ClaudeFollower(Follower):
 
     def _ends(self, at: float, reply: str | None) -> None:
         self._known.unheard = None
-        self._known.queued, self._known.between, self._known.prompt_id = False, False, None
+        self._known.turn = self._known.queued = self._known.between = False
         self._known.reply, self._known.turn_ended_at = reply, at
         self._is(Activity.IDLE, at)
 

@@ -48,7 +48,9 @@ def test_a_prompt_that_is_taken_into_the_turn_under_way() -> None:
     follower.hook(hook(12, "Stop", last_assistant_message="to both", prompt_id="a"))
     follower.screen(IDLE_SCREEN, 12.2)
     assert judged(follower).activity is Activity.BUSY
-    follower.screen(IDLE_SCREEN, 12.9)
+    follower.screen(IDLE_SCREEN, 14.9)
+    assert judged(follower).activity is Activity.BUSY
+    follower.screen(IDLE_SCREEN, 15.1)
     found = judged(follower)
     assert (found.activity, found.reply) == (Activity.IDLE, "to both")
 
@@ -80,3 +82,11 @@ def test_who_does_not_start_waits_for_a_person() -> None:
     assert follower.judge(Observation(5, 5)).activity is Activity.STARTING
     found = follower.judge(Observation(30, 25))
     assert (found.activity, found.question) == (Activity.WAITING, "It does not start; look at its terminal")
+
+
+def test_an_early_escape_is_told_by_the_prompt_that_is_back_in_the_box() -> None:
+    follower = begun()
+    follower.screen(BOX % ("one", ""), 10.5)
+    assert judged(follower).activity is Activity.BUSY
+    follower.screen(BOX % ("one", ""), 10.8)
+    assert judged(follower).activity is Activity.IDLE

@@ -1,4 +1,3 @@
-
 """Screens that are not in the corpus, and whatever else a terminal may show."""
 
 from hypothesis import given
