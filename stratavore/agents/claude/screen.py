@@ -16,6 +16,9 @@ _NUMBERED = re.compile(r"^[ \u00a0]*(❯)?[ \u00a0]*(\d+)\.[ \u00a0]+(\S.*?) *$"
 _BARE = re.compile(r"^[ \u00a0]*(❯)?[ \u00a0]{1,6}(\S.*?) *$")
 _FOOTER = re.compile(r"\b(Esc to cancel|Enter to (confirm|select|continue|submit))\b", re.IGNORECASE)
 _WORKS = re.compile(r"\besc to interrupt\b", re.IGNORECASE)
+_SPINNER = re.compile(r"^ ?[✢✳✶✻✽✺*·] \S+…")
+_ABOVE = 12
+"""Lines above the box among which the spinner turns; what waits for its turn may stand between."""
 _HIGHEST_BOX = 25
 _HINT = "Press up to edit queued messages"
 """Stands in an empty box."""
@@ -55,7 +58,9 @@ def read_screen(text: str) -> Screen:
         return Screen(Shows.QUESTION, question=question)
     if box is None:
         return Screen(Shows.NOTHING)
-    works = any(_WORKS.search(line) for line in lines[box.end :])
+    # With text in the box the line below it does not say that it works.
+    above = lines[max(0, box.row - 1 - _ABOVE) : box.row - 1]
+    works = any(_WORKS.search(line) for line in lines[box.end :]) or any(map(_SPINNER.match, above))
     return Screen(Shows.WORK if works else Shows.BOX, box.typed, box.mark == "!")
 
 

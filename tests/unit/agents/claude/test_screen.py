@@ -50,6 +50,9 @@ def test_a_box_with_what_is_typed_in_it() -> None:
     assert read_screen(BOX % ("", " · ? for shortcuts")).shows is Shows.BOX
     assert read_screen(BOX % ("one\n  two", "")).typed == "one\ntwo"
     assert read_screen(BOX % ("", " · esc to interrupt")).shows is Shows.WORK
+    spinner = "❯ one\n\n✶ Wibbling… (1s · ↓ 6 tokens)\n\n"
+    assert read_screen(spinner + BOX % ("half a thought", "")).shows is Shows.WORK
+    assert read_screen("● Working…\n✻ Baked for 1s · done 8:58 PM\n" + BOX % ("", "")).shows is Shows.BOX
     shell = read_screen((BOX % ("echo hi", "")).replace("❯", "!"))
     assert (shell.shell, shell.typed) == (True, "echo hi")
 
