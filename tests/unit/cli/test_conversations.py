@@ -114,7 +114,9 @@ def test_a_session_is_shown_whole(run: Run, fake: Serve) -> None:
         unpriced_tokens=5,
     ).model_dump(mode="json")
     fake(
-        find_session=examples.session(agent_session_id="another", cost_usd=1.2, unpriced_tokens=5, question="May it use Bash?"),
+        find_session=examples.session(
+            agent_session_id="another", cost_usd=1.2, unpriced_tokens=5, question="May it use Bash?"
+        ),
         session_runners=[
             examples.runner(ended_at=examples.NOW, exit_reason="killed by signal 9"),
             examples.runner(generation=2, reply="It is done"),
