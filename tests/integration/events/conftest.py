@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
 from stratavore.events.broker import Broker
 from stratavore.events.envelope import EventRow, NewEvent
 from stratavore.events.outbox import append
+from stratavore.launch_options import LaunchOptions
 from stratavore.models.session import LaunchSpec
 from stratavore.store import projects, sessions
 from stratavore.store.database import Database
@@ -31,7 +32,7 @@ class Record:
         """Rows of sessions, in a project of their own. Returns their ids."""
         made = [str(uuid.uuid4()) for _ in range(count)]
         async with self.database.transaction("test") as transaction:
-            project = await projects.create(transaction.connection, f"p{made[0][:8]}", "/", "command", [], None)
+            project = await projects.create(transaction.connection, f"p{made[0][:8]}", "/", "command", LaunchOptions())
             assert project is not None
             spec = LaunchSpec(agent="command", argv=("true",), cwd="/")
             for session in made:
