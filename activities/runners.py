@@ -14,7 +14,7 @@ from activities.typing import Typist
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
-from stratavore.errors import StaleGeneration
+from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
 from stratavore.models.steps import (
     Launched,
@@ -69,7 +69,11 @@ class RunnerActivities:
     async def launch(self, request: LaunchRequest) -> Launched:
         """Start the agent, or adopt it if it is found alive, and show it as running."""
         async with _heartbeats():
-            started = await self._start(request)
+            try:
+                started = await self._start(request)
+            except (StratavoreError, OSError) as error:
+                await self._explain(request, str(error))
+                raise
             if started.identity is None or started.exit is not None:
                 return Launched(end=await self._monitor.judge(request, started))
             try:
@@ -132,6 +136,11 @@ class RunnerActivities:
             stdin=plan.stdin,
         )
         return await self._host.launch(spec, {**start.environment, **plan.environment}, plan.files)
+
+    async def _explain(self, request: LaunchRequest, reason: str) -> None:
+        """Show why it does not start; it is tried again all the same."""
+        async with self._database.pool.acquire() as connection:
+            await sessions.explain(connection, request.session_id, request.generation, reason)
 
     async def _with_conversation(self, start: Start, request: LaunchRequest) -> Start:
         """With its file, where there ever was one: to an agent, a conversation without a file was not begun yet."""

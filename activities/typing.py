@@ -161,7 +161,7 @@ class Typist:
                 transaction.connection,
                 request.request_id,
                 request.session_id,
-                "send",
+                _kind(request),
                 f"{offset} {request.runner_id}",
                 instead_of=terminal.began_before,
             )
@@ -175,13 +175,15 @@ class Typist:
                 transaction.connection,
                 request.request_id,
                 request.session_id,
-                "send",
+                _kind(request),
                 detail=None if taken_at is None else str(taken_at),
             )
 
     async def _refuse(self, request: SendRequest, reason: str) -> Sent:
         async with self._database.transaction("send.refuse") as transaction:
-            await requests.refuse(transaction.connection, request.request_id, request.session_id, "send", reason)
+            await requests.refuse(
+                transaction.connection, request.request_id, request.session_id, _kind(request), reason
+            )
         return Sent(typed=False, refused=True, reason=reason)
 
     async def _type(self, terminal: _Terminal) -> None:
@@ -301,6 +303,11 @@ class Typist:
                 raise NotTyped("its question is still open; look at the terminal")
             await asyncio.sleep(LOOK_SECONDS)
         await self._finish(request, time())
+
+
+def _kind(request: SendRequest) -> str:
+    """Nobody waits for the outcome of a launch's prompt: a refusal is shown with its session."""
+    return "prompt" if request.patient else "send"
 
 
 def _plain(text: str) -> str:

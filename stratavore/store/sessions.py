@@ -35,6 +35,11 @@ async def open_session(
     return done.endswith(" 1")
 
 
+async def explain(connection: Connection, session_id: str, generation: int, reason: str) -> None:
+    """Say why a runner could not be started yet."""
+    await connection.execute(SQL.explain, session_id, generation, reason)
+
+
 async def launched_with(connection: Connection, session_id: str) -> LaunchSpec:
     """What the session was launched with, without its prompt."""
     return LaunchSpec.model_validate(await connection.fetchval(SQL.launched_with, session_id))

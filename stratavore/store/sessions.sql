@@ -35,7 +35,8 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        CASE WHEN state = 'queued' THEN line.position END AS position,
        sessions.generation, sessions.created_at, sessions.ended_at,
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd,
-       coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens, sessions.reason, sessions.host,
+       coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens,
+       coalesce(sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, sessions.host,
        CASE WHEN state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
        coalesce((sessions.launch->>'headless')::boolean, false) AS headless
@@ -44,10 +45,20 @@ JOIN projects ON projects.id = sessions.project_id
 LEFT JOIN line ON line.session_id = sessions.id
 LEFT JOIN spent ON spent.session_id = sessions.id
 LEFT JOIN runners ON runners.session_id = sessions.id AND runners.generation = sessions.generation
+LEFT JOIN LATERAL (
+    SELECT detail AS why FROM requests
+    WHERE session_id = sessions.id AND kind = 'prompt' AND state = 'refused' AND sessions.state = 'running'
+    ORDER BY at DESC LIMIT 1
+) AS unprompted ON true
 WHERE ($1::uuid[] IS NULL OR sessions.id = ANY ($1::uuid[]))
   AND ($2::text IS NULL OR projects.name = $2)
   AND ($3 OR sessions.state <> 'ended')
 ORDER BY sessions.created_at, sessions.id
+
+-- name: explain
+-- Why it does not run yet; what runs has begun after all.
+UPDATE sessions SET reason = $3, updated_at = now()
+WHERE id = $1 AND generation = $2 AND state IN ('starting', 'recovering')
 
 -- name: launched_with
 -- Of a session older than the column, what was kept then.

@@ -10,7 +10,7 @@ from activities.records import RecordActivities
 from activities.runners import Monitor, RunnerActivities
 from stratavore.models.steps import RefuseRequest, SendRequest
 from stratavore.runtime.rundir import RunSpec
-from stratavore.store import requests
+from stratavore.store import requests, sessions
 from stratavore.store.requests import Outcome
 from tests.integration.runtime.conftest import runners as runners
 from tests.integration.runtime.runners import Runners
@@ -113,3 +113,14 @@ async def test_the_first_word_about_a_request_counts(typist: Typist, store: Stor
     assert await typist.outcome(unknown) == Outcome("refused", "its host did not answer in time")
     assert await typist.send(unknown) == Outcome("refused", "its host did not answer in time")
     assert "never asked for" not in await typist.typed("the last words")
+
+
+async def test_a_prompt_that_is_refused_is_shown_with_its_session(typist: Typist, store: Store) -> None:
+    request = typist.request("the first words").model_copy(update={"patient": True})
+    async with store.database.transaction("test") as transaction:
+        assert await requests.begin(transaction.connection, request.request_id, request.session_id, "prompt")
+    await store.fetch("UPDATE sessions SET state = 'running'")
+    async with store.database.pool.acquire() as connection:
+        assert [view.reason for view in await sessions.views(connection)] == [None]
+        assert await typist.send(request) == Outcome("refused", DOUBT)
+        assert [view.reason for view in await sessions.views(connection)] == [f"its prompt was not typed: {DOUBT}"]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +351,20 @@ async def test_a_workflow_terminated_by_hand_while_its_runner_starts(
     assert liveness(agent) is Liveness.DEAD
     await daemon.command(session, "resume")
     await generation(daemon, session, 2)
+
+
+async def test_a_runner_that_cannot_be_started_says_why_until_it_can(daemon: DaemonProcess) -> None:
+    project = await daemon.project(["cat"])
+    session = str(uuid.uuid4())
+    in_the_way = daemon.home.run_directory(f"{session}.1")
+    in_the_way.write_text("")
+    await daemon.call("launch", project=project, session_ids=[session])
+
+    async def reason() -> str:
+        found = await daemon.call("list_sessions")
+        return str(found[0]["reason"] or "") if found else ""
+
+    assert "it is a file" in await answer(reason, what="the reason")
+    in_the_way.unlink()
+    await daemon.wait(session, "running")
+    assert await reason() == ""

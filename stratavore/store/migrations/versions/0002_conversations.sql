@@ -55,3 +55,6 @@ ALTER TABLE messages
     ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 100000))) STORED;
 CREATE INDEX messages_words ON messages USING gin (words);
 CREATE INDEX messages_by_time ON messages (at);
+
+-- Nobody waits for the outcome of a launch's prompt: a refusal is shown with its session.
+CREATE INDEX requests_refused_prompts ON requests (session_id) WHERE kind = 'prompt' AND state = 'refused';
