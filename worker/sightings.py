@@ -95,29 +95,34 @@ class Sightings:
             if one.runner_id in usage or one.runner_id in changed
         ]
         try:
-            await self._flush(seen, changes)
+            tokens = await self._flush(seen, changes)
         except REFUSED:
-            for one in seen:
-                await self._flush_alone(one, changed.get(one.runner_id))
+            tokens = {}
+            for sighting in seen:
+                tokens |= await self._flush_alone(sighting, changed.get(sighting.runner_id))
+        for one in alive:
+            one.tokens = tokens.get(one.runner_id, one.tokens)
         for change in changes:
             change.watched.shown = change.now
             change.watched.followed = change.followed
 
-    async def _flush(self, seen: Sequence[Sighting], changes: Sequence[_Change]) -> None:
+    async def _flush(self, seen: Sequence[Sighting], changes: Sequence[_Change]) -> dict[str, int]:
         async with self._database.transaction("monitor.flush") as transaction:
-            await runners.flush(transaction.connection, seen)
+            tokens = await runners.flush(transaction.connection, seen)
             for change in changes:
                 conversation = change.now.agent_session_id  # None: not told to this daemon
                 if conversation and conversation != change.watched.shown.agent_session_id:
                     await sessions.follow(transaction.connection, change.watched.runner_id, conversation)
                 if change.of_activity:
                     transaction.emit(_event(change))
+        return tokens
 
-    async def _flush_alone(self, one: Sighting, change: _Change | None) -> None:
+    async def _flush_alone(self, one: Sighting, change: _Change | None) -> dict[str, int]:
         try:
-            await self._flush([one], [change] if change else [])
+            return await self._flush([one], [change] if change else [])
         except REFUSED as error:
             log.error("what was seen of %s is set aside, since Postgres refuses it: %s", one.runner_id, error)
+            return {}
 
     def _sighting(self, one: Watched, change: _Change | None, usage: Usage | None) -> Sighting:
         return Sighting(

@@ -1,4 +1,4 @@
-"""What terminals need while their runners live: the activity in the status line, and a log that goes on.
+"""What terminals need while their runners live: activity and tokens in the status line, and a log that goes on.
 
 They are for people to look at. A terminal server that hangs holds up this, and nothing else.
 """
@@ -18,18 +18,24 @@ LOGS_EVERY = 15
 """Looks between two at the logs."""
 
 
+Shown = tuple[Activity, int]
+"""What a runner does, and the tokens of its session."""
+_NEW: Shown = (Activity.STARTING, 0)
+"""What a new terminal shows."""
+
+
 class Terminals:
     """Brings terminals up to date; remembers what their status lines show."""
 
     def __init__(self, tmux: Tmux) -> None:
         self._tmux = tmux
-        self._shown: dict[str, Activity] = {}
+        self._shown: dict[str, Shown] = {}
         self._looks_to_logs = LOGS_EVERY
 
     async def look(self, watched: Sequence[Watched]) -> None:
-        """Show activities that have changed; now and then, see to logs whose writer was killed."""
+        """Show what has changed; now and then, see to logs whose writer was killed."""
         alive = [one for one in watched if one.ending is None]
-        self._shown = {one.runner_id: self._shown.get(one.runner_id, Activity.STARTING) for one in alive}
+        self._shown = {one.runner_id: self._shown.get(one.runner_id, _NEW) for one in alive}
         self._looks_to_logs -= 1
         logs = self._looks_to_logs < 0
         if logs:
@@ -37,10 +43,14 @@ class Terminals:
         await asyncio.gather(*(self._update(project_id, ones, logs) for project_id, ones in by_project(alive).items()))
 
     async def _update(self, project_id: str, ones: Sequence[Watched], logs: bool) -> None:
-        changed = {one.runner_id: one.activity for one in ones if self._shown[one.runner_id] is not one.activity}
+        now = {one.runner_id: (one.activity, one.tokens) for one in ones}
+        changed = {runner_id: shown for runner_id, shown in now.items() if self._shown[runner_id] != shown}
         try:
             if changed:
-                options = {runner_id: {"@activity": str(activity)} for runner_id, activity in changed.items()}
+                options = {
+                    runner_id: {"@activity": str(activity), "@tokens": f"{tokens:,}" if tokens else ""}
+                    for runner_id, (activity, tokens) in changed.items()
+                }
                 await self._tmux.set_options(project_id, options)
                 self._shown |= changed
             if logs:

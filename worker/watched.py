@@ -41,6 +41,8 @@ class Watched:
     ending: asyncio.Task[None] | None = field(default=None, repr=False)
     follower: Follower = field(init=False, repr=False)
     hooks_read: int = field(init=False)
+    tokens: int = 0
+    """Of its session, as last written."""
     tells: bool = field(init=False)
     """Its agent has hooks: what it does is known at once."""
     stumbled: bool = False

@@ -171,9 +171,9 @@ async def is_ended(connection: Connection, runner_id: str) -> bool:
     return ended is not False
 
 
-async def flush(connection: Connection, seen: Sequence[Sighting]) -> None:
-    """Write what the monitor saw of many runners, in one statement."""
-    await connection.execute(
+async def flush(connection: Connection, seen: Sequence[Sighting]) -> dict[str, int]:
+    """Write what the monitor saw of many runners, in one statement. Returns the tokens of their sessions so far."""
+    rows = await connection.fetch(
         SQL.flush,
         [one.runner_id for one in seen],
         [one.seen.activity for one in seen],
@@ -185,6 +185,7 @@ async def flush(connection: Connection, seen: Sequence[Sighting]) -> None:
         [one.memory_mb for one in seen],
         [one.cpu_percent for one in seen],
     )
+    return {row["id"]: row["tokens"] for row in rows}
 
 
 async def views(

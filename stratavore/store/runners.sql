@@ -93,6 +93,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $
      sessions
 WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id FROM locked)) AND runners.ended_at IS NULL
   AND sessions.id = runners.session_id AND sessions.generation = runners.generation
+RETURNING runners.id, (SELECT sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint
+                       FROM runners AS each WHERE each.session_id = runners.session_id) AS tokens
 
 -- name: remember
 UPDATE runners SET followed = $2 WHERE id = $1 AND ended_at IS NULL

@@ -126,6 +126,7 @@ async def test_a_person_attaches_and_types(daemon: DaemonProcess, tmp_path: Path
             await person.sees("❯")
             person.types("typed by hand")
             await person.sees("Nice to see you.")
+            await person.sees("30 tokens")
             await talk.does(session, "idle")
             person.presses("C-b", "d")
             await person.is_back()

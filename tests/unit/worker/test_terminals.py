@@ -38,6 +38,7 @@ class FakeTmux(Tmux):
     def __init__(self) -> None:
         self.hangs: set[str] = set()
         self.options: list[dict[str, str]] = []
+        self.tokens: list[str] = []
         self.panes: dict[str, PaneInfo] = {}
         self.relaid: list[str] = []
 
@@ -45,6 +46,7 @@ class FakeTmux(Tmux):
         if project_id in self.hangs:
             raise TerminalFailed(reason="no answer", socket="x")
         self.options.append({runner_id: values["@activity"] for runner_id, values in options.items()})
+        self.tokens += [values["@tokens"] for values in options.values()]
 
     async def runners(self, project_id: str) -> dict[str, PaneInfo]:
         return self.panes
@@ -65,6 +67,16 @@ async def test_only_what_changed_is_shown_and_many_at_once() -> None:
     two.shown = Judgement(Activity.IDLE)
     await terminals.look([one, two])
     assert tmux.options == [{one.runner_id: "busy", two.runner_id: "busy"}, {two.runner_id: "idle"}]
+
+
+async def test_tokens_are_shown_as_they_grow() -> None:
+    tmux = FakeTmux()
+    terminals = Terminals(tmux)
+    one = watched()
+    for tokens in (0, 999, 999, 1234567):
+        one.tokens = tokens
+        await terminals.look([one])
+    assert tmux.tokens == ["999", "1,234,567"]
 
 
 async def test_a_server_that_hangs_is_told_later_and_holds_up_no_other() -> None:
