@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.naming import TASK_QUEUE, host_queue, workflow_id
-from tests.benchmarks import conversations
+from tests.benchmarks import conversations, hooks
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.world import World
@@ -291,6 +291,7 @@ async def main(arguments: argparse.Namespace) -> None:
             wanted: dict[str, Any] = {
                 "launch": lambda: launches(daemon, bare, arguments.rounds, 50),
                 "recovery": lambda: recovery(daemon, 200, arguments.rounds),
+                "hooks": lambda: hooks.telling(daemon, say, spread, 60),
                 "idle": lambda: idle(daemon, 500, arguments.seconds),
             }
             for name, work in wanted.items():
@@ -307,7 +308,7 @@ async def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=["launch", "recovery", "idle", "cli", "transcripts", "search"])
+    parser.add_argument("--only", choices=["launch", "recovery", "hooks", "idle", "cli", "transcripts", "search"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60, help="how long the idle daemon is watched")
     asyncio.run(main(parser.parse_args()))
