@@ -107,7 +107,8 @@ def answered(talk: Conversations, prompt: str) -> bool:
 async def ledger_is_true(talk: Conversations, session: str) -> None:
     """Every reply that was sent to its end, and that the agent wrote down, is counted once, to the token."""
     sent = {one.answer.id: one.answer.usage for one in talk.api.sent if one.finished and isinstance(one.answer, Reply)}
-    rows = [json.loads(line) for line in talk.transcript(session).read_bytes().splitlines()]
+    files = talk.user.transcripts.glob("*/*.jsonl")  # several, if it died over its first words
+    rows = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
     written = {row["message"]["id"] for row in rows if row.get("type") == "assistant"}
     assert written & sent.keys(), "nothing was written down"
 
