@@ -14,6 +14,7 @@ from stratavore.store.messages import Said
 from stratavore.store.transcripts import Part
 from stratavore.store.usage import Used
 from worker.conversations import Conversations, File
+from worker.watched import Watched
 
 REFUSED = (
     asyncpg.DataError,
@@ -57,6 +58,20 @@ def understand(conversations: Conversations, file: File, piece: Piece) -> Readin
     used = usage.merged(Used.of(one.runner_id, one.session_id, row.reply) for row in rows if row.reply)
     said = [Said(one.session_id, row.message, file.subagent) for row in rows if row.message]
     return Reading(conversations, file, piece, part, rows, used, said)
+
+
+def replies_in_output(one: Watched) -> list[Used]:
+    """Replies in what an agent without a terminal wrote out. Not for the event loop."""
+    spec = one.run.spec()
+    if spec is None or spec.stdin is None:
+        return []
+    read_row = adapter_for(one.agent).read_row
+    try:
+        with one.run.output.open("rb") as lines:
+            rows = [read_row(line) for line in lines]
+    except OSError:
+        return []
+    return usage.merged(Used.of(one.runner_id, one.session_id, row.reply) for row in rows if row.reply)
 
 
 async def keep(connection: Connection, host: str, readings: Sequence[Reading]) -> list[Part]:

@@ -17,11 +17,11 @@ from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.paths import Home
 from stratavore.runtime.tail import read_on
-from stratavore.store import sessions, transcripts
+from stratavore.store import sessions, transcripts, usage
 from stratavore.store.database import Database
 from stratavore.store.transcripts import Part
 from worker.conversations import Conversations
-from worker.reading import REFUSED, Reading, keep, keep_singly, understand
+from worker.reading import REFUSED, Reading, keep, keep_singly, replies_in_output, understand
 from worker.sightings import judge
 from worker.watched import Watched
 
@@ -81,9 +81,18 @@ class Transcripts:
                     pass
                 if one.runner_id not in self._stale:
                     break
+            await self._count_output(one)
             if judged.agent_session_id and judged.agent_session_id != one.shown.agent_session_id:
                 async with self._database.pool.acquire() as connection:
                     await sessions.follow(connection, one.runner_id, judged.agent_session_id)
+
+    async def _count_output(self, one: Watched) -> None:
+        """Count replies that stand in the output only: transcripts are written a moment later."""
+        used = await asyncio.to_thread(replies_in_output, one)
+        if used:
+            async with self._database.transaction("transcripts.output") as transaction:
+                await sessions.lock(transaction.connection, one.session_id)
+                await usage.add(transaction.connection, used)
 
     async def _open(self, watched: Sequence[Watched]) -> None:
         """Know what is stored of runners that are new here."""

@@ -46,6 +46,7 @@ ON_THE_PATH = (
     "relay.mark",
 )
 ELSEWHERE = {
+    "transcripts.output": "tests/integration/worker/test_transcripts.py: counted again, it counts once",
     "migrate": "tests/integration/store/test_migrate.py",
     "send.refuse": "reached only after a death in send.type, which this loop has",
     "transcripts.store": "tests/integration/worker/test_transcripts.py",

@@ -23,6 +23,7 @@ from stratavore.embedded.stack import EmbeddedStack
 from stratavore.killpoints import VARIABLE
 from stratavore.models.states import Activity, SessionState
 from stratavore.paths import Home
+from stratavore.runtime.rundir import RunSpec
 from stratavore.store import transcripts
 from stratavore.store.database import Database
 from tests.integration.store.steps import KEY, Store
@@ -392,3 +393,18 @@ def test_every_reply_counts_once_whatever_happens(
         finally:
             runner.run(opened.close())
             runner.run(servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def test_a_reply_that_stands_in_the_output_only_is_counted_once(writer: Agent) -> None:
+    """Without a terminal an agent prints a reply a moment before it writes it down, and may die between the two."""
+    watched = writer.watched()
+    spec = RunSpec(writer.runner_id, writer.session.session_id, "p", "p", "claude", 1, ("claude",), "/", stdin="prompt")
+    watched.run.prepare(spec, {})
+    both, printed, torn = assistant("msg_both", 5), assistant("msg_printed", 7), assistant("msg_torn", 9)[:-20]
+    writer.write(user("begin") + both)
+    watched.run.output.write_bytes(line(type="system", subtype="init") + both + printed + torn)
+    for _ in range(2):
+        await writer.reader().drain(watched)
+        assert await writer.usage() == {"msg_both": 5, "msg_printed": 7}
+    (runner,) = await writer.store.fetch("SELECT output_tokens FROM runners")
+    assert runner["output_tokens"] == 12
