@@ -32,9 +32,8 @@ async def test_what_a_person_left_is_not_sent_along_and_no_turn_is_interrupted(
 
         await answer(shown, what="the text in the box")
         await talk.say(session, "what now?")
-        await until(lambda: len(api.sent) == 3 and api.sent[2].finished, what="the third reply")
+        await until(lambda: any("what now?" in text for texts in talk.asked for text in texts), what="the question")
         assert "Interrupted" not in await talk.screen(runner_id)
         assert api.sent[1].finished
-        assert "what now?" in talk.asked[-1][-1]
         if left != "!":
             assert left not in "".join(talk.asked[-1])

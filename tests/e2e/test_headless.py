@@ -45,7 +45,7 @@ class Asking:
             found = await self.daemon.call("list_runners", all=True)
             return next((one for one in found if one["pid"] and one["generation"] == generation), None)
 
-        return dict(await answer(look, what=f"run {generation}"))
+        return dict(await answer(look, 60, what=f"run {generation}"))
 
 
 @asynccontextmanager

@@ -47,6 +47,8 @@ class Known(BaseModel):
     since: float = 0.0
     """When the newest thing happened that says so."""
     question: str | None = None
+    seen: bool = False
+    """The question was seen on its screen."""
     reply: str | None = None
     prompted_at: float | None = None
     unheard: str | None = None
@@ -135,7 +137,9 @@ class ClaudeFollower(Follower):
     def screen(self, text: str, at: float) -> None:
         """Its screen: decides what nothing else tells, once whatever was told before had the time to show."""
         known, screen = self._known, read_screen(text)
-        told_just_now = at < known.since + DRAWING_SECONDS and known.activity is not Activity.STARTING
+        # A question that was never seen is still to be drawn, however slow the machine.
+        drawing = EMPTY_SECONDS if known.activity is Activity.WAITING and not known.seen else DRAWING_SECONDS
+        told_just_now = at < known.since + drawing and known.activity is not Activity.STARTING
         if screen.shows in (Shows.WORK, Shows.BOX) and told_just_now:
             return  # and look again
         self._looked_at = at
@@ -144,6 +148,7 @@ class ClaudeFollower(Follower):
                 assert screen.question is not None
                 kept = known.question if known.activity is Activity.WAITING else None
                 self._is(Activity.WAITING, at, kept or screen.question.text)
+                known.seen = True
             case Shows.WORK:
                 self._is(Activity.BUSY, at)
             case Shows.BOX if known.activity is Activity.BUSY:
@@ -194,6 +199,7 @@ class ClaudeFollower(Follower):
         self._known.activity = activity
         self._known.since = max(at, self._known.since)
         self._known.question = question
+        self._known.seen = False
 
     def _turn_ends(self, hook: Hook) -> None:
         """Its own turn is over. Agents that it left working will wake it."""

@@ -8,7 +8,7 @@ from stratavore.agents.adapter import UNHEARD, Judgement, Observation
 from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.conversation import Message, Row
 from stratavore.models.states import Activity
-from tests.unit.agents.claude.test_screen import BOX
+from tests.unit.agents.claude.test_screen import BOX, PLAN
 
 IDLE_SCREEN = BOX % ("", " · ? for shortcuts")
 SEEN = Observation(100, 1)
@@ -90,3 +90,15 @@ def test_an_early_escape_is_told_by_the_prompt_that_is_back_in_the_box() -> None
     assert judged(follower).activity is Activity.BUSY
     follower.screen(BOX % ("one", ""), 10.8)
     assert judged(follower).activity is Activity.IDLE
+
+
+def test_a_question_that_is_drawn_late_is_not_forgotten() -> None:
+    follower = begun()
+    follower.hook(hook(11, "PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}))
+    for at in (11.2, 12, 13.9):
+        follower.screen(IDLE_SCREEN, at)
+        assert judged(follower).activity is Activity.WAITING
+    follower.screen(PLAN, 14)
+    assert judged(follower).question == "May it use Bash? ls"
+    follower.screen(BOX % ("", " · esc to interrupt"), 14.8)  # answered, and its tool runs
+    assert judged(follower).activity is Activity.BUSY
