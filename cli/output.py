@@ -18,6 +18,8 @@ Row = Mapping[str, Any]
 GAP = 2
 NARROWEST = 8
 """Columns that a text is never cut below."""
+READABLE = 20
+"""Columns below which the beginning of a sentence tells nothing."""
 
 
 class Format(StrEnum):
@@ -52,6 +54,8 @@ class Column(NamedTuple):
     """Its words have colours."""
     drop: int = 0
     """Left out of a narrow terminal's table, those with the highest number first; 0: never."""
+    least: int = NARROWEST
+    """Columns that it is never cut below."""
 
 
 _COLOURS = {
@@ -128,7 +132,7 @@ def _fit(kept: list[int], sizes: dict[int, int], columns: Sequence[Column], widt
     """Leave columns out, then shorten texts, until the table fits."""
 
     def least(i: int) -> int:
-        return min(sizes[i], NARROWEST) if columns[i].cut else sizes[i]
+        return min(sizes[i], columns[i].least) if columns[i].cut else sizes[i]
 
     while sum(map(least, kept)) + GAP * (len(kept) - 1) > width:
         optional = [i for i in kept if columns[i].drop]
@@ -137,7 +141,7 @@ def _fit(kept: list[int], sizes: dict[int, int], columns: Sequence[Column], widt
         kept.remove(max(optional, key=lambda i: columns[i].drop))
     room = width - GAP * (len(kept) - 1)
     while sum(sizes[i] for i in kept) > room:
-        flexible = [i for i in kept if columns[i].cut and sizes[i] > NARROWEST]
+        flexible = [i for i in kept if columns[i].cut and sizes[i] > columns[i].least]
         if not flexible:
             break
         sizes[max(flexible, key=lambda i: sizes[i])] -= 1

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import text
-from cli.output import Column, Format, FormatOption, Row, show
+from cli.output import READABLE, Column, Format, FormatOption, Row, show
 from cli.service import service
 
 KEYS = (
@@ -45,9 +45,9 @@ def _columns(rows: list[Row]) -> list[Column]:
         Column("MODEL", lambda row: row["model"], drop=6),
         Column("HOST", lambda row: row["host"], drop=7, cut=True),
         Column("PID", lambda row: row["pid"], right=True, drop=4),
-        Column("AGE", lambda row: text.age(row["started_at"]), right=True),
+        Column("AGE", lambda row: text.age(row["started_at"]), right=True, drop=2),
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=3),
         Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=3),
         Column("MEMORY", lambda row: text.megabytes(row["memory_mb"]), right=True, drop=2),
-        Column("REASON", lambda row: row["question"] or row["exit_reason"], cut=True, drop=2),
+        Column("REASON", lambda row: row["question"] or row["exit_reason"], cut=True, drop=2, least=READABLE),
     ]

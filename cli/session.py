@@ -62,11 +62,12 @@ def _found(target: str) -> dict[str, Any]:
 
 def _lines(found: dict[str, Any], width: int | None, *, colour: bool) -> Iterator[str]:
     activity = f", {found['activity']}" if found["state"] == "running" else ""
+    where = f" on {found['host']}" if found["host"] else ""
     facts = {
         "Session": found["session_id"],
         "Project": found["project"],
         "Agent": text.one_line(f"{found['agent']} {text.command_line(found['argv'])}"),
-        "State": f"{state_of(found)}{activity}{' on ' + found['host'] if found['host'] else ''}",
+        "State": f"{state_of(found)}{where}{activity}",
         "Because": text.one_line(found["reason"]),
         "Begun": text.clock(found["created_at"]),
         "Ended": text.clock(found["ended_at"]) if found["ended_at"] else "",
@@ -113,7 +114,7 @@ _USAGE = [
     Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True),
 ]
 _TRANSCRIPTS = [
-    Column("TRANSCRIPT", lambda row: row["path"]),
     Column("SIZE", lambda row: text.amount(row["bytes"]), right=True),
-    Column("OF", lambda row: "another agent" if row["subagent"] else "the session", drop=1),
+    Column("OF", lambda row: "another agent" if row["subagent"] else "the session"),
+    Column("TRANSCRIPT", lambda row: row["path"]),  # the last one: whole, to be copied, also where it wraps
 ]

@@ -7,7 +7,7 @@ import typer
 
 from cli import text
 from cli.commands import Entry, Noun
-from cli.output import Column, Format, FormatOption, Row, show
+from cli.output import READABLE, Column, Format, FormatOption, Row, show
 from cli.service import service
 
 KEYS = (
@@ -63,11 +63,11 @@ def columns(rows: Sequence[Row]) -> list[Column]:
         Column("STATE", state_of, state=True),
         Column("ACTIVITY", lambda row: row["activity"] if row["state"] == "running" else "", state=True, drop=1),
         Column("AGENT", lambda row: row["agent"], drop=5),
-        Column("AGE", lambda row: text.age(row["created_at"]), right=True),
+        Column("AGE", lambda row: text.age(row["created_at"]), right=True, drop=2),
         Column("RUNS", lambda row: row["generation"], right=True, drop=4),
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=3),
         Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=3),
-        Column("REASON", reason_of, cut=True, drop=2),
+        Column("REASON", reason_of, cut=True, drop=2, least=READABLE),
     ]
 
 

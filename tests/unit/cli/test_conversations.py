@@ -133,9 +133,10 @@ def test_a_session_is_shown_whole(run: Run, fake: Serve) -> None:
         "Known to its agent as: another",
         "killed by signal 9",
         "claude-opus-4-5",
-        f"{examples.FIRST}.jsonl",
+        "State: running on here, busy",
     ):
         assert words in out
+    assert out.splitlines()[-1].endswith(f"  {file()['path']}")
     shown = json.loads(run("sessions", "show", "site", "--format", "json").out)
     assert (len(shown["runners"]), shown["usage"][0]["replies"], shown["question"]) == (2, 3, "May it use Bash?")
 
