@@ -130,9 +130,10 @@ def check_startable(directory: str, options: LaunchOptions, environment: Mapping
     agent, argv = options.agent or COMMAND_AGENT, options.argv or ()
     if not Path(directory).is_dir():
         raise MissingDirectory(path=directory)
-    if agent != COMMAND_AGENT:
+    of_agents = (options.model, options.permission_mode, options.directories, options.mcp_config)
+    if agent != COMMAND_AGENT or any(of_agents):
         _check_agent(agent, directory, options, environment)
-    elif argv:
+    if agent == COMMAND_AGENT and argv:
         from shutil import which
 
         # A name with a slash is taken from the project's directory, where it will run; one without from PATH.

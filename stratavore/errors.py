@@ -121,6 +121,10 @@ class ProgramNotFound(StratavoreError):
     exit_code = EXIT_AGENT_FAILED
 
 
+class AgentNotInstalled(ProgramNotFound):
+    """{agent} is not installed: there is no program '{program}' on your PATH. {hint}."""
+
+
 class AgentEndedAtOnce(StratavoreError):
     """The program of session {session} ended at once ({exit}). {hint}. Its last lines:{lines}"""
 

@@ -16,7 +16,7 @@ from stratavore.agents.claude.screen import Shows, read_screen
 from stratavore.agents.claude.transcript import read_entries, read_row
 from stratavore.agents.conversation import Entry, Row
 from stratavore.agents.output import Output
-from stratavore.errors import InvalidInput
+from stratavore.errors import AgentNotInstalled, InvalidInput
 from stratavore.models.session import LaunchSpec
 
 
@@ -38,9 +38,11 @@ class Claude(Adapter):
         if spec.headless and not spec.prompt:
             raise InvalidInput(reason="Without a terminal Claude Code needs a prompt: give it with --print TEXT")
         if not shutil.which(launch.PROGRAM, path=environment.get("PATH")):
-            raise InvalidInput(
-                reason=f"Claude Code is not installed: there is no program '{launch.PROGRAM}' on your PATH. Install it "
-                f"with 'npm install -g @anthropic-ai/claude-code', and run '{launch.PROGRAM}' once to log in"
+            raise AgentNotInstalled(
+                agent="Claude Code",
+                program=launch.PROGRAM,
+                hint="Install it with 'npm install -g @anthropic-ai/claude-code', "
+                f"and run '{launch.PROGRAM}' once to log in",
             )
 
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:
