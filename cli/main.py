@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from cli.commands import CONTEXT, Entry, Group
+from cli.commands import CONTEXT, Entry, Group, near_names
 from stratavore import __version__
 from stratavore.errors import EXIT_FAILED, StratavoreError
 from stratavore.project_names import HELP
@@ -51,6 +51,10 @@ class Root(Group):
         """The command that was typed, or ``open`` for the project."""
         if args[0] in COMMANDS or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
+        if args[1:] and not args[1].startswith("-"):
+            near = near_names(args[0], COMMANDS)
+            hint = f"; did you mean {near}?" if near else ", and a project is opened without further words"
+            ctx.fail(f"There is no command '{args[0]}'{hint}")
         return "open", self.get_command(ctx, "open"), args
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

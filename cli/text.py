@@ -58,10 +58,12 @@ def amount(number: int) -> str:
 
 
 def dollars(cost: float | None, unpriced_tokens: int = 0) -> str:
-    """A cost; empty if there is none, ``≥ $1.20`` or ``?`` if the price of some tokens is not known."""
+    """A cost; empty if there is none, ``<$0.01``, ``≥ $1.20`` or ``?`` if the price of some tokens is not known."""
     if cost is None:
         return "?" if unpriced_tokens else ""
-    return f"≥ ${cost:.2f}" if unpriced_tokens else f"${cost:.2f}"
+    if unpriced_tokens:
+        return f"≥ ${cost:.2f}"
+    return "<$0.01" if 0 < cost < 0.01 else f"${cost:.2f}"
 
 
 def megabytes(size: float | None) -> str:

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from cli import terminal
+from stratavore.models.states import Activity
 from tests.unit.cli import examples
 from tests.unit.cli.conftest import Run, Serve
 
@@ -29,6 +30,36 @@ def test_a_word_that_is_nothing_is_neither_project_nor_command(run: Run, fake: S
     )
     assert "(did you mean 'status'?)" in run("statsu").err
     assert "such command" not in run("launch", "list").err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nwe", "site"), "There is no command 'nwe'; did you mean 'new'? See: stratavore --help"),
+        (("site", "hello"), "There is no command 'site', and a project is opened without further words."),
+    ],
+)
+def test_words_after_a_word_that_is_no_command(run: Run, words: tuple[str, ...], said: str) -> None:
+    result = run(*words)
+    assert result.code == 2
+    assert said in result.err
+
+
+@pytest.mark.parametrize("columns", [PHONE, 80])
+@pytest.mark.parametrize("command", ["sessions", "runners"])
+def test_who_waits_and_for_what_is_shown_before_all_else(
+    run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch, command: str, columns: int
+) -> None:
+    monkeypatch.setattr(terminal, "width", lambda: columns)
+    asks: dict[str, Any] = {
+        "activity": Activity.WAITING,
+        "question": "May it use Bash? make all, and then some more",
+        "agent": "claude",
+    }
+    fake(list_sessions=[examples.session(**asks)], list_runners=[examples.runner(**asks)])
+    line = run(command).out.splitlines()[1]
+    assert "waiting" in line
+    assert columns == PHONE or "May it use Bash? ma" in line
 
 
 @pytest.mark.parametrize(

@@ -63,3 +63,11 @@ def test_a_time_of_today_has_no_date() -> None:
 def test_nothing_that_a_terminal_obeys_is_shown() -> None:
     assert text.one_line("a\x1b[2Jb\nc\td") == "a?[2Jb c d"
     assert text.one_line(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("cost", "unpriced", "shown"),
+    [(None, 0, ""), (None, 5, "?"), (0, 0, "$0.00"), (0.004, 0, "<$0.01"), (1.2, 0, "$1.20"), (1.2, 5, "≥ $1.20")],
+)
+def test_costs(cost: float | None, unpriced: int, shown: str) -> None:
+    assert text.dollars(cost, unpriced) == shown
