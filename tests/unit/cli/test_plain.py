@@ -10,6 +10,7 @@ SAMPLES = [
     (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
     (b"\x1bP+q544e\x1b\\after", "after"),
     (b"\x1b(B\x1b=\x1b>\x1b7ok\x1b8", "ok"),
+    (b"far\x1b[3Capart\x1b[Cand near\r\n", "far   apart and near\n"),
     (b"bell\x07 tab\there", "bell tab\there"),
     ("\x1b[2m日本語\x1b[22m é\r\n".encode(), "日本語 é\n"),
     (b"not utf-8: \xff\r\n", "not utf-8: \ufffd\n"),
