@@ -230,7 +230,7 @@ class Typist:
         box = await terminal.box()
         if box.question is not None and not terminal.request.patient:
             asked = " ".join(box.question.text.split())
-            raise NotReady(f"it asks a question, and Enter would answer it: {asked}. Answer it with --answer")
+            raise NotReady(f'it asks a question, and Enter would answer it: "{asked}". Answer it with --answer')
         if not box.ready or self._asks(terminal.request.runner_id):  # a question may be told before it is shown
             return False
         if not box.typed or emptied.in_vain(box.typed):

@@ -26,6 +26,7 @@ def print_reply(session_id: str, request_id: str) -> None:
         while found["state"] == "busy":
             found = service.call(
                 "reply",
+                away="the reply is printed when a daemon is back",
                 patience=LOOK_SECONDS * 2,
                 session_id=session_id,
                 request_id=request_id,
@@ -36,6 +37,6 @@ def print_reply(session_id: str, request_id: str) -> None:
             if found["text"]:
                 typer.echo(found["text"])
         case "waiting":
-            raise AgentAsks(session=short, question=found["text"] or "look at its terminal")
+            raise AgentAsks(session=short, question=f'"{found["text"]}"' if found["text"] else "look at its terminal")
         case state:
             raise NoReply(session=short, state=state)

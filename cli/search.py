@@ -14,7 +14,9 @@ _MARKED = re.compile("\x02(.*?)\x03", re.DOTALL)
 
 
 def search(
-    words: Annotated[str, typer.Argument(metavar="WORDS", help='As in a search engine: "in order", or, -without.')],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS...", help='As in a search engine: "in order", or, -without.')
+    ],
     project: Annotated[
         str | None, typer.Option("--project", "-p", metavar="PROJECT", help="Of this project only.")
     ] = None,
@@ -27,10 +29,10 @@ def search(
     messages match, the newest 2000 are compared.
 
     Examples:
-        stratavore search 'retry backoff'
+        stratavore search retry backoff
         stratavore search '"dead letter" -rabbitmq' --project site
     """
-    found = service.call("search", words=words, project=project, limit=limit)
+    found = service.call("search", words=" ".join(words), project=project, limit=limit)
     if form is not Format.TABLE:
         show_value([pick(one, KEYS) | {"excerpt": _MARKED.sub(r"\1", one["excerpt"])} for one in found], form)
     elif found:
