@@ -23,8 +23,13 @@ class First:
         """What to say of a first session that runs already, perhaps from before somebody logged in."""
         return self.said if running == self.agent else _NOW_TOO
 
+    def example_for(self, running: str) -> str:
+        """A text to try on a first session that runs already."""
+        return self.example if running == self.agent else _NOTE
+
 
 _MAKE_ONE = "make a project in your own directory: stratavore new NAME --agent claude"
+_NOTE = "buy milk"
 _NOW_TOO = f"For Claude Code {_MAKE_ONE}"
 _CLAUDE = First(
     "claude", ("--agent", "claude"), "It is Claude Code; it asks first whether it may work there.", "Tell me a story"
@@ -56,4 +61,4 @@ def choose(environment: Mapping[str, str]) -> First:
 
 
 def _sample(reason: str) -> First:
-    return First("command", ("--", *ARGV), f"It is a small sample program. {reason}\nThen {_MAKE_ONE}", "buy milk")
+    return First("command", ("--", *ARGV), f"It is a small sample program. {reason}\nThen {_MAKE_ONE}", _NOTE)

@@ -60,6 +60,8 @@ def _tell(daemon: dict[str, Any], session: dict[str, Any], first: agent.First) -
         say(f"  {server['name']:<10} {server['address'] or '-'}{state}")
     say(f"  {'session':<10} {session['session_id'][:8]} of project {PROJECT}, {session['state']}")
     say(f"\n{first.said_of(session['agent'])}")
+    if session["state"] != "running":
+        say(f"It does not run now; see why: {_typed()} sessions show {PROJECT}")
     ui = next((server["ui"] for server in daemon["servers"] if server["name"] == "temporal"), None)
     if ui:
         say(f"\nWeb UI: {ui}")
@@ -67,7 +69,7 @@ def _tell(daemon: dict[str, Any], session: dict[str, Any], first: agent.First) -
     say(f"""
 Try next:
   {stratavore} {PROJECT}                  talk to the session; Ctrl-b d leaves it, and it goes on
-  {stratavore} send {PROJECT} '{first.example}'  type into it from outside
+  {stratavore} send {PROJECT} '{first.example_for(session["agent"])}'  type into it from outside
   {stratavore} status --watch         see everything; q leaves""")
 
 
