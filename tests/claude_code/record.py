@@ -6,6 +6,7 @@ is written to ``corpus/<version>/<situation>``; see ``corpus.py`` for the files.
 
 import asyncio
 import json
+import platform
 import shutil
 import sys
 from dataclasses import asdict
@@ -76,6 +77,7 @@ class _Neutral:
             (str(stage.user.root), "/home/user"),
             (str(home.root), "/home/user/.local/state/stratavore"),
             (str(stage.site).replace("/", "-"), "-work-site"),
+            (platform.release(), "6.0"),
             (str(claude_code.program().parent), "/opt/claude"),
             (stage.api.url.removeprefix("http://"), "127.0.0.1:8080"),
         ]
