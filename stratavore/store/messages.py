@@ -18,7 +18,10 @@ RANKED = 2000
 """Matches that are put in order, the newest ones."""
 BEGIN, END = "\x02", "\x03"
 """Around a word that was found: no text that is shown has these."""
-_HEADLINE = f'StartSel="{BEGIN}", StopSel="{END}", MaxWords=30, MinWords=12, MaxFragments=2, FragmentDelimiter=" … "'
+_HEADLINE = (
+    f'StartSel="{BEGIN}", StopSel="{END}", MaxWords=30, MinWords=12, ShortWord=0, MaxFragments=2, '
+    'FragmentDelimiter=" … "'
+)
 
 
 @dataclass(frozen=True)
