@@ -12,7 +12,7 @@ from cli.commands import near_names
 from cli.options import DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
-from stratavore.errors import MissingDirectory, ProgramNotFound, UnknownProject
+from stratavore.errors import LostDirectory, MissingDirectory, ProgramNotFound, UnknownProject
 from stratavore.launch_options import LaunchOptions
 from stratavore.project_names import RESERVED, check_project_name
 
@@ -123,13 +123,13 @@ def check_startable(directory: str, options: LaunchOptions, environment: Mapping
         environment: what it gets besides that of this shell.
 
     Raises:
-        MissingDirectory: it does not exist.
+        LostDirectory: it does not exist.
         ProgramNotFound: it does not exist, or may not be executed.
         InvalidInput: the agent cannot be launched so.
     """
     agent, argv = options.agent or COMMAND_AGENT, options.argv or ()
     if not Path(directory).is_dir():
-        raise MissingDirectory(path=directory)
+        raise LostDirectory(path=directory)
     of_agents = (options.model, options.permission_mode, options.directories, options.mcp_config)
     if agent != COMMAND_AGENT or any(of_agents):
         _check_agent(agent, directory, options, environment)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import terminal, text
-from cli.output import Column, Format, FormatOption, Row, pick, show_value, table
+from cli.output import READABLE, Column, Format, FormatOption, Row, pick, show_value, table
 from cli.runners import KEYS as RUNNER_KEYS
 from cli.service import service
 from cli.sessions import KEYS as SESSION_KEYS
@@ -102,7 +102,7 @@ _RUNNERS = [
     Column("BEGUN", lambda row: text.clock(row["started_at"]) if row["started_at"] else "", drop=1),
     Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=2),
     Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=2),
-    Column("ENDED", _ended, cut=True),
+    Column("ENDED", _ended, cut=True, least=READABLE),
 ]
 _USAGE = [
     Column("MODEL", lambda row: row["model"] or "?", cut=True),

@@ -33,6 +33,7 @@ from stratavore.errors import (
     AlreadySo,
     DaemonAway,
     InvalidInput,
+    LostDirectory,
     MissingDirectory,
     NoLiveSession,
     NotTyped,
@@ -164,7 +165,7 @@ class Control:
         environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_ids[0]))
         adapter_for(spec.agent).check(spec, environment)
         if not await asyncio.to_thread(Path(spec.cwd).is_dir):
-            raise MissingDirectory(path=spec.cwd)
+            raise LostDirectory(path=spec.cwd)
         await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
         return list(session_ids)
 

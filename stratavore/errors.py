@@ -114,6 +114,10 @@ class MissingDirectory(StratavoreError):
     exit_code = EXIT_USAGE
 
 
+class LostDirectory(MissingDirectory):
+    """The directory {path} does not exist any more. Create it again, or make a project for another: stratavore new NAME --path DIR."""
+
+
 class ProgramNotFound(StratavoreError):
     """The program '{program}' was not found or may not be executed on this machine. Install it, or give its whole path."""
 

@@ -41,7 +41,7 @@ async def test_a_launch_that_cannot_be_leaves_nothing(daemon: DaemonProcess, cli
     assert "'xml' is none of table, json, yaml" in await cli.refused(2, "launch", "site", "--format", "xml")
     site.rmdir()
     cli.directory = daemon.home.root
-    assert f"The directory {site} does not exist" in await cli.refused(2, "launch", "site")
+    assert f"The directory {site} does not exist any more" in await cli.refused(2, "launch", "site")
     assert await cli.json("sessions", "--all") == []
     assert left_over(daemon.home) == []
 
