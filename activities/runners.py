@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.typing import Typist
+from activities.typing import Attention, Typist
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
@@ -37,16 +37,13 @@ from stratavore.store.runners import Followed
 HEARTBEAT_SECONDS = 1.0
 
 
-class Monitor(Protocol):
+class Monitor(Attention, Protocol):
     """The host's monitor, as the activities use it."""
 
     daemon_id: UUID
 
     def watch(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
         """Watch the processes of a runner from now on, of which this is known."""
-
-    def asks(self, runner_id: str) -> bool:
-        """Whether a runner's agent asks a person something."""
 
     async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """Tell the workflow when the runner ends; or how it ended, if it has."""
@@ -62,7 +59,7 @@ class RunnerActivities:
         self._home = home
         self._database = database
         self._host = host
-        self._typist = Typist(home, database, tmux, monitor.asks)
+        self._typist = Typist(home, database, tmux, monitor)
         self._monitor = monitor
 
     @activity.defn

@@ -1,9 +1,9 @@
 """Typing into an agent: only when a prompt can be typed, whole, once, and seen to be taken."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic, time
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from stratavore.agents.adapter import Adapter, Box, Question
@@ -82,6 +82,16 @@ class _Terminal:
         return None
 
 
+class Attention(Protocol):
+    """Who knows what agents ask."""
+
+    def asks(self, runner_id: str) -> bool:
+        """Whether a runner's agent asks something, by all that it has told so far."""
+
+    def answered(self, runner_id: str) -> None:
+        """Its question was answered."""
+
+
 class Emptied:
     """What was in a box that is being emptied. What no key deletes is no text, but a hint that the box shows."""
 
@@ -99,12 +109,12 @@ class Emptied:
 class Typist:
     """Types what people send."""
 
-    def __init__(self, home: Home, database: Database, tmux: Tmux, asks: Callable[[str], bool]) -> None:
-        """``asks``: whether a runner's agent asks something, by all that it has told so far."""
+    def __init__(self, home: Home, database: Database, tmux: Tmux, monitor: Attention) -> None:
         self._home = home
         self._database = database
         self._tmux = tmux
-        self._asks = asks
+        self._asks = monitor.asks
+        self._answered = monitor.answered
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, request: SendRequest) -> Sent:
@@ -302,6 +312,7 @@ class Typist:
             if monotonic() >= deadline:
                 raise NotTyped("its question is still open; look at the terminal")
             await asyncio.sleep(LOOK_SECONDS)
+        self._answered(request.runner_id)
         await self._finish(request, time())
 
 

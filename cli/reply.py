@@ -7,7 +7,7 @@ import typer
 from cli import text
 from cli.service import service
 from cli.terminal import Progress
-from stratavore.errors import AgentAsks, NoReply
+from stratavore.errors import AgentAsks, NoReply, ReplyFailed
 
 LOOK_SECONDS = 10.0
 
@@ -17,6 +17,7 @@ def print_reply(session_id: str, request_id: str) -> None:
 
     Raises:
         AgentAsks: it asks something first.
+        ReplyFailed: an error ended its turn.
         NoReply: its session ended or was put away meanwhile.
     """
     short = text.short(session_id)
@@ -36,6 +37,8 @@ def print_reply(session_id: str, request_id: str) -> None:
         case "answered":
             if found["text"]:
                 typer.echo(found["text"])
+        case "failed":
+            raise ReplyFailed(session=short, error=found["text"] or "it did not say which")
         case "waiting":
             raise AgentAsks(session=short, question=f'"{found["text"]}"' if found["text"] else "look at its terminal")
         case state:

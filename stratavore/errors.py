@@ -224,6 +224,13 @@ class AgentAsks(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class ReplyFailed(StratavoreError):
+    """The agent of {session} could not reply: {error}"""
+
+    code = "reply_failed"
+    exit_code = EXIT_AGENT_FAILED
+
+
 class NoReply(StratavoreError):
     """The session {session} is {state}; it gave no reply. See: stratavore transcript {session}."""
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 from uuid import UUID
 
 import asyncpg
@@ -123,6 +123,11 @@ class HostMonitor:
         """Whether its agent asks a person something, by all that it has told until now."""
         watched = self._watched.get(runner_id)
         return watched is not None and judge(watched).activity is Activity.WAITING
+
+    def answered(self, runner_id: str) -> None:
+        """Its question was answered: it is not shown as asking any more."""
+        if watched := self._watched.get(runner_id):
+            watched.follower.answered(time())
 
     async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """The workflow waits for this runner's end from now on; returns the end if it came first."""

@@ -67,6 +67,8 @@ class Judgement:
     prompted_at: datetime | None = None
     """When it took the last prompt."""
     turn_ended_at: datetime | None = None
+    turn_failed: bool = False
+    """It ended by an error, which ``reply`` tells."""
     agent_session_id: str | None = None
     """Of the conversation that it is in now; None: not told yet."""
     transcript: str | None = None
@@ -125,6 +127,9 @@ class Follower(ABC):
     def wants_screen(self, seen: Observation, now: float) -> bool:
         """Whether its screen would tell more at ``now`` (Unix time) than is known."""
         return False
+
+    def answered(self, at: float) -> None:  # noqa: B027
+        """Its question was just answered (Unix time)."""
 
     @abstractmethod
     def judge(self, seen: Observation) -> Judgement:

@@ -170,8 +170,8 @@ class Terminal(Model):
 class ReplyView(Model):
     """How an agent stands with what it was sent.
 
-    ``state``: ``busy``, ``answered`` (``text`` is its answer, empty if it gave none), ``waiting`` (``text`` is what it
-    asks), or that of a session that does not run any more.
+    ``state``: ``busy``, ``answered`` (``text`` is its answer, empty if it gave none), ``failed`` (``text`` is the
+    error), ``waiting`` (``text`` is what it asks), or that of a session that does not run any more.
     """
 
     state: str

@@ -36,5 +36,5 @@ def judge(turn: Turn, typed_at: datetime, now: datetime) -> ReplyView:
     taken = turn.prompted_at is not None and turn.prompted_at >= typed_at
     settled = now - max(turn.activity_at, typed_at) >= SETTLED
     if ended and (taken or settled):
-        return ReplyView(state="answered", text=turn.reply or "")
+        return ReplyView(state="failed" if turn.turn_failed else "answered", text=turn.reply or "")
     return ReplyView(state="answered") if settled and not taken else ReplyView(state="busy")

@@ -40,6 +40,7 @@ class Turn(Model):
     reply: str | None
     prompted_at: datetime | None
     turn_ended_at: datetime | None
+    turn_failed: bool = False
 
 
 class LiveRow(Model):
@@ -59,6 +60,7 @@ class LiveRow(Model):
     reply: str | None
     prompted_at: datetime | None
     turn_ended_at: datetime | None
+    turn_failed: bool
     agent_session_id: str
     followed: Followed
     started_at: datetime | None
@@ -70,7 +72,15 @@ class LiveRow(Model):
     def shown(self) -> Judgement:
         """What it was last seen doing."""
         conversation = self.agent_session_id if self.followed.agent else None
-        return Judgement(self.activity, self.question, self.reply, self.prompted_at, self.turn_ended_at, conversation)
+        return Judgement(
+            self.activity,
+            self.question,
+            self.reply,
+            self.prompted_at,
+            self.turn_ended_at,
+            self.turn_failed,
+            conversation,
+        )
 
     @property
     def agent_process(self) -> ProcessIdentity | None:
@@ -181,6 +191,7 @@ async def flush(connection: Connection, seen: Sequence[Sighting]) -> dict[str, i
         [one.seen.reply for one in seen],
         [one.seen.prompted_at for one in seen],
         [one.seen.turn_ended_at for one in seen],
+        [one.seen.turn_failed for one in seen],
         [one.followed.model_dump(mode="json") for one in seen],
         [one.memory_mb for one in seen],
         [one.cpu_percent for one in seen],

@@ -54,7 +54,8 @@ UPDATE runners SET status = 'terminated' WHERE session_id = $1 AND status = 'pau
 
 -- name: live_of_host
 SELECT runners.id AS runner_id, session_id::text, runners.generation, runners.status, pid, pid_ticks, wrapper_pid,
-       wrapper_ticks, boot_id, activity, question, reply, prompted_at, turn_ended_at, sessions.agent_session_id, followed, started_at, sessions.agent, sessions.project_id::text, projects.name AS project
+       wrapper_ticks, boot_id, activity, question, reply, prompted_at, turn_ended_at, turn_failed, sessions.agent_session_id, followed, started_at,
+       sessions.agent, sessions.project_id::text, projects.name AS project
 FROM runners
 JOIN sessions ON sessions.id = session_id
 JOIN projects ON projects.id = sessions.project_id
@@ -84,12 +85,13 @@ UPDATE runners SET activity = seen.activity,
                    activity_at = CASE WHEN runners.activity = seen.activity
                                            AND runners.question IS NOT DISTINCT FROM seen.question THEN activity_at ELSE now() END,
                    question = seen.question, reply = seen.reply, prompted_at = seen.prompted_at,
-                   turn_ended_at = seen.turn_ended_at,
+                   turn_ended_at = seen.turn_ended_at, turn_failed = seen.turn_failed,
                    followed = seen.followed,
                    memory_mb = coalesce(seen.memory_mb, runners.memory_mb),
                    cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent)
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[], $8::float8[],
-            $9::float8[]) AS seen (id, activity, question, reply, prompted_at, turn_ended_at, followed, memory_mb, cpu_percent),
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::jsonb[],
+            $9::float8[], $10::float8[])
+         AS seen (id, activity, question, reply, prompted_at, turn_ended_at, turn_failed, followed, memory_mb, cpu_percent),
      sessions
 WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id FROM locked)) AND runners.ended_at IS NULL
   AND sessions.id = runners.session_id AND sessions.generation = runners.generation
@@ -104,7 +106,7 @@ SELECT followed FROM runners WHERE session_id = $1 AND generation < $2 AND start
 ORDER BY generation DESC LIMIT 1
 
 -- name: turn
-SELECT activity, activity_at, question, reply, prompted_at, turn_ended_at
+SELECT activity, activity_at, question, reply, prompted_at, turn_ended_at, turn_failed
 FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
 WHERE session_id = $1 AND runners.ended_at IS NULL
 

@@ -54,6 +54,7 @@ class Known(BaseModel):
     unheard: str | None = None
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
     turn_ended_at: float | None = None
+    turn_failed: bool = False
     turn: bool = False
     """A turn is under way."""
     queued: bool = False
@@ -123,6 +124,7 @@ class ClaudeFollower(Follower):
             case "StopFailure":
                 known.agents = False
                 self._ends(hook.at, hook.text("last_assistant_message") or hook.text("error"))
+                known.turn_failed = True
             case "Notification" if hook.text("notification_type") == "idle_prompt":
                 self._is(Activity.IDLE, hook.at)
 
@@ -160,6 +162,11 @@ class ClaudeFollower(Follower):
             case Shows.BOX if known.activity is not Activity.IDLE:
                 self._is(Activity.IDLE, at)
 
+    def answered(self, at: float) -> None:
+        """It goes on with what it asked about; what it asks next it will tell."""
+        if self._known.activity is Activity.WAITING:
+            self._is(Activity.BUSY, at)
+
     # What it thinks of it
 
     def wants_screen(self, seen: Observation, now: float) -> bool:
@@ -191,6 +198,7 @@ class ClaudeFollower(Follower):
             known.reply,
             _time(known.prompted_at),
             _time(known.turn_ended_at),
+            known.turn_failed,
             known.agent_session_id,
             known.transcript,
         )
@@ -221,7 +229,7 @@ class ClaudeFollower(Follower):
     def _ends(self, at: float, reply: str | None) -> None:
         self._known.unheard = None
         self._known.turn = self._known.queued = self._known.between = False
-        self._known.reply, self._known.turn_ended_at = reply, at
+        self._known.reply, self._known.turn_ended_at, self._known.turn_failed = reply, at, False
         self._is(Activity.IDLE, at)
 
 

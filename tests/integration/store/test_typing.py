@@ -26,6 +26,9 @@ class NoQuestions:
     def asks(self, runner_id: str) -> bool:
         return False
 
+    def answered(self, runner_id: str) -> None:
+        raise AssertionError("nothing was asked")
+
 
 class Typist:
     """A session whose agent is ``cat``, and the activity that types into it."""

@@ -49,3 +49,8 @@ def turn(activity: Activity, since: float, prompted: float | None, ended: float 
 def test_a_reply(found: Turn, now: float, state: str, text: str) -> None:
     view = judge(found, TYPED, at(now))
     assert (view.state, view.text) == (state, text)
+
+
+def test_an_error_is_no_reply() -> None:
+    failed = turn(Activity.IDLE, 1.2, 0, 1).model_copy(update={"turn_failed": True})
+    assert judge(failed, TYPED, at(1.3)).state == "failed"

@@ -16,6 +16,7 @@ ALTER TABLE runners
     ADD COLUMN reply text,                                    -- its last words of the last turn that ended
     ADD COLUMN prompted_at timestamptz,                       -- when it took its last prompt, by its host's clock
     ADD COLUMN turn_ended_at timestamptz,
+    ADD COLUMN turn_failed boolean NOT NULL DEFAULT false,    -- it ended by an error, which is its last words
     ADD COLUMN unpriced_tokens bigint NOT NULL DEFAULT 0;     -- of replies by models whose price is not known
 
 ALTER TABLE runners ALTER COLUMN cost_usd TYPE numeric;      -- a token can cost less than a millionth of a dollar

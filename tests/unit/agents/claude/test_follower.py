@@ -102,3 +102,19 @@ def test_a_question_that_is_drawn_late_is_not_forgotten() -> None:
     assert judged(follower).question == "May it use Bash? ls"
     follower.screen(BOX % ("", " · esc to interrupt"), 14.8)  # answered, and its tool runs
     assert judged(follower).activity is Activity.BUSY
+
+
+def test_a_turn_that_failed_is_told_apart_until_the_next_one_ends() -> None:
+    follower = begun()
+    follower.hook(hook(11, "StopFailure", error="rate_limit", last_assistant_message="You have hit your limit"))
+    assert (judged(follower).turn_failed, judged(follower).reply) == (True, "You have hit your limit")
+    follower.hook(hook(12, "UserPromptSubmit", prompt="again", prompt_id="b"))
+    follower.hook(hook(13, "Stop", last_assistant_message="now", prompt_id="b"))
+    assert (judged(follower).turn_failed, judged(follower).reply) == (False, "now")
+
+
+def test_what_was_just_answered_is_asked_no_more() -> None:
+    follower = begun()
+    follower.hook(hook(11, "PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}))
+    follower.answered(12)
+    assert judged(follower).activity is Activity.BUSY
