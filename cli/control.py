@@ -39,7 +39,8 @@ def send(
 
     Returns when the agent has taken it. While the agent asks something nothing is typed, since Enter would
     answer: --answer does that. With --wait the reply is printed; if the agent asks something instead, that is
-    told and the exit code is 5; if an error ends its turn, 6. While no daemon runs the text is noted, and typed when one is back.
+    told and the exit code is 5; if an error ends its turn, 6. While no daemon runs
+    the text is noted, and typed when one is back.
 
     Examples:
         stratavore send site 'Now run the tests'
