@@ -56,7 +56,11 @@ class Runners:
     async def agent(self, spec: RunSpec) -> ProcessIdentity:
         """Launch it and return its agent's process."""
         started = await self.launch(spec)
-        assert started.identity is not None
+        files = self.files(spec)
+        said = (
+            {one.name: one.read_text(errors="replace") for one in files.path.iterdir()} if files.path.is_dir() else {}
+        )
+        assert started.identity is not None, f"{started}\n{said}"
         return started.identity
 
     def files(self, spec: RunSpec) -> RunDirectory:
