@@ -1,6 +1,7 @@
 """A person's evening with Claude Code: prompts, questions, replies, a clear, a kill, and the conversation goes on."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.claude_code.messages import Asked, Reply, Tool, Usage, say
 from tests.e2e.conversing import Conversations
 from tests.support.daemon import DaemonProcess
 from tests.support.person import Person
-from tests.support.waiting import answer
+from tests.support.waiting import answer, until
 
 COLOURS = {
     "questions": [
@@ -158,3 +159,26 @@ async def test_ten_sessions_at_once_in_one_project(daemon: DaemonProcess) -> Non
         assert [view["tokens_used"] for view in views] == [110] * 10
         assert len({view["cost_usd"] for view in views}) == 1
         assert views[0]["cost_usd"] > 0
+
+
+async def test_a_persons_own_hooks_and_settings_keep_working(daemon: DaemonProcess) -> None:
+    async with messages_api.serve([say("one"), say("two")]) as api:
+        talk = Conversations(daemon, api)
+        own = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": f"touch {talk.site}/of-the-person"}]}]}}
+        given = {"hooks": {"Stop": [{"hooks": [{"type": "command", "command": f"touch {talk.site}/of-the-launch"}]}]}}
+        await talk.create()
+        configuration = talk.user.root / ".claude"
+        configuration.mkdir(exist_ok=True)
+        (configuration / "settings.json").write_text(json.dumps(own))
+        session = await talk.launch(argv=["--settings", json.dumps(given)])
+        await talk.does(session, "idle")
+        assert await talk.ask(session, "first") == "one"
+        await talk.kill(session)
+        await daemon.wait(session, "recovering", "starting")
+        await daemon.wait(session, "running")
+        made = [talk.site / "of-the-person", talk.site / "of-the-launch"]
+        await until(lambda: all(path.exists() for path in made), what="hooks of the first turn")
+        for path in made:
+            path.unlink()
+        assert await talk.ask(session, "second") == "two"
+        await until(lambda: all(path.exists() for path in made), what="hooks of the resumed agent")
