@@ -99,7 +99,9 @@ class Survivor:
                         return
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise AssertionError(f"not {wanted} but {found}\n{self.process.tail(100)}") from None
+            ended = await self.process.fetch("SELECT id, exit_kind, exit_code, exit_reason, last_lines FROM runners")
+            runners = "\n".join(str(dict(row)) for row in ended)
+            raise AssertionError(f"not {wanted} but {found}\n{runners}\n{self.process.tail(100)}") from None
 
     async def command(self, session: str, action: str) -> None:
         """Ask until it is heard: the second time it may be done already."""
