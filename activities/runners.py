@@ -109,11 +109,9 @@ class RunnerActivities:
 
     async def _start(self, request: LaunchRequest) -> Started:
         adapter = adapter_for(request.spec.agent)
-        async with self._database.pool.acquire() as connection:
-            agent_session_id = await sessions.agent_session_id(connection, request.session_id)
         start = Start(
             session_id=request.session_id,
-            agent_session_id=agent_session_id,
+            agent_session_id=request.session_id,
             resume=request.resume,
             directory=self._home.run_directory(request.runner_id),
             environment=read_environment(self._home.session_environment(request.session_id)),
@@ -142,10 +140,12 @@ class RunnerActivities:
     async def _with_conversation(self, start: Start, request: LaunchRequest) -> Start:
         """With its file, where there ever was one: to an agent, a conversation without a file was not begun yet."""
         adapter = adapter_for(request.spec.agent)
-        path = adapter.transcript_path(start, request.spec.cwd)
-        if path is None:
-            return start
         async with self._database.pool.acquire() as connection:
+            known = await sessions.agent_session_id(connection, request.session_id)
+            start = replace(start, agent_session_id=known)
+            path = adapter.transcript_path(start, request.spec.cwd)
+            if path is None:
+                return start
             found = await restore(connection, adapter, start.session_id, start.agent_session_id, path)
         if found is None:
             return replace(start, resume=False)
@@ -157,7 +157,7 @@ class RunnerActivities:
 
     async def _unheard(self, request: LaunchRequest) -> str | None:
         """What the runner before this one was told, and died with."""
-        if not request.resume or request.spec.headless:
+        if not request.resume or request.spec.headless or not adapter_for(request.spec.agent).hooks:
             return None
         async with self._database.pool.acquire() as connection:
             followed = await runners.remembered(connection, request.session_id, request.generation)

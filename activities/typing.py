@@ -122,14 +122,15 @@ class Typist:
         terminal = _Terminal(
             request, adapter_for(request.agent), self._tmux, RunDirectory(self._home, request.runner_id)
         )
+        lock = self._locks.setdefault(request.runner_id, asyncio.Lock())
         try:
             if await self._begun_before(terminal):
                 return Sent(typed=True)
             if request.answer:
-                async with self._locks.setdefault(request.runner_id, asyncio.Lock()):
+                async with lock:
                     await self._answer(terminal)
             elif terminal.adapter.hooks:
-                await self._prompt(terminal)
+                await self._prompt(terminal, lock)
             else:
                 await self._type(terminal)
         except NotReady as reason:
@@ -206,12 +207,10 @@ class Typist:
                 await terminal.press("Enter")
         await self._finish(terminal.request, None)
 
-    async def _prompt(self, terminal: _Terminal) -> None:
+    async def _prompt(self, terminal: _Terminal, lock: asyncio.Lock) -> None:
         """Into the box, once it is there and empty; whoever else wants to type now waits."""
-        request = terminal.request
-        deadline = monotonic() + request.patience.total_seconds()
+        deadline = monotonic() + terminal.request.patience.total_seconds()
         emptied = Emptied()
-        lock = self._locks.setdefault(request.runner_id, asyncio.Lock())
         while True:
             async with lock:
                 if await self._ready(terminal, emptied):

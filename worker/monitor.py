@@ -141,8 +141,9 @@ class HostMonitor:
     async def judge(self, request: LaunchRequest, started: Started) -> RunnerExit:
         """How a runner ended that ended before it could be watched."""
         lines = await self._host.finish(request.runner_id, request.project_id)
-        await self._transcripts.drain(self._begun(request, started))
-        return self._exit_of(request.runner_id, request.spec.agent, started.exit, timedelta(0), lines)
+        watched = self._begun(request, started)
+        await self._transcripts.drain(watched)
+        return _exit_of(watched, started.exit, timedelta(0), lines)
 
     async def run(self) -> None:
         """Look at all runners again and again, until cancelled. Whoever is away holds up nobody else."""
@@ -219,16 +220,14 @@ class HostMonitor:
 
     async def _see_to_end(self, watched: Watched) -> None:
         """Clean up after the runner, and tell its workflow for as long as it takes."""
-        exit_record = RunDirectory(self._home, watched.runner_id).exit()
+        exit_record = watched.run.exit()
         ended_at = exit_record.at if exit_record else datetime.now(UTC)
         delay = 0.05
         while True:
             try:
                 if watched.end is None:
                     lines = await self._host.finish(watched.runner_id, watched.project_id)
-                    watched.end = self._exit_of(
-                        watched.runner_id, watched.agent, exit_record, ended_at - watched.started_at, lines
-                    )
+                    watched.end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
                 await self._transcripts.drain(watched)
                 await self._remember(watched)
                 if await self._tell(watched, watched.end):
@@ -247,7 +246,7 @@ class HostMonitor:
 
     async def _remember(self, watched: Watched) -> None:
         """Keep what is known of it for the runner after it, with all that it told until its end."""
-        if not adapter_for(watched.agent).hooks:
+        if not watched.tells:
             return
         judge(watched)
         followed = Followed(hooks_read=watched.hooks_read, agent=watched.follower.state())
@@ -299,22 +298,6 @@ class HostMonitor:
         )
         return True
 
-    def _exit_of(
-        self, runner_id: str, agent: str, exit_record: ExitRecord | None, lived: timedelta, lines: str
-    ) -> RunnerExit:
-        spec = RunDirectory(self._home, runner_id).spec()
-        kind, reason = adapter_for(agent).classify_exit(exit_record, spec)
-        return RunnerExit(
-            runner_id=runner_id,
-            kind=kind,
-            code=exit_record.code if exit_record else None,
-            signals=exit_record.signals if exit_record else (),
-            at=exit_record.at if exit_record else datetime.now(UTC),
-            lived=max(lived, timedelta(0)),
-            reason=reason,
-            last_lines=lines,
-        )
-
     async def _heartbeat(self) -> None:
         """Heartbeat for the supervisions that are due, a few at a time."""
         now = monotonic()
@@ -338,3 +321,18 @@ class HostMonitor:
                     raise
             telemetry.HEARTBEAT_LATENCY.observe(perf_counter() - began)
             watched.next_heartbeat = monotonic() + HEARTBEAT_SECONDS
+
+
+def _exit_of(watched: Watched, exit_record: ExitRecord | None, lived: timedelta, lines: str) -> RunnerExit:
+    """How a runner ended, for its workflow."""
+    kind, reason = adapter_for(watched.agent).classify_exit(exit_record, watched.run.spec())
+    return RunnerExit(
+        runner_id=watched.runner_id,
+        kind=kind,
+        code=exit_record.code if exit_record else None,
+        signals=exit_record.signals if exit_record else (),
+        at=exit_record.at if exit_record else datetime.now(UTC),
+        lived=max(lived, timedelta(0)),
+        reason=reason,
+        last_lines=lines,
+    )

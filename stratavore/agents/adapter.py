@@ -26,7 +26,7 @@ class Start:
     agent_session_id: str
     """The agent's own id of the conversation."""
     resume: bool
-    """The conversation has been begun before."""
+    """The conversation has been begun before; of an agent with transcripts: something of it is written down."""
     directory: Path
     """Of the runner: the files of the plan are written here first."""
     environment: Mapping[str, str]
@@ -114,9 +114,8 @@ class Box:
 class Follower(ABC):
     """Judges what one agent is doing by all that it leaves behind. Does no input or output."""
 
-    def hook(self, line: bytes) -> None:
+    def hook(self, line: bytes) -> None:  # noqa: B027 - not every agent has hooks
         """Hear a line of the runner's file of hooks."""
-        raise NotImplementedError
 
     def row(self, row: Row) -> None:  # noqa: B027 - not every agent has one
         """Hear a row of its main transcript."""

@@ -47,7 +47,7 @@ class Claude(Adapter):
 
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:
         """With the session's id and our hooks; the same again to resume."""
-        return launch.plan(spec, start, begun=start.resume and self._kept(start))
+        return launch.plan(spec, start)
 
     def follow(self, state: Mapping[str, Any]) -> Follower:
         """By hooks, transcript and screen together."""
@@ -84,16 +84,14 @@ class Claude(Adapter):
 
     def transcript_path(self, start: Start, cwd: str) -> Path | None:
         """``projects/<directory>/<session>.jsonl`` below its configuration; long names it cuts, and tells by a hook."""
+        home = start.environment.get("HOME") or str(Path.home())
+        configuration = Path(start.environment.get("CLAUDE_CONFIG_DIR") or Path(home) / ".claude")
         name = re.sub(r"[^A-Za-z0-9]", "-", cwd)
-        return _configuration(start) / "projects" / name / f"{start.agent_session_id}.jsonl"
+        return configuration / "projects" / name / f"{start.agent_session_id}.jsonl"
 
     def read_output(self, line: bytes) -> Output:
         """A line of its output format ``stream-json``."""
         return read_output(line)
-
-    def _kept(self, start: Start) -> bool:
-        """Whether it has written anything of the conversation: one that was killed before can only be begun again."""
-        return any((_configuration(start) / "projects").glob(f"*/{start.agent_session_id}.jsonl"))
 
     def subagent_transcripts(self, transcript: Path) -> Path | None:
         """``<session>/subagents`` beside the conversation."""
@@ -106,9 +104,3 @@ class Claude(Adapter):
     def read_entries(self, line: bytes) -> Sequence[Entry]:
         """Words of people and of the model, and its tools."""
         return read_entries(line)
-
-
-def _configuration(start: Start) -> Path:
-    """Where it keeps its settings and conversations."""
-    home = start.environment.get("HOME") or str(Path.home())
-    return Path(start.environment.get("CLAUDE_CONFIG_DIR") or Path(home) / ".claude")

@@ -63,20 +63,15 @@ def check_words(argv: Sequence[str], cwd: str) -> None:
     _read(_without_settings(argv)[1], cwd)
 
 
-def plan(spec: LaunchSpec, start: Start, *, begun: bool) -> Plan:
+def plan(spec: LaunchSpec, start: Start) -> Plan:
     """How a conversation is begun, or gone on with: everything is given each time, since it keeps none of it.
-
-    Args:
-        spec: what was asked for.
-        start: the runner.
-        begun: something of the conversation has been written down, so that it can be resumed.
 
     Raises:
         InvalidInput: the person's own settings cannot be read.
     """
     words, own = _without_settings(spec.argv)
     argv = [PROGRAM, "--settings", str(start.directory / SETTINGS)]
-    argv += ["--resume" if begun else "--session-id", start.agent_session_id]
+    argv += ["--resume" if start.resume else "--session-id", start.agent_session_id]
     if spec.model:
         argv += ["--model", spec.model]
     if spec.permission_mode:
@@ -94,10 +89,10 @@ def plan(spec: LaunchSpec, start: Start, *, begun: bool) -> Plan:
         return Plan((*argv, *words), environment, files)
     # The prompt is no word: everybody on the machine can read those.
     argv += ["--print", "--output-format", "stream-json", "--verbose"]
-    if begun:
+    if start.resume:
         # Only as a stream it takes an empty input, and goes on with the turn that was interrupted, if one was.
         argv += ["--input-format", "stream-json"]
-    files[PROMPT] = b"" if begun else (spec.prompt or "").encode()
+    files[PROMPT] = b"" if start.resume else (spec.prompt or "").encode()
     return Plan((*argv, *words), environment, files, stdin=PROMPT)
 
 
