@@ -170,8 +170,10 @@ class RunnerHost:
             found = self.look(run.runner_id)
             if found.identity or found.exit:
                 return found
-            if found.wrapper is None and run.wrapper() is not None:
-                return self.look(run.runner_id)  # dead: what it has not written by now it never will
+            wrapper = run.wrapper()
+            # Asked of the kernel, not concluded from `found`: the wrapper may have begun since that look.
+            if wrapper is not None and _unless_dead(wrapper) is None:
+                return self.look(run.runner_id)  # what it has not written by now it never will
             if clock() >= next_look:
                 next_look = clock() + _TERMINAL_LOOK_SECONDS
                 pane = await self._tmux.pane(spec.project_id, run.runner_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stratavore.errors import InvalidInput, ServerMissing, StaleGeneration
-from stratavore.runtime.host import LaunchFailed
+from stratavore.runtime.host import LaunchFailed, Started
 from stratavore.runtime.processes import Liveness, identify, liveness, wait_dead
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import TerminalFailed
@@ -340,3 +340,31 @@ async def test_a_long_state_directory(runners: Runners, monkeypatch: pytest.Monk
     finally:
         guardian.kill_terminals(home)
         shutil.rmtree(home.sockets)
+
+
+async def test_a_wrapper_that_begins_between_two_questions_is_not_dead(
+    runners: Runners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = runners.spec("cat")
+    files = runners.files(spec)
+    files.prepare(spec, {})
+    (files.path / "started").touch()  # the wrapper has just created it, and has not written yet
+    shell, agent = os.getpid(), os.getppid()
+
+    def write(name: str, pid: int) -> None:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        (files.path / name).write_text(f"{boot} {Path(f'/proc/{pid}/stat').read_text()}")
+
+    look = runners.host.look
+
+    def first_look(runner_id: str) -> Started:
+        found = look(runner_id)
+        if files.wrapper() is None:
+            write("started", shell)
+            asyncio.get_running_loop().call_later(0.1, write, "pid", agent)
+        return found
+
+    monkeypatch.setattr(runners.host, "look", first_look)
+    started = await runners.launch(spec)
+    assert started.wrapper == identify(shell)
+    assert started.identity == identify(agent)
