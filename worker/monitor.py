@@ -227,9 +227,10 @@ class HostMonitor:
             try:
                 if watched.end is None:
                     lines = await self._host.finish(watched.runner_id, watched.project_id)
+                    await self._transcripts.drain(watched)
+                    await self._remember(watched)
+                    # From here on `supervise` may tell it too, and what comes later counts no more.
                     watched.end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
-                await self._transcripts.drain(watched)
-                await self._remember(watched)
                 if await self._tell(watched, watched.end):
                     break
             except asyncio.CancelledError:

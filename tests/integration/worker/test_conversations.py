@@ -102,11 +102,12 @@ async def test_what_an_agent_writes_is_counted_searched_and_kept(person: Person,
 
 
 async def test_an_agent_that_ends_at_once_is_counted_before_its_end_is_told(person: Person) -> None:
-    (person.home / "says").write_bytes(assistant("msg_1", 5))
+    # So much that its end is awaited long before all is counted.
+    (person.home / "says").write_bytes(b"".join(assistant(f"msg_{number}", 5) for number in range(10_000)))
     (person.home / "ends").touch()
     session = await person.launch()
     found = await person.daemon.wait(session, "ended")
-    assert found["tokens_used"] == 15
+    assert found["tokens_used"] == 150_000
 
 
 async def test_what_was_written_while_the_daemon_was_away_counts_for_the_runner_that_wrote_it(person: Person) -> None:
