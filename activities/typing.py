@@ -157,7 +157,7 @@ class Typist:
         typed_to = replace(terminal, run=RunDirectory(self._home, runner_id)) if died else terminal
         taken = typed_to.taken_since(int(offset))
         if taken is not None:
-            await self._finish(request, taken)
+            await self._finish(request, taken, told_by=typed_to.run.runner_id)
             return True
         if not died or not terminal.adapter.tells_when_taken(request.text):
             raise NotTyped(_INTERRUPTED)
@@ -180,14 +180,15 @@ class Typist:
             raise NotTyped(_INTERRUPTED)
         return offset
 
-    async def _finish(self, request: SendRequest, taken_at: float | None) -> None:
+    async def _finish(self, request: SendRequest, at: float | None, *, told_by: str = "") -> None:
+        """Keep when it was typed; or taken, as a runner told."""
         async with self._database.transaction("send.finish") as transaction:
             await requests.finish(
                 transaction.connection,
                 request.request_id,
                 request.session_id,
                 _kind(request),
-                detail=None if taken_at is None else str(taken_at),
+                detail=None if at is None else f"{at} {told_by}".strip(),
             )
 
     async def _refuse(self, request: SendRequest, reason: str) -> Sent:
@@ -230,9 +231,11 @@ class Typist:
                 raise NotTyped("it asked a question just then, and Enter would have answered it; the text is not sent")
             if terminal.request.enter:
                 await terminal.press("Enter")
-        if terminal.request.enter:
-            typed_at = await self._taken(terminal, offset) or typed_at
-        await self._finish(terminal.request, typed_at)
+        taken_at = await self._taken(terminal, offset) if terminal.request.enter else None
+        if taken_at is None:
+            await self._finish(terminal.request, typed_at)
+        else:
+            await self._finish(terminal.request, taken_at, told_by=terminal.run.runner_id)
 
     async def _ready(self, terminal: _Terminal, emptied: Emptied) -> bool:
         """Whether the box is there and empty; one that is not is emptied, for the next look."""

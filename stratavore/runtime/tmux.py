@@ -110,17 +110,17 @@ class Tmux:
         clean = _CONTROL.sub("", text.replace("\r\n", "\n"))
         # A person who scrolls holds the keyboard: leave the scrolling first.
         leave = ("copy-mode", "-q", "-t", pane, ";")
-        dead = await self._must(project_id, *leave, "display-message", "-p", "-t", pane, "#{pane_dead}")
-        if dead.strip() == "1":
-            raise self._failed("the program has ended", project_id)
+        load: tuple[str, ...] = ()
+        paste, refuse = "", "display-message -p ended"
         if clean:
             buffer = uuid4().hex
-            await self._must(
-                project_id,
-                *("load-buffer", "-b", buffer, "-", ";"),
-                *("paste-buffer", "-p", "-d", "-b", buffer, "-t", pane),
-                script=clean,
-            )
+            load = ("load-buffer", "-b", buffer, "-", ";")
+            paste, refuse = f"paste-buffer -p -d -b {buffer} -t {quote(pane)}", f"{refuse} ; delete-buffer -b {buffer}"
+        # Asked and pasted within one turn of the server's loop: tmux 3.3a dies of a paste into an ended program's
+        # pane, and with it every terminal of the project.
+        ended = ("if-shell", "-F", "-t", pane, "#{pane_dead}", refuse, paste)
+        if await self._must(project_id, *leave, *load, *ended, script=clean):
+            raise self._failed("the program has ended", project_id)
         if enter:
             await self._must(project_id, "send-keys", "-t", pane, "Enter")
 

@@ -23,18 +23,26 @@ async def look(connection: Connection, session_id: str, request_id: str) -> Repl
     turn = await runners.turn(connection, session_id)
     if outcome is None or outcome.state != "done" or outcome.detail is None or turn is None:
         return ReplyView(state="busy")
-    return judge(turn, datetime.fromtimestamp(float(outcome.detail), UTC), datetime.now(UTC))
+    at, _, told_by = outcome.detail.partition(" ")
+    return judge(turn, datetime.fromtimestamp(float(at), UTC), datetime.now(UTC), told=told_by == turn.runner_id)
 
 
-def judge(turn: Turn, typed_at: datetime, now: datetime) -> ReplyView:
-    """Whether the turn that a text began is over. It was typed, or taken, at ``typed_at``."""
+def judge(turn: Turn, typed_at: datetime, now: datetime, *, told: bool) -> ReplyView:
+    """Whether the turn that a text began is over.
+
+    Args:
+        turn: what is known of the agent, which may be late.
+        typed_at: when the text was typed, or taken.
+        now: the time.
+        told: whether this runner is known to have taken it as a prompt, so that a turn of its own is to come.
+    """
     if turn.activity is Activity.WAITING and turn.activity_at >= typed_at:  # else it is what was just answered
         return ReplyView(state="waiting", text=turn.question or "")
     if turn.activity is not Activity.IDLE:
         return ReplyView(state="busy")
     ended = turn.turn_ended_at is not None and turn.turn_ended_at >= typed_at
     taken = turn.prompted_at is not None and turn.prompted_at >= typed_at
-    settled = now - max(turn.activity_at, typed_at) >= SETTLED
+    settled = not told and now - max(turn.activity_at, typed_at) >= SETTLED
     if ended and (taken or settled):
         return ReplyView(state="failed" if turn.turn_failed else "answered", text=turn.reply or "")
     return ReplyView(state="answered") if settled and not taken else ReplyView(state="busy")

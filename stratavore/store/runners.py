@@ -34,6 +34,7 @@ class Followed(Model):
 class Turn(Model):
     """What an agent does with what it was told. Times are of its host's clock."""
 
+    runner_id: str
     activity: Activity
     activity_at: datetime
     question: str | None

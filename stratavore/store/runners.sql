@@ -106,7 +106,7 @@ SELECT followed FROM runners WHERE session_id = $1 AND generation < $2 AND start
 ORDER BY generation DESC LIMIT 1
 
 -- name: turn
-SELECT activity, activity_at, question, reply, prompted_at, turn_ended_at, turn_failed
+SELECT runners.id AS runner_id, activity, activity_at, question, reply, prompted_at, turn_ended_at, turn_failed
 FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
 WHERE session_id = $1 AND runners.ended_at IS NULL
 

@@ -39,6 +39,8 @@ class PersonTerminal:
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it goes on: {self.shown!r}"
             self._read()
+        while self._read():
+            pass  # its last words
         return self.process.returncode
 
     def close(self) -> None:
@@ -47,12 +49,17 @@ class PersonTerminal:
             self._open = False
             os.close(self._descriptor)
 
-    def _read(self) -> None:
-        if select.select([self._descriptor], [], [], 0.05)[0]:
-            try:
-                self.shown += os.read(self._descriptor, 65536).decode("utf-8", "replace")
-            except OSError:  # nobody has the other side open any more
-                time.sleep(0.01)
+    def _read(self) -> bool:
+        """Read what is there. Returns whether there was anything."""
+        if not select.select([self._descriptor], [], [], 0.05)[0]:
+            return False
+        try:
+            read = os.read(self._descriptor, 65536)
+        except OSError:  # nobody has the other side open any more
+            time.sleep(0.01)
+            return False
+        self.shown += read.decode("utf-8", "replace")
+        return bool(read)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ def at(seconds: float) -> datetime:
 
 def turn(activity: Activity, since: float, prompted: float | None, ended: float | None) -> Turn:
     return Turn(
+        runner_id="s.1",
         activity=activity,
         activity_at=at(since),
         question="May it?",
@@ -47,10 +48,16 @@ def turn(activity: Activity, since: float, prompted: float | None, ended: float 
     ],
 )
 def test_a_reply(found: Turn, now: float, state: str, text: str) -> None:
-    view = judge(found, TYPED, at(now))
+    view = judge(found, TYPED, at(now), told=False)
     assert (view.state, view.text) == (state, text)
 
 
 def test_an_error_is_no_reply() -> None:
     failed = turn(Activity.IDLE, 1.2, 0, 1).model_copy(update={"turn_failed": True})
-    assert judge(failed, TYPED, at(1.3)).state == "failed"
+    assert judge(failed, TYPED, at(1.3), told=True).state == "failed"
+
+
+def test_a_prompt_that_was_told_is_waited_for_however_late_its_turn_is_seen() -> None:
+    before = turn(Activity.IDLE, -9, -10, -9)
+    assert judge(before, TYPED, at(60), told=True).state == "busy"
+    assert judge(turn(Activity.IDLE, 61, 0, 61), TYPED, at(62), told=True).text == "The reply."
