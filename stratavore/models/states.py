@@ -26,6 +26,9 @@ ACTIVE_STATES = frozenset(
 )
 """States of sessions that have, or are about to have, a process."""
 
+RESTING_STATES = frozenset({SessionState.PAUSED, SessionState.PARKED})
+"""States of sessions that are put away, until somebody resumes them."""
+
 
 class Activity(StrEnum):
     """What an agent is doing, beside its session's state. ``waiting``: it asks a person something."""

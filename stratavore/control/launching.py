@@ -1,0 +1,98 @@
+"""Starting sessions."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stratavore import targets
+from stratavore.agents.registry import adapter_for
+from stratavore.control.commands import Commands
+from stratavore.environment import read_environment
+from stratavore.errors import LostDirectory
+from stratavore.launch_options import LaunchOptions, check_prompt, combine
+from stratavore.models.session import LaunchSpec
+from stratavore.models.states import ACTIVE_STATES, RESTING_STATES, SessionState
+from stratavore.models.views import ProjectView
+from stratavore.store import sessions
+
+
+class Launching(Commands):
+    """New sessions, and the one that a project is opened with."""
+
+    async def launch(
+        self,
+        project: str,
+        session_ids: Sequence[str],
+        argv: Sequence[str] | None = None,
+        prompt: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        headless: bool = False,
+    ) -> list[str]:
+        """Start a new session for each id. Repeating it with the same ids is harmless.
+
+        Args:
+            project: in which project.
+            session_ids: new UUIDs.
+            argv: the same as ``options["argv"]``.
+            prompt: what the agent is told first; without a terminal the only thing.
+            options: of :class:`LaunchOptions`, as JSON values; the project says what they leave open.
+            headless: without a terminal.
+        """
+        check_prompt(prompt)
+        async with self._database.pool.acquire() as connection:
+            found = await targets.project(connection, project)
+        spec = _spec(found, LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})}))
+        spec = spec.model_copy(update={"prompt": prompt, "headless": headless})
+        environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_ids[0]))
+        adapter_for(spec.agent).check(spec, environment)
+        if not await asyncio.to_thread(Path(spec.cwd).is_dir):
+            raise LostDirectory(path=spec.cwd)
+        await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
+        return list(session_ids)
+
+    async def open_project(
+        self, project: str, session_id: str, options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What ``stratavore P`` does: attach to the live session, else resume the last, else launch ``session_id``.
+
+        Returns the session, what is done, and its generation before that: who waits for a resumed session can
+        tell its old end from a new one.
+        """
+        async with self._database.pool.acquire() as connection:
+            await targets.project(connection, project)
+            known = await sessions.views(connection, project=project, ended=True)
+        known = [one for one in known if not one.headless]  # there is nothing of those to be shown
+        for action, states in (
+            ("attach", ACTIVE_STATES | {SessionState.QUEUED, SessionState.LIMITED, SessionState.ASKING}),
+            ("resume", RESTING_STATES),
+            ("resume", {SessionState.ENDED}),
+        ):
+            if there := [one for one in known if one.state in states]:
+                if action == "resume":
+                    await self._resume(there[-1], session_id)
+                return {
+                    "session_id": there[-1].session_id,
+                    "action": action,
+                    "generation": there[-1].generation,
+                }
+        await self.launch(project, [session_id], options=options)
+        return {"session_id": session_id, "action": "launch", "generation": 0}
+
+
+def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
+    """What is launched: what was said, and what the project says where that is silent."""
+    of_project = LaunchOptions(
+        project.agent, project.argv, project.model, project.permission_mode, project.directories, project.mcp_config
+    )
+    chosen = combine(said, of_project)
+    assert chosen.agent is not None
+    return LaunchSpec(
+        agent=chosen.agent,
+        argv=chosen.argv or (),
+        cwd=project.path,
+        model=chosen.model,
+        permission_mode=chosen.permission_mode,
+        directories=chosen.directories or (),
+        mcp_config=chosen.mcp_config or (),
+    )

@@ -1,0 +1,34 @@
+"""Limits."""
+
+from stratavore import targets
+from stratavore.control.reach import Reach
+from stratavore.errors import InvalidInput
+from stratavore.models.session import GrantSignal
+from stratavore.models.views import QuotaView
+from stratavore.store import admission, limits
+
+
+class Limits(Reach):
+    """How much may run at once."""
+
+    async def show_quotas(self, project: str | None = None) -> list[QuotaView]:
+        """Limits and what is used of them."""
+        async with self._database.pool.acquire() as connection:
+            if project is not None:
+                await targets.project(connection, project)
+            return await limits.views(connection, project)
+
+    async def set_quota(self, project: str | None, name: str, value: int | None) -> list[QuotaView]:
+        """Set a limit (None: take it away), and let in who has room now."""
+        if name not in limits.NAMES:
+            raise InvalidInput(reason=f"There is no limit '{name}'; there is: {', '.join(limits.NAMES)}")
+        if value is not None and not 0 <= value <= 1_000_000:
+            raise InvalidInput(reason=f"A limit is a number from 0 to 1000000, or none, not {value}")
+        async with self._database.transaction("quota.set") as transaction:
+            connection = transaction.connection
+            found = await targets.project(connection, project) if project else None
+            await limits.set_limit(connection, found.project_id if found else None, name, value)
+            granted = await admission.grant(connection)
+        for session_id in granted:
+            await self._signal(session_id, "grant", GrantSignal())
+        return await self.show_quotas(project)

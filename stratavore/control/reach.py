@@ -1,0 +1,95 @@
+"""What every use case has at hand, and how it reaches a session's workflow."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from stratavore import naming, targets
+from stratavore.killpoints import effect
+from stratavore.models.session import LaunchSpec, SessionInput
+from stratavore.models.states import SessionState
+from stratavore.models.views import SessionView
+from stratavore.paths import Home
+from stratavore.runtime.tmux import Tmux
+from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
+from stratavore.store import sessions
+from stratavore.store.database import Database
+
+TASK_TIMEOUT = timedelta(seconds=5)
+"""Of the workflow's first run; ``workflows/timeouts.py`` has the same for the next ones."""
+
+
+class Reach:
+    """The servers and the files of one host."""
+
+    def __init__(self, home: Home, host: str, database: Database, client: Client) -> None:
+        self._home = home
+        self._host = host
+        self._database = database
+        self._client = client
+        self._tmux = Tmux(home)
+
+    def _handle(self, session_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(naming.workflow_id(session_id))
+
+    async def _signal(self, session_id: str, name: str, message: Any) -> bool:
+        """Signal a session's workflow. Returns False if it has no open workflow."""
+        try:
+            with effect("control.signal"):
+                await self._handle(session_id).signal(name, message)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def _take_up(self, session: SessionView, signal: str, message: Any) -> None:
+        """Start the session's workflow, which was terminated by hand, again, with the command, on any live runner."""
+        start = await self._again(session)
+        await self._start(
+            start.model_copy(update={"adopts": True, "resumes": True}), again=True, signal=(signal, message)
+        )
+
+    async def _again(self, session: SessionView) -> SessionInput:
+        async with self._database.pool.acquire() as connection:
+            project = await targets.project(connection, session.project)
+            spec = await sessions.launched_with(connection, session.session_id)
+        return self._input(project.project_id, session.project, session.session_id, spec)
+
+    def _input(self, project_id: str, project: str, session_id: str, spec: LaunchSpec) -> SessionInput:
+        return SessionInput(session_id=session_id, project_id=project_id, project=project, spec=spec, host=self._host)
+
+    async def _start(self, start: SessionInput, *, again: bool = False, signal: tuple[str, Any] | None = None) -> None:
+        reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE
+        # Already started and ended: the same launch, repeated.
+        with suppress(WorkflowAlreadyStartedError), effect("control.start"):
+            await self._client.start_workflow(
+                naming.WORKFLOW,
+                start,
+                id=naming.workflow_id(start.session_id),
+                task_queue=naming.TASK_QUEUE,
+                task_timeout=TASK_TIMEOUT,
+                id_reuse_policy=reuse,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(PROJECT, start.project),
+                        SearchAttributePair(STATE, str(SessionState.QUEUED)),
+                        SearchAttributePair(AGENT, start.spec.agent),
+                        SearchAttributePair(HOST, self._host),
+                    ]
+                ),
+                static_summary=f"{start.project}: {' '.join(start.spec.argv) or start.spec.agent}"[:200],
+                start_signal=signal[0] if signal else None,
+                start_signal_args=[signal[1]] if signal else [],
+            )
