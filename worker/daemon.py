@@ -21,7 +21,8 @@ from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from stratavore import __version__, connect, telemetry
-from stratavore.config import Settings, read_settings
+from stratavore.config import Settings
+from stratavore.config_reading import read_settings
 from stratavore.control import Control
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
