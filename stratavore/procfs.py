@@ -1,9 +1,14 @@
 """What Linux says of processes, read from ``/proc``."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
+_EXEC_LOOKS = 100
+_EXEC_LOOK_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -17,11 +22,17 @@ class Stat:
     cpu_ticks: int
     start_ticks: int
     resident_pages: int
+    flags: int
 
     @property
     def ended(self) -> bool:
         """It ended, and its parent has not taken note yet; or only its first thread did."""
         return self.state in "ZX"
+
+    @property
+    def of_the_kernel(self) -> bool:
+        """It runs no program, and never will."""
+        return bool(self.flags & _KERNEL_THREAD)
 
 
 def boot_id() -> str:
@@ -61,20 +72,34 @@ def parse_stat(line: str) -> Stat:
         cpu_ticks=int(fields[11]) + int(fields[12]),
         start_ticks=int(fields[19]),
         resident_pages=int(fields[21]),
+        flags=int(fields[6]),
     )
 
 
 def environment_value(pid: int, name: str) -> str | None:
     """A variable that the process's program was started with; ``None``: not there, or not ours to read."""
     try:
-        environment = b"\0" + _read(f"/proc/{pid}/environ")
-    except OSError:
+        environment = b"\0" + _environment(pid)
+    except (OSError, ValueError):
         return None
     key = f"\0{name}=".encode()
     start = environment.find(key)
     if start < 0:
         return None
     return environment[start + len(key) :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _environment(pid: int) -> bytes:
+    """The process's environment; in the middle of an exec, in which it reads as empty, that of the next program."""
+    for _ in range(_EXEC_LOOKS):
+        # The kernel sets the words first and the environment a moment later.
+        has_words = bool(_read(f"/proc/{pid}/cmdline")) or stat(pid).ended
+        if found := _read(f"/proc/{pid}/environ"):
+            return found
+        time.sleep(_EXEC_LOOK_SECONDS)
+        if has_words:
+            break
+    return _read(f"/proc/{pid}/environ")
 
 
 def command_line(pid: int) -> list[str]:

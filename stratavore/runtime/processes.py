@@ -71,8 +71,8 @@ class Snapshot:
     def marked(self) -> dict[str, list[ProcessIdentity]]:
         """Processes of ours, without us, by the runner whose marker they carry."""
         found: dict[str, list[ProcessIdentity]] = {}
-        for pid in self._table:
-            runner = procfs.environment_value(pid, RUNNER_MARKER)
+        for pid, stat in self._table.items():
+            runner = None if stat.of_the_kernel else procfs.environment_value(pid, RUNNER_MARKER)
             if runner and pid not in self._own:
                 found.setdefault(runner, []).append(self._identity(pid))
         return found

@@ -25,8 +25,8 @@ def stat_line(name: str, *, pid: int = 7, state: str = "S", fields: dict[int, in
 
 @given(name=names, state=st.sampled_from("RSDZTtXI"), parent=numbers, user=numbers, system=numbers, start=numbers)
 def test_a_program_may_have_any_name(name: str, state: str, parent: int, user: int, system: int, start: int) -> None:
-    line = stat_line(name, state=state, fields={4: parent, 6: 5, 14: user, 15: system, 22: start, 24: 9})
-    assert parse_stat(line) == Stat(state, parent, 5, user + system, start, 9)
+    line = stat_line(name, state=state, fields={4: parent, 6: 5, 9: 64, 14: user, 15: system, 22: start, 24: 9})
+    assert parse_stat(line) == Stat(state, parent, 5, user + system, start, 9, 64)
 
 
 @given(name=names, pid=st.integers(1, 2**22), start=numbers)
@@ -68,3 +68,20 @@ async def test_a_process_with_an_odd_name_is_read_whole(tmp_path: Path) -> None:
             child.kill()
     assert procfs.environment_value(child.pid, "NAME") is None
     assert procfs.threads(child.pid) == 0
+
+
+def test_the_environment_of_a_program_that_is_just_being_executed_is_waited_for() -> None:
+    for _ in range(200):  # without waiting one in 25 reads as empty
+        with subprocess.Popen(["sleep", "600"], env={"NAME": "value"}) as child:
+            try:
+                assert procfs.environment_value(child.pid, "NAME") == "value"
+            finally:
+                child.kill()
+
+
+def test_a_program_without_an_environment_has_no_variables() -> None:
+    with subprocess.Popen(["/bin/sleep", "600"], env={}) as child:
+        try:
+            assert procfs.environment_value(child.pid, "NAME") is None
+        finally:
+            child.kill()
