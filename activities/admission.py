@@ -1,6 +1,8 @@
 """Taking a slot, choosing a host: local activities on Postgres."""
 
+import asyncpg
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from stratavore.events.envelope import NewEvent
 from stratavore.models.session import LiveRunner
@@ -18,7 +20,18 @@ class AdmissionActivities:
 
     @activity.defn
     async def admit(self, request: AdmitRequest) -> Admission:
-        """Open the session's row, if this workflow has not, and take a slot or a place in the line."""
+        """Open the session's row, if this workflow has not, and take a slot or a place in the line.
+
+        Raises:
+            ApplicationError: the project was deleted.
+        """
+        try:
+            return await self._admit(request)
+        except asyncpg.ForeignKeyViolationError as error:
+            # Deleted since somebody asked for the session: there is nothing that it could run in, now or later.
+            raise ApplicationError(f"the project {request.project} was deleted", non_retryable=True) from error
+
+    async def _admit(self, request: AdmitRequest) -> Admission:
         async with self._database.transaction("admit") as transaction:
             connection = transaction.connection
             # Else a try that was held up for long (a machine that slept) would give an ended session a slot.

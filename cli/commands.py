@@ -5,7 +5,7 @@ of it. The first sentence of its docstring is its help in lists; what follows ``
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import cleandoc, getdoc
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from cli.values import convert_simply
+from stratavore.near_names import near_names
 
 _HELP_OPTIONS = ["-h", "--help"]
 CONTEXT = {"help_option_names": _HELP_OPTIONS, "max_content_width": 100}
@@ -114,13 +115,6 @@ class Group(TyperGroup):
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The examples."""
         _write_examples(self.help, formatter)
-
-
-def near_names(name: str, names: Iterable[str]) -> str:
-    """Names that were perhaps meant, ``'runners' or 'runs'``; empty if none is near."""
-    from difflib import get_close_matches
-
-    return " or ".join(f"'{one}'" for one in get_close_matches(name, list(names), n=2, cutoff=0.65))
 
 
 def command_of(function: Any, name: str) -> Any:

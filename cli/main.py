@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from cli.commands import CONTEXT, Entry, Group, near_names
+from cli.commands import CONTEXT, Entry, Group
 from stratavore import __version__
 from stratavore.errors import EXIT_FAILED, StratavoreError
+from stratavore.near_names import near_names
 from stratavore.project_names import HELP
 
 WORK, LOOK, RULE = "Work with sessions", "Look at them", "Manage the rest"
@@ -26,7 +27,7 @@ COMMANDS = {
     "resume": Entry("cli.control:resume", "Run paused, parked or ended sessions again.", WORK),
     "kill": Entry("cli.control:kill", "End sessions.", WORK),
     "status": Entry("cli.status:status", "Show what is going on.", LOOK),
-    "projects": Entry("cli.projects:projects", "List projects.", LOOK),
+    "projects": Entry("cli.projects:PROJECTS", "List projects; show or delete one.", LOOK),
     "sessions": Entry("cli.sessions:SESSIONS", "List sessions, or show one.", LOOK),
     "runners": Entry("cli.runners:runners", "List runners: the agents' processes.", LOOK),
     "logs": Entry("cli.logs:logs", "Show what a session's agent wrote.", LOOK),

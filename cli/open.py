@@ -14,6 +14,7 @@ from cli.sessions import state_of
 from cli.terminal import Progress, interactive
 from stratavore.errors import StratavoreError, UnknownProject
 from stratavore.launch_options import LaunchOptions
+from stratavore.near_names import did_you_mean
 from stratavore.project_names import RESERVED
 
 
@@ -71,14 +72,12 @@ def _find(name: str) -> Project:
     Raises:
         UnknownProject: there is none.
     """
-    from cli.commands import near_names
-
     try:
         return find_project(name, also=sorted(RESERVED))
     except UnknownProject:
         raise
     except StratavoreError:
-        near = near_names(name, sorted(RESERVED))
+        near = did_you_mean(name, sorted(RESERVED))
         if not near:
             raise
-        raise UnknownProject(name=name, near=f" (did you mean {near}?)") from None
+        raise UnknownProject(name=name, near=near) from None

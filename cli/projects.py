@@ -8,17 +8,35 @@ from typing import Annotated, Any
 import typer
 
 from cli import text
-from cli.commands import near_names
+from cli.commands import Entry, Noun
 from cli.options import DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
 from stratavore.errors import LostDirectory, MissingDirectory, ProgramNotFound, UnknownProject
 from stratavore.launch_options import LaunchOptions
+from stratavore.near_names import did_you_mean
 from stratavore.project_names import RESERVED, check_project_name
 
 KEYS = (
     *("name", "path", "agent", "argv", "model", "permission_mode", "directories", "mcp_config"),
     *("created_at", "live_sessions", "running"),
+)
+PROJECTS = Noun(
+    """List projects; show or delete one.
+
+    A project is a directory with a name, and with what its sessions are launched with.
+
+    Examples:
+        stratavore projects
+        stratavore projects show site
+        stratavore projects delete site
+    """,
+    {
+        "list": Entry("cli.projects:projects", "List projects; what is done if nothing else is said."),
+        "show": Entry("cli.project:show_project", "Show all that is known of one."),
+        "delete": Entry("cli.project:delete_project", "Delete one in which nothing lives."),
+    },
+    default="list",
 )
 COMMAND_AGENT = "command"
 """The agent that is any program; its ``argv`` begins with it."""
@@ -109,9 +127,9 @@ def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
             return project
     if name not in RESERVED:
         check_project_name(name)
-    near = near_names(name, [*also, *(project["name"] for project in known)])
+    near = did_you_mean(name, [*also, *(project["name"] for project in known)])
     no_command = " and no such command (see: stratavore --help)" if also else ""
-    raise UnknownProject(name=name, near=f" (did you mean {near}?)" if near else no_command)
+    raise UnknownProject(name=name, near=near or no_command)
 
 
 def check_startable(directory: str, options: LaunchOptions, environment: Mapping[str, str]) -> None:

@@ -42,7 +42,7 @@ def show_quotas(
         stratavore quotas show
         stratavore quotas show site
     """
-    show(service.call("show_quotas", project=_scope(project)), form, KEYS, _COLUMNS, empty="No limits.")
+    show(service.call("show_quotas", project=_scope(project)), form, KEYS, COLUMNS, empty="No limits.")
 
 
 def set_quota(
@@ -71,7 +71,7 @@ def set_quota(
         name=LIMITS[name],
         value=None if value == NONE else int(value),
     )
-    show(found, form, KEYS, _COLUMNS, empty="No limits.")
+    show(found, form, KEYS, COLUMNS, empty="No limits.")
 
 
 def _scope(project: str | None) -> str | None:
@@ -79,7 +79,7 @@ def _scope(project: str | None) -> str | None:
 
 
 _SHOWN = {name: shown for shown, name in LIMITS.items()}
-_COLUMNS = [
+COLUMNS = [
     Column("SCOPE", lambda row: row["project"] or row["scope"], cut=True),
     Column("LIMIT", lambda row: _SHOWN.get(row["name"], row["name"])),
     Column("MOST", lambda row: NONE if row["limit"] is None else row["limit"], right=True),

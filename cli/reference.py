@@ -6,7 +6,20 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
-from cli import daemon, events, headless, projects, quotas, runners, search, session, sessions, status, transcript
+from cli import (
+    daemon,
+    events,
+    headless,
+    project,
+    projects,
+    quotas,
+    runners,
+    search,
+    session,
+    sessions,
+    status,
+    transcript,
+)
 from cli.main import COMMANDS, EXIT_INTERRUPTED, command
 from stratavore import errors
 from stratavore.models.states import Activity, RunnerStatus, SessionState
@@ -71,6 +84,8 @@ TYPES = {
     "Match": search.KEYS,
     "Runner": runners.KEYS,
     "Project": projects.KEYS,
+    "Overall": project.KEYS,
+    "Deleted": project.DELETED_KEYS,
     "Event": events.KEYS,
     "Limit": quotas.KEYS,
     "Status": status.KEYS,
@@ -87,7 +102,9 @@ RESULTS = {
     "resume": "list of Session",
     "kill": "list of Session",
     "status": "Status",
-    "projects": "list of Project",
+    "projects list": "list of Project",
+    "projects show": "Overall",
+    "projects delete": "Deleted",
     "sessions list": "list of Session",
     "sessions show": "Details",
     "transcript": "Entry, one a line; for jsonl the lines that the agent wrote",
@@ -104,6 +121,9 @@ RESULTS = {
 KEYS = {
     "Answer.exit_code": "the agent's; 6 if it has none",
     "Answer.result": "what the agent says at its end; besides it whatever else the agent tells a program",
+    "Deleted.deleted": "false if somebody else had done it",
+    "Overall.limits": "of all projects and of this one: a list of Limit",
+    "Overall.sessions": "how many are in which state, ended ones too",
     "Event.project": "the project's name; empty for what concerns none",
     "Event.session_id": "the session; null for what concerns none",
     "Limit.name": "what is limited: `max_concurrent_runners`",

@@ -68,8 +68,29 @@ class ProjectExists(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class ProjectInUse(StratavoreError):
+    """The project '{project}' has {count}: {sessions}. End what lives in it first with: stratavore kill {project}."""
+
+    code = "project_in_use"
+    exit_code = EXIT_REFUSED
+
+
+class ProjectHasHistory(StratavoreError):
+    """The project '{project}' has {count} with their conversations and what they used. Delete those with it, for ever: stratavore projects delete {project} --with-history."""
+
+    code = "project_has_history"
+    exit_code = EXIT_REFUSED
+
+
+class NobodyToAsk(StratavoreError):
+    """Nobody can be asked here whether to {what}. Say that you mean it with --yes."""
+
+    code = "nobody_to_ask"
+    exit_code = EXIT_USAGE
+
+
 class UnknownTarget(StratavoreError):
-    """Nothing is called '{target}': it is no session, runner or project here. See: stratavore sessions."""
+    """Nothing is called '{target}'{near}: it is no session, runner or project here. See: stratavore sessions."""
 
     code = "unknown_target"
     exit_code = EXIT_NOT_FOUND

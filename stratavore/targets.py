@@ -1,12 +1,12 @@
 """What a person means by a TARGET: a project, a session or a runner, by its id or the beginning of it."""
 
-import difflib
 import re
 
 from stratavore.errors import AmbiguousTarget, NoLiveSession, UnknownProject, UnknownTarget
 from stratavore.models.states import LIVE_STATES
 from stratavore.models.views import ProjectView, RunnerView, SessionView
-from stratavore.naming import session_of
+from stratavore.naming import session_of, short
+from stratavore.near_names import did_you_mean
 from stratavore.store import projects, runners, sessions
 from stratavore.store.connection import Connection
 
@@ -21,8 +21,7 @@ async def project(connection: Connection, name: str) -> ProjectView:
     """
     found = await projects.by_name(connection, name)
     if found is None:
-        near = difflib.get_close_matches(name, await projects.names(connection), n=2)
-        raise UnknownProject(name=name, near=f" (did you mean {' or '.join(near)}?)" if near else "")
+        raise UnknownProject(name=name, near=did_you_mean(name, await projects.names(connection)))
     return found
 
 
@@ -62,7 +61,7 @@ async def earlier_runner(connection: Connection, target: str, session: SessionVi
     known = await runners.views(connection, session_id=session.session_id, ended=True)
     found = next((one for one in known if one.generation == int(number)), None)
     if found is None:
-        raise UnknownTarget(target=target)
+        raise UnknownTarget(target=target, near=did_you_mean(target, (one.runner_id for one in known)))
     return found
 
 
@@ -70,10 +69,18 @@ async def _by_id(connection: Connection, target: str) -> SessionView:
     prefix = session_of(target.lower())
     ids = await sessions.matching(connection, prefix) if _ID.match(target.lower()) else []
     if not ids:
-        raise UnknownTarget(target=target)
+        raise UnknownTarget(target=target, near=await _near(connection, target))
     if len(ids) > 1:
         raise AmbiguousTarget(target=target, candidates=" or ".join(_told_apart(ids)))
     return (await sessions.views(connection, ids=ids, ended=True))[0]
+
+
+async def _near(connection: Connection, target: str) -> str:
+    """Projects and live sessions that are nearly called so."""
+    names = await projects.names(connection)
+    if _ID.match(target.lower()):
+        names += [short(one.session_id) for one in await sessions.live_names(connection)]
+    return did_you_mean(target, names)
 
 
 def _told_apart(ids: list[str]) -> list[str]:

@@ -4,12 +4,13 @@ from stratavore.agents.adapter import Adapter
 from stratavore.agents.claude.adapter import Claude
 from stratavore.agents.command import Command
 from stratavore.errors import EXIT_USAGE, StratavoreError
+from stratavore.near_names import did_you_mean
 
 _ADAPTERS: dict[str, Adapter] = {adapter.name: adapter for adapter in (Claude(), Command())}
 
 
 class UnknownAgent(StratavoreError):
-    """There is no agent '{name}'. Known are: {known}."""
+    """There is no agent '{name}'{near}. Known are: {known}."""
 
     code = "unknown_agent"
     exit_code = EXIT_USAGE
@@ -24,7 +25,7 @@ def adapter_for(name: str) -> Adapter:
     try:
         return _ADAPTERS[name]
     except KeyError:
-        raise UnknownAgent(name=name, known=", ".join(agent_names())) from None
+        raise UnknownAgent(name=name, near=did_you_mean(name, _ADAPTERS), known=", ".join(agent_names())) from None
 
 
 def agent_names() -> tuple[str, ...]:

@@ -1,17 +1,30 @@
 """Projects."""
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from stratavore import targets
+from stratavore import naming, targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.reach import Reach
-from stratavore.errors import MissingDirectory, ProjectExists
+from stratavore.errors import (
+    MissingDirectory,
+    ProjectExists,
+    ProjectHasHistory,
+    ProjectInUse,
+    UnknownProject,
+)
+from stratavore.events.envelope import EventType, NewEvent
 from stratavore.launch_options import LaunchOptions
-from stratavore.models.views import ProjectView
+from stratavore.models.views import ProjectDetails, ProjectView
 from stratavore.project_names import check_project_name
-from stratavore.store import projects
+from stratavore.store import projects, sessions
+from stratavore.store.connection import Connection
+
+MOST_NAMED = 5
+"""Sessions that a sentence names."""
 
 
 class Projects(Reach):
@@ -45,3 +58,79 @@ class Projects(Reach):
         """All projects, by name."""
         async with self._database.pool.acquire() as connection:
             return await projects.views(connection)
+
+    async def show_project(self, project: str) -> ProjectDetails:
+        """One project, with its sessions by state and all that was used in it."""
+        async with self._database.pool.acquire() as connection:
+            await targets.project(connection, project)
+            found = await projects.details(connection, project)
+        if found is None:  # deleted between the two looks
+            raise UnknownProject(name=project, near="")
+        return found
+
+    async def delete_project(self, project: str, project_id: str, with_history: bool = False) -> dict[str, Any]:
+        """Delete a project in which nothing lives. Its directory stays, and so does the record of events.
+
+        Args:
+            project: its name.
+            project_id: its id, so that a repeated call never deletes another one of the name.
+            with_history: delete its ended sessions too: conversations, usage, and their files on this host.
+
+        Returns:
+            The name, and whether there still was something to delete.
+
+        Raises:
+            ProjectInUse: sessions live in it.
+            ProjectHasHistory: there are ended sessions, and nobody said that they may go.
+        """
+        async with self._database.transaction("project.delete") as transaction:
+            connection = transaction.connection
+            if not await projects.lock(connection, project_id):
+                return {"name": project, "deleted": False}
+            # Read now: nobody else changes it any more.
+            found = await projects.details(connection, project)
+            if found is None or found.project_id != project_id:
+                return {"name": project, "deleted": False}
+            await self._check_deletable(connection, found, with_history=with_history)
+            files = await projects.files(connection, project_id, self._host)
+            await projects.delete(connection, project_id)
+            transaction.emit(
+                NewEvent(
+                    session_id=None,
+                    key=f"deleted/{project_id}",
+                    type=EventType.PROJECT_DELETED,
+                    project=project,
+                    data={
+                        "project_id": project_id,
+                        "path": found.path,
+                        "sessions": sum(found.sessions.values()),
+                        "tokens_used": found.tokens_used,
+                        "cost_usd": found.cost_usd,
+                    },
+                )
+            )
+        await asyncio.to_thread(self._delete_files, files)
+        return {"name": project, "deleted": True}
+
+    async def _check_deletable(self, connection: Connection, found: ProjectDetails, *, with_history: bool) -> None:
+        if found.live_sessions:
+            live = await sessions.views(connection, project=found.name)
+            names = [naming.short(one.session_id) for one in live[:MOST_NAMED]]
+            more = [f"{len(live) - MOST_NAMED} more"] if len(live) > MOST_NAMED else []
+            raise ProjectInUse(
+                project=found.name, count=_counted(len(live), "live session"), sessions=", ".join([*names, *more])
+            )
+        ended = sum(found.sessions.values())
+        if ended and not with_history:
+            raise ProjectHasHistory(project=found.name, count=_counted(ended, "ended session"))
+
+    def _delete_files(self, files: projects.Files) -> None:
+        """What is left of ended runners and sessions on this host. Secrets are among it: environments."""
+        for session_id in files.sessions:
+            self._home.session_environment(session_id).unlink(missing_ok=True)
+        for runner_id in files.runners:
+            shutil.rmtree(self._home.run_directory(runner_id), ignore_errors=True)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

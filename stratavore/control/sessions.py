@@ -4,9 +4,9 @@ from stratavore import targets
 from stratavore.control.reach import Reach
 from stratavore.control.refusals import wrong_state
 from stratavore.models.states import SessionState
-from stratavore.models.views import RunnerView, SessionView, Terminal
+from stratavore.models.views import NamesView, RunnerView, SessionView, Terminal
 from stratavore.runtime.rundir import RunDirectory
-from stratavore.store import runners, sessions
+from stratavore.store import projects, runners, sessions
 
 
 class Sessions(Reach):
@@ -62,3 +62,11 @@ class Sessions(Reach):
             screen=str(files.screen),
             output=str(files.output),
         )
+
+    async def list_names(self) -> NamesView:
+        """Projects and live sessions by what they can be called, for the completion of words."""
+        async with self._database.pool.acquire() as connection:
+            return NamesView(
+                projects=tuple(await projects.names(connection)),
+                sessions=tuple(await sessions.live_names(connection)),
+            )

@@ -43,6 +43,7 @@ class EventType(StrEnum):
     RUNNER_ACTIVITY = "runner.activity"
     QUOTA_EXCEEDED = "quota.exceeded"
     BUDGET_RESET = "budget.reset"
+    PROJECT_DELETED = "project.deleted"
     SYSTEM_ALERT = "system.alert"
 
 

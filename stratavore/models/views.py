@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from stratavore.models.base import Model
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 
@@ -22,6 +24,32 @@ class ProjectView(Model):
     created_at: datetime
     live_sessions: int = 0
     running: int = 0
+
+
+class ProjectDetails(ProjectView):
+    """A project with all that was ever done in it."""
+
+    sessions: dict[str, int] = Field(default_factory=dict)
+    """Count by state, ended ones too."""
+    tokens_used: int = 0
+    cost_usd: float | None = None
+    unpriced_tokens: int = 0
+
+
+class SessionName(Model):
+    """What a person could call a session that lives."""
+
+    session_id: str
+    project: str
+    state: SessionState
+
+
+class NamesView(Model):
+    """What can be named on the command line."""
+
+    projects: tuple[str, ...]
+    sessions: tuple[SessionName, ...]
+    """Live ones, the newest first."""
 
 
 class SessionView(Model):

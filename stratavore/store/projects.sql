@@ -17,3 +17,65 @@ SELECT projects.id::text AS project_id, name, path, projects.agent, projects.arg
        count(sessions.id) FILTER (WHERE state = 'running') AS running
 FROM projects LEFT JOIN sessions ON sessions.project_id = projects.id
 GROUP BY projects.id ORDER BY name
+
+-- name: details
+SELECT projects.id::text AS project_id, name, path, projects.agent, projects.argv, projects.model,
+       projects.permission_mode, projects.directories, projects.mcp_config, projects.created_at,
+       coalesce(counted.live, 0) AS live_sessions, coalesce(counted.running, 0) AS running,
+       coalesce(counted.by_state, '{}') AS sessions,
+       coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd, coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens
+FROM projects
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(state, n) AS by_state, sum(n) FILTER (WHERE state <> 'ended')::integer AS live,
+           sum(n) FILTER (WHERE state = 'running')::integer AS running
+    FROM (SELECT state, count(*) AS n FROM sessions WHERE project_id = projects.id GROUP BY state) AS states
+) AS counted ON true
+LEFT JOIN LATERAL (
+    SELECT sum(cost_usd)::float8 AS cost_usd, sum(unpriced_tokens)::bigint AS unpriced_tokens,
+           sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used
+    FROM runners WHERE session_id IN (SELECT id FROM sessions WHERE project_id = projects.id)
+) AS spent ON true
+WHERE name = $1
+
+-- name: lock_sessions
+SELECT id FROM sessions WHERE project_id = $1 ORDER BY id FOR UPDATE
+
+-- name: lock
+SELECT id FROM projects WHERE id = $1 FOR UPDATE
+
+-- name: files
+-- Of whom a host keeps files.
+SELECT sessions.id::text AS session_id, runners.id AS runner_id
+FROM sessions LEFT JOIN runners ON session_id = sessions.id AND runners.host = $2
+WHERE project_id = $1
+
+-- name: delete
+-- With all that was done in it; the record of events stays. Foreign keys are checked when the whole statement is done.
+WITH theirs AS (
+    SELECT id FROM sessions WHERE project_id = $1
+), their_transcripts AS (
+    SELECT id FROM transcripts WHERE session_id IN (SELECT id FROM theirs)
+), deleted_transcript_chunks AS (
+    DELETE FROM transcript_chunks WHERE transcript_id IN (SELECT id FROM their_transcripts)
+), deleted_transcripts AS (
+    DELETE FROM transcripts WHERE session_id IN (SELECT id FROM theirs)
+), deleted_messages AS (
+    DELETE FROM messages WHERE session_id IN (SELECT id FROM theirs)
+), deleted_usage AS (
+    DELETE FROM usage WHERE session_id IN (SELECT id FROM theirs)
+), deleted_requests AS (
+    DELETE FROM requests WHERE session_id IN (SELECT id FROM theirs)
+), deleted_admissions AS (
+    DELETE FROM admissions WHERE project_id = $1
+), deleted_runners AS (
+    DELETE FROM runners WHERE session_id IN (SELECT id FROM theirs)
+), deleted_steps AS (
+    DELETE FROM steps WHERE session_id IN (SELECT id FROM theirs)
+), deleted_limits AS (
+    DELETE FROM limits
+    WHERE (scope = 'project' AND scope_id = $1::uuid::text)
+       OR (scope = 'session' AND scope_id IN (SELECT id::text FROM theirs))
+), deleted_sessions AS (
+    DELETE FROM sessions WHERE project_id = $1
+)
+DELETE FROM projects WHERE id = $1

@@ -5,13 +5,15 @@ from uuid import UUID
 
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import SessionState
-from stratavore.models.views import SessionView
+from stratavore.models.views import SessionName, SessionView
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
 
+MOST_NAMES = 1000
+"""Names in one list: more than a person looks through."""
 _LOWEST = "00000000-0000-0000-0000-000000000000"
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -103,6 +105,11 @@ async def matching(connection: Connection, prefix: str) -> list[str]:
     if str(first) != low:  # braces, dashes elsewhere: no id is written so
         return []
     return [row["session_id"] for row in await connection.fetch(SQL.matching, first, last)]
+
+
+async def live_names(connection: Connection) -> list[SessionName]:
+    """What the newest live sessions can be called, cheaply."""
+    return [SessionName.model_validate(as_dict(row)) for row in await connection.fetch(SQL.live_names, MOST_NAMES)]
 
 
 async def counts(connection: Connection) -> dict[str, int]:

@@ -79,5 +79,10 @@ SELECT state FROM sessions WHERE id = $1
 -- A range of ids is read from the index, whatever the number of sessions.
 SELECT id::text AS session_id FROM sessions WHERE id BETWEEN $1 AND $2 ORDER BY created_at DESC LIMIT 6
 
+-- name: live_names
+SELECT sessions.id::text AS session_id, projects.name AS project, state
+FROM sessions JOIN projects ON projects.id = project_id
+WHERE state <> 'ended' ORDER BY sessions.created_at DESC LIMIT $1
+
 -- name: counts
 SELECT state, count(*) AS n FROM sessions WHERE state <> 'ended' GROUP BY state

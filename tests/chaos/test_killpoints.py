@@ -52,6 +52,7 @@ ELSEWHERE = {
     "transcripts.store": "tests/integration/worker/test_transcripts.py",
     "transcripts.account": "counts a sign for people, which may be counted twice or not at all",
     "restore.rename": "tests/integration/worker/test_transcripts.py",
+    "project.delete": "one transaction, and repeated it finds nothing to delete: tests/integration/test_projects.py",
     "refuse": "tests/workflow: a request that is refused twice is refused once",
 }
 

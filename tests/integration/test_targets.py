@@ -106,8 +106,8 @@ async def test_a_project_without_sessions_has_none_to_mean(store: Store) -> None
 @pytest.mark.parametrize(
     ("name", "near"),
     [
-        ("websit", "There is no project 'websit' (did you mean website or web-side?)"),
-        ("apis", "There is no project 'apis' (did you mean api?)"),
+        ("websit", "There is no project 'websit' (did you mean 'website' or 'web-side'?)"),
+        ("apis", "There is no project 'apis' (did you mean 'api'?)"),
         ("zzz", "There is no project 'zzz'. Create it with: stratavore new zzz."),
     ],
 )
