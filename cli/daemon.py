@@ -35,6 +35,8 @@ DAEMON = Noun(
         "start": Entry("cli.daemon:start", "Start the daemon, and with it the servers."),
         "stop": Entry("cli.daemon:stop", "Stop the daemon; with --all the sessions and servers too."),
         "status": Entry("cli.daemon:status", "Show the daemon and the servers, with their addresses."),
+        "install": Entry("cli.install:install", "Make the daemon a service of systemd."),
+        "uninstall": Entry("cli.install:uninstall", "Take the service away."),
     },
 )
 

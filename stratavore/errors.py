@@ -178,6 +178,33 @@ class DaemonRunning(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class SystemdAway(StratavoreError):
+    """systemd does not run on this machine, so there is nothing to install the service in. Start the daemon with: stratavore daemon start (after each boot, for example from a line with @reboot in crontab)."""
+
+    code = "systemd_away"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class SystemdFailed(StratavoreError):
+    """'{command}' failed: {reason}. Mend that and install again, or start the daemon with: stratavore daemon start."""
+
+    code = "systemd_failed"
+
+
+class NotRoot(StratavoreError):
+    """Only root may change services of the machine. Type: sudo {program} ... --system, or use a service of your own with --user."""
+
+    code = "not_root"
+    exit_code = EXIT_REFUSED
+
+
+class ServiceOfAnother(StratavoreError):
+    """The service in {file} is that of another state directory, {home}. Uninstall it first, with STRATAVORE_HOME={home}."""
+
+    code = "service_of_another"
+    exit_code = EXIT_REFUSED
+
+
 class HostTaken(StratavoreError):
     """Another daemon serves the host '{host}' with this Postgres, from another machine or state directory. Give one of them another name with STRATAVORE_HOST; if it is gone, try again in {seconds} s."""
 

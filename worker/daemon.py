@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -45,6 +46,7 @@ from worker.identity import state_directory_id
 from worker.lock import DaemonLock
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, session_worker
+from worker.service_manager import ServiceManager
 
 log = logging.getLogger("stratavored")
 
@@ -68,6 +70,7 @@ class Daemon:
         self._stack = EmbeddedStack(home, settings)
         self._stop = asyncio.Event()
         self._metrics_address = ""
+        self._manager = ServiceManager()
 
     async def run(self) -> None:
         """Start everything, run until asked to stop, and leave sessions and servers running."""
@@ -138,11 +141,15 @@ class Daemon:
                 self._every(SNAPSHOT_SECONDS, lambda: self._snapshot(database)),
             )
         ]
+        if self._manager.watchdog_seconds:
+            background.append(asyncio.create_task(self._every(self._manager.watchdog_seconds / 4, self._say_alive)))
         log.info("ready: host %s, metrics at %s", self._settings.host, self._metrics_address)
+        self._manager.ready(f"host {self._settings.host}, metrics at {self._metrics_address}")
         done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
         failed = [task for task in done if task is not stopping]
 
         log.info("stopping; sessions go on")
+        self._manager.stopping()
         await api.close()
         await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
         for task in (*background, stopping):
@@ -196,6 +203,9 @@ class Daemon:
                 )
         if not renewed:
             raise HostTaken(host=self._settings.host, seconds=round(self._settings.host_lease_seconds))
+
+    async def _say_alive(self) -> None:
+        self._manager.alive()
 
     async def _snapshot(self, database: Database) -> None:
         async with database.pool.acquire() as connection:
@@ -273,6 +283,7 @@ def main() -> None:
     _parser().parse_args()
     code = 0
     telemetry.configure_logging(sys.stderr)
+    faulthandler.enable()  # a daemon that hangs is ended by SIGABRT, and says then where it hung
     try:
         home = Home.from_environment()
         home.create()

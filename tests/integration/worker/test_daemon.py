@@ -1,9 +1,12 @@
 """The daemon as a program: how it is started, refused and ended."""
 
+import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,6 +95,28 @@ async def test_it_ends_in_order_and_sessions_go_on(daemon: DaemonProcess, number
     await daemon.start()
     (runner,) = await daemon.call("list_runners")
     assert (runner["pid"], runner["status"]) == (agent.pid, "running")
+
+
+async def test_a_service_manager_is_told_and_nobody_else_hears_of_it(
+    daemon_process: DaemonProcess, tmp_path: Path
+) -> None:
+    daemon, address = daemon_process, str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(60)
+        daemon.spawn(settings={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "2000000"})
+        told = await asyncio.to_thread(manager.recv, 1000)
+        assert told.startswith(f"READY=1\nSTATUS=host {daemon.host}, metrics at http://127.0.0.1:".encode())
+        _, agent = await running(daemon, ["cat"])
+        assert b"NOTIFY_SOCKET" not in Path(f"/proc/{agent.pid}/environ").read_bytes()
+        assert daemon.end() == 0
+        manager.setblocking(False)
+        heard = []
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(manager.recv(1000))
+    assert set(heard[:-1]) == {b"WATCHDOG=1"}
+    assert heard[-1] == b"STOPPING=1\nSTATUS=stopping; sessions go on"
 
 
 async def test_it_can_be_ended_while_it_waits_for_a_server(daemon_process: DaemonProcess) -> None:
