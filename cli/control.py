@@ -1,4 +1,4 @@
-"""``stratavore send``, ``pause``, ``resume`` and ``kill``."""
+"""``stratavore send``, ``pause``, ``resume``, ``restart`` and ``kill``."""
 
 import sys
 from collections.abc import Callable
@@ -21,6 +21,8 @@ SEND_SECONDS = 65.0
 """A little longer than the daemon tries to type."""
 EFFECT_SECONDS = 45.0
 """A command's effect takes the grace period of ten seconds at most, and what a busy machine adds."""
+
+NOTED = "it is noted, and takes effect when a daemon is back"
 
 Target = Annotated[
     str, typer.Argument(metavar="TARGET", help="A session, a runner, or a project: all its live sessions.")
@@ -100,6 +102,52 @@ def resume(
     _report(asked, "running", _wait_resumed, form)
 
 
+def restart(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET...|all",
+            help="Sessions, runners, projects: all their running sessions, or all there are.",
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """End the agents of running sessions and start them again, each with its conversation.
+
+    The session keeps its slot, and it counts as no crash. An agent has ten seconds to end by itself. What rests is
+    left alone: see 'stratavore resume'.
+
+    Examples:
+        stratavore restart 1a2b3c4d
+        stratavore restart site board
+        stratavore restart all --yes
+    """
+    if ALL in targets and not yes:
+        _confirm_all("Restart", "Nothing was restarted.")
+    asked = service.call(
+        "restart",
+        away=NOTED,
+        patience=3 * PATIENCE,
+        named=targets,
+        request_id=str(uuid4()),
+    )
+    ended = {one["session_id"]: one["generation"] for one in asked}
+
+    def restarted(session_id: str, progress: Progress) -> Session:
+        return wait_for(
+            session_id,
+            ("running",),
+            seconds=EFFECT_SECONDS,
+            progress=progress,
+            doing="restarting",
+            generation=ended[session_id] + 1,
+            enough=lambda session: session["state"] in AT_REST,
+        )
+
+    _report(list(ended), "running", restarted, form)
+
+
 def kill(
     target: Annotated[
         str,
@@ -119,11 +167,8 @@ def kill(
         stratavore kill 1a2b3c4d
         stratavore kill all --force
     """
-    if target == ALL and not force and interactive():
-        live = len(service.call("list_sessions"))
-        if live > 1 and not typer.confirm(f"End {text.plural(live, 'session')}?"):
-            note("Nothing was ended.")
-            raise typer.Exit(1)
+    if target == ALL and not force:
+        _confirm_all("End", "Nothing was ended.")
     asked = _ask(target, "terminate", force=force)
     _report(asked, "ended", lambda one, progress: _wait(one, ("ended",), "ending", progress), form)
 
@@ -134,10 +179,18 @@ def end_all(progress: Progress, *, force: bool) -> None:
         _wait(one, ("ended",), "ending", progress)
 
 
+def _confirm_all(verb: str, refused: str) -> None:
+    """Ask a person whether all sessions are meant, if there are several."""
+    live = len(service.call("list_sessions")) if interactive() else 0
+    if live > 1 and not typer.confirm(f"{verb} {text.plural(live, 'session')}?"):
+        note(refused)
+        raise typer.Exit(1)
+
+
 def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
     asked: list[str] = service.call(
         "command",
-        away="it is noted, and takes effect when a daemon is back",
+        away=NOTED,
         patience=3 * PATIENCE,
         target=target,
         action=action,

@@ -25,6 +25,7 @@ COMMANDS = {
     "send": Entry("cli.control:send", "Type text into a session, and Enter.", WORK),
     "pause": Entry("cli.control:pause", "Put sessions away: no process, no slot, nothing lost.", WORK),
     "resume": Entry("cli.control:resume", "Run paused, parked or ended sessions again.", WORK),
+    "restart": Entry("cli.control:restart", "End the agents of sessions and start them again.", WORK),
     "kill": Entry("cli.control:kill", "End sessions.", WORK),
     "status": Entry("cli.status:status", "Show what is going on.", LOOK),
     "projects": Entry("cli.projects:PROJECTS", "List projects; show or delete one.", LOOK),

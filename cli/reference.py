@@ -38,8 +38,8 @@ terminals, crashes and reboots. A **runner** is one run of the agent's process f
 gets the next one. `stratavore PROJECT` is all that one needs on most days.
 
 A **TARGET** is a session's id, a runner's id (`<session>.<generation>`), the beginning of one as long as only one
-session has it, or a project: for commands to one session its newest live session, for `pause`, `resume` and `kill` all
-of its live ones.
+session has it, or a project: for commands to one session its newest live session, for `pause`, `resume`, `restart` and
+`kill` all of its live ones.
 
 **Without a daemon** commands work as long as the servers do: they go straight to Postgres and Temporal, say so, and
 what was asked for waits there until a daemon is back. A daemon that says nothing for 5 seconds counts as away. Only
@@ -100,6 +100,7 @@ RESULTS = {
     "launch": "list of Session; with --print Answer, and for jsonl the lines that the agent writes",
     "pause": "list of Session",
     "resume": "list of Session",
+    "restart": "list of Session",
     "kill": "list of Session",
     "status": "Status",
     "projects list": "list of Project",

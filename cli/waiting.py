@@ -21,10 +21,15 @@ STARTED = ("running", "recovering", "limited", "asking", "unreachable", *AT_REST
 Session = dict[str, Any]
 
 
-def wait_once(session_id: str, states: Iterable[str], seconds: float) -> Session | None:
+def wait_once(session_id: str, states: Iterable[str], seconds: float, generation: int = 0) -> Session | None:
     """The session in one of the states, or after ``seconds`` as it is; None: nobody knows it yet."""
     found: Session | None = service.call(
-        "wait", session_id=session_id, states=list(states), timeout_s=seconds, patience=PATIENCE + seconds
+        "wait",
+        session_id=session_id,
+        states=list(states),
+        timeout_s=seconds,
+        generation=generation,
+        patience=PATIENCE + seconds,
     )
     return found
 
@@ -36,6 +41,7 @@ def wait_for(
     seconds: float,
     progress: Progress,
     doing: str,
+    generation: int = 0,
     enough: Callable[[Session], bool] = lambda _: False,
     forgiven: Callable[[Session], bool] = lambda _: False,
 ) -> Session:
@@ -47,6 +53,7 @@ def wait_for(
         seconds: how long; time in which ``forgiven`` holds does not count.
         progress: where to say what is waited for.
         doing: what happens, in a word: ``starting``.
+        generation: what an earlier runner is does not count.
         enough: whether to return with the session as it is.
         forgiven: whether to be patient with the session as it is.
 
@@ -57,8 +64,8 @@ def wait_for(
     began = time.monotonic()
     while True:
         left = began + seconds - time.monotonic()
-        found = wait_once(session_id, wanted, max(0.0, min(STEP, left)))
-        if found and (found["state"] in wanted or enough(found)):
+        found = wait_once(session_id, wanted, max(0.0, min(STEP, left)), generation)
+        if found and ((found["state"] in wanted and found["generation"] >= generation) or enough(found)):
             return found
         if found and forgiven(found):
             began = time.monotonic()

@@ -15,7 +15,7 @@ HELP = "help"
 
 RESERVED = frozenset(
     [
-        *("new", "open", "launch", "attach", "send", "pause", "resume", "kill"),
+        *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "kill"),
         *("status", "projects", "sessions", "runners", "logs", "transcript", "search", "events", "quotas", "daemon"),
         *(ALL, GLOBAL, HELP),
     ]

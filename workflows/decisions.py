@@ -16,6 +16,8 @@ class Relaunch:
     crashes: int
     """In a row, with this one."""
     reason: str
+    status: RunnerStatus = RunnerStatus.FAILED
+    """Of the runner that ended."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ def decide(
         return End("ended on request", RunnerStatus.TERMINATED)
     if wish is Wish.PAUSE:
         return PutAway(parked=False, reason=None)
-    if stopped:  # paused, and resumed before the process had ended
-        return Relaunch(timedelta(0), 0, "resumed")
+    if stopped:  # restarted; or paused, and resumed before the process had ended
+        return Relaunch(timedelta(0), 0, "started anew on request", RunnerStatus.TERMINATED)
     match end.kind:
         case ExitKind.COMPLETED:
             return End(end.reason, RunnerStatus.TERMINATED)
@@ -106,7 +108,7 @@ def status_after(decision: Decision) -> RunnerStatus:
     match decision:
         case PutAway(parked=False):
             return RunnerStatus.PAUSED
-        case End(status=status):
+        case Relaunch(status=status) | End(status=status):
             return status
-        case _:
+        case PutAway():
             return RunnerStatus.FAILED

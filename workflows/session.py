@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         GrantSignal,
         LiveRunner,
         PauseSignal,
+        RestartSignal,
         ResumeSignal,
         SendSignal,
         SessionInput,
@@ -71,6 +72,7 @@ class SessionWorkflow:
         self._state = carried.state
         self._reason = carried.reason
         self._stopped = carried.stopped
+        self._replaced = carried.replaced
         self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
         self._woken = False
         self._typing = asyncio.Lock()
@@ -128,6 +130,12 @@ class SessionWorkflow:
             self._wish = Wish.RUN
         # Postgres can show already that the session is parked or ended while this workflow has yet to hear of it.
         self._resumed_at = workflow.info().get_current_history_length()
+
+    @workflow.signal
+    def restart(self, signal: RestartSignal) -> None:
+        """End a runner in favour of the next one, now or as soon as this workflow hears that it runs."""
+        if self._is_new(signal.request_id):
+            self._replaced = max(self._replaced, signal.generation)
 
     @workflow.signal
     def terminate(self, signal: TerminateSignal) -> None:
@@ -334,7 +342,7 @@ class SessionWorkflow:
 
         def must_ask() -> bool:
             # What the run before this one asked for may have ended with it.
-            stop = self._stopped or self._wish is not Wish.RUN
+            stop = self._stopped or self._wish is not Wish.RUN or live.generation <= self._replaced
             return (stop and asked is None) or (self._force and asked is False)
 
         while not watch.done():
@@ -604,6 +612,7 @@ class SessionWorkflow:
             state=self._state,
             reason=self._reason,
             stopped=self._stopped,
+            replaced=self._replaced,
         )
         workflow.continue_as_new(
             self._start.model_copy(update={"carried": carried, "adopts": False}),

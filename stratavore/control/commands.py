@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 from stratavore import targets
 from stratavore.control.reach import Reach
 from stratavore.control.refusals import wrong_state
-from stratavore.models.session import PauseSignal, ResumeSignal, TerminateSignal
+from stratavore.models.session import PauseSignal, RestartSignal, ResumeSignal, TerminateSignal
 from stratavore.models.states import RESTING_STATES, SessionState
 from stratavore.models.views import SessionView
+from stratavore.project_names import ALL
 from stratavore.store import sessions
+from stratavore.store.connection import Connection
 
 Action = Literal["pause", "resume", "terminate"]
 
@@ -22,23 +24,47 @@ class Commands(Reach):
     async def command(self, target: str, action: Action, request_id: str, force: bool = False) -> list[str]:
         """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect."""
         async with self._database.pool.acquire() as connection:
-            if target == "all":
-                found = await sessions.views(connection)
-            else:
-                found = await targets.all_of(connection, target)
+            found = await _meant(connection, target)
         concerned = [one for one in found if _takes(one, action)]
-        if not concerned and target != "all":
+        if not concerned and target != ALL:
             raise wrong_state(target, found, action)
         await asyncio.gather(*(self._command(one, action, request_id, force=force) for one in concerned))
         return [one.session_id for one in concerned]
 
-    async def wait(self, session_id: str, states: Sequence[str], timeout_s: float) -> SessionView | None:
-        """The session once its state is one of ``states``, or as it is at the timeout; None: it has no row yet."""
+    async def restart(self, named: Sequence[str], request_id: str) -> list[dict[str, Any]]:
+        """Ask running sessions to end their runner and start the next one.
+
+        Args:
+            named: targets; of a project all its running sessions. Nothing is restarted if one of them has none.
+            request_id: a new UUID; repeated, a session is restarted once all the same.
+
+        Returns:
+            The sessions that were asked, each with the generation that is to end.
+        """
+        found: dict[str, SessionView] = {}
+        async with self._database.pool.acquire() as connection:
+            for target in named:
+                meant = await _meant(connection, target)
+                running = [one for one in meant if one.state is SessionState.RUNNING]
+                if not running and target != ALL:
+                    raise wrong_state(target, meant, "restart")
+                found |= {one.session_id: one for one in running}
+        await asyncio.gather(*(self._restart(one, request_id) for one in found.values()))
+        return [{"session_id": one.session_id, "generation": one.generation} for one in found.values()]
+
+    async def wait(
+        self, session_id: str, states: Sequence[str], timeout_s: float, generation: int = 0
+    ) -> SessionView | None:
+        """The session once its state is one of ``states``, or as it is at the timeout; None: it has no row yet.
+
+        ``generation``: what an earlier runner is does not count.
+        """
         wanted, deadline, pause = set(states), monotonic() + timeout_s, 0.01
         while True:
             async with self._database.pool.acquire() as connection:
-                state = await sessions.state_of(connection, session_id)
-                if state in wanted or monotonic() >= deadline:
+                standing = await sessions.standing(connection, session_id)
+                there = standing and standing.state in wanted and standing.generation >= generation
+                if there or monotonic() >= deadline:
                     found = await sessions.views(connection, ids=[session_id], ended=True)
                     return found[0] if found else None
             await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
@@ -56,6 +82,11 @@ class Commands(Reach):
                 if not await self._signal(session.session_id, "terminate", end):
                     await self._take_up(session, "terminate", end)
 
+    async def _restart(self, session: SessionView, request_id: str) -> None:
+        message = RestartSignal(request_id=request_id, generation=session.generation)
+        if not await self._signal(session.session_id, "restart", message):
+            await self._take_up(session, "restart", message)
+
     async def _resume(self, session: SessionView, request_id: str) -> None:
         message = ResumeSignal(request_id=request_id)
         if session.state is SessionState.ENDED:
@@ -64,6 +95,13 @@ class Commands(Reach):
             await self._start(start.model_copy(update={"resumes": True}), again=True, signal=("resume", message))
         elif not await self._signal(session.session_id, "resume", message):
             await self._take_up(session, "resume", message)
+
+
+async def _meant(connection: Connection, target: str) -> list[SessionView]:
+    """All sessions that a command concerns: those of a target, or every live one."""
+    if target == ALL:
+        return await sessions.views(connection)
+    return await targets.all_of(connection, target)
 
 
 def _takes(session: SessionView, action: Action) -> bool:

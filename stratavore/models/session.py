@@ -67,6 +67,8 @@ class Carried(Model):
     reason: str | None = None
     prompted: bool = False
     """The agent was told what it was launched with, or that was refused."""
+    replaced: int = 0
+    """Runners up to this generation are to be ended in favour of the next one."""
     stopped: bool = False
     """The live runner was asked to stop, so that its exit says nothing about the agent."""
 
@@ -113,6 +115,14 @@ class TerminateSignal(Model):
 
     request_id: str
     force: bool = False
+
+
+class RestartSignal(Model):
+    """End the live runner and start the next one; no crash."""
+
+    request_id: str
+    generation: int
+    """Of the runner that is meant: a later one is left alone."""
 
 
 class SendSignal(Model):

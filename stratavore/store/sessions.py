@@ -1,6 +1,7 @@
 """Sessions: opening, changing state, looking."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from stratavore.models.session import LaunchSpec
@@ -16,6 +17,13 @@ MOST_NAMES = 1000
 """Names in one list: more than a person looks through."""
 _LOWEST = "00000000-0000-0000-0000-000000000000"
 _HIGHEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+class Standing(NamedTuple):
+    """A session's state, and the generation of its current or last runner."""
+
+    state: SessionState
+    generation: int
 
 
 async def open_session(
@@ -91,8 +99,14 @@ async def views(
 
 async def state_of(connection: Connection, session_id: str) -> SessionState | None:
     """The state of one session, cheaply; None if there is no row yet."""
-    state = await connection.fetchval(SQL.state, session_id)
-    return SessionState(state) if state else None
+    found = await standing(connection, session_id)
+    return found.state if found else None
+
+
+async def standing(connection: Connection, session_id: str) -> Standing | None:
+    """How one session stands, cheaply; None if there is no row yet."""
+    row = await connection.fetchrow(SQL.standing, session_id)
+    return Standing(SessionState(row["state"]), row["generation"]) if row else None
 
 
 async def matching(connection: Connection, prefix: str) -> list[str]:

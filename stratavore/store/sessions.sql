@@ -72,8 +72,8 @@ FROM runners WHERE runners.id = $1 AND sessions.id = runners.session_id AND sess
 -- name: agent_session_id
 SELECT agent_session_id FROM sessions WHERE id = $1
 
--- name: state
-SELECT state FROM sessions WHERE id = $1
+-- name: standing
+SELECT state, generation FROM sessions WHERE id = $1
 
 -- name: matching
 -- A range of ids is read from the index, whatever the number of sessions.

@@ -63,6 +63,15 @@ async def paused_and_queued(sessions: Sessions) -> Session:
     return session
 
 
+async def restarted(sessions: Sessions) -> Session:
+    session = await sessions.start()
+    await session.runs()
+    await session.restart(1, "restart")
+    await session.runs(2)
+    await session.ends(ExitKind.COMPLETED, 2)
+    return session
+
+
 async def typed_and_refused(sessions: Sessions) -> Session:
     session = await sessions.start()
     await session.runs()
@@ -108,6 +117,7 @@ PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     completed,
     crashed_and_parked,
     paused_and_queued,
+    restarted,
     typed_and_refused,
     cancelled,
     adopted,

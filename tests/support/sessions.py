@@ -16,6 +16,7 @@ from stratavore.models.session import (
     LaunchSpec,
     PauseSignal,
     Policy,
+    RestartSignal,
     ResumeSignal,
     SendSignal,
     SessionInput,
@@ -48,6 +49,11 @@ class Session:
     async def terminate(self, request_id: str | None = None, *, force: bool = False) -> None:
         await self.handle.signal(
             SessionWorkflow.terminate, TerminateSignal(request_id=_request(request_id), force=force)
+        )
+
+    async def restart(self, generation: int = 1, request_id: str | None = None) -> None:
+        await self.handle.signal(
+            SessionWorkflow.restart, RestartSignal(request_id=_request(request_id), generation=generation)
         )
 
     async def send(self, text: str, request_id: str | None = None, *, answer: bool = False) -> None:

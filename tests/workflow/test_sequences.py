@@ -40,6 +40,7 @@ class Do(Enum):
 
     PAUSE = auto()
     RESUME = auto()
+    RESTART = auto()
     TERMINATE = auto()
     FORCE = auto()
     CANCEL = auto()
@@ -99,6 +100,8 @@ class Followed:
                 await session.pause()
             case Do.RESUME:
                 await session.resume()
+            case Do.RESTART:
+                await session.restart(world.generations.get(session.id, 0))
             case Do.TERMINATE:
                 await session.terminate()
             case Do.FORCE:

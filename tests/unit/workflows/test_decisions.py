@@ -86,7 +86,7 @@ def test_what_cannot_start_the_first_time_ends_and_later_is_parked() -> None:
 
 def test_resumed_before_the_paused_process_had_ended() -> None:
     decision = decide(ended(ExitKind.CRASHED), wish=Wish.RUN, stopped=True, launches=1, crashes=3, policy=POLICY)
-    assert decision == Relaunch(timedelta(0), 0, "resumed")
+    assert decision == Relaunch(timedelta(0), 0, "started anew on request", RunnerStatus.TERMINATED)
 
 
 @given(
@@ -126,7 +126,7 @@ def test_states_and_statuses_agree(kind: ExitKind, wish: Wish, stopped: bool, la
     # A paused session's last runner is paused, and no other session's is.
     assert (status is RunnerStatus.PAUSED) == (state is SessionState.PAUSED)
     if state in (SessionState.PARKED, SessionState.RECOVERING):
-        assert status is RunnerStatus.FAILED
+        assert status is (RunnerStatus.TERMINATED if stopped and wish is Wish.RUN else RunnerStatus.FAILED)
     if state is SessionState.PARKED:
         assert decision.reason  # a person who did not ask for it is told why
     if state is SessionState.PAUSED:
