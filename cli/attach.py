@@ -94,9 +94,9 @@ def this_host() -> str:
     try:
         return str(json.loads(service.home.daemon_file.read_text())["host"])
     except (OSError, ValueError, KeyError, TypeError):
-        import socket
+        from stratavore.config_reading import read_settings  # pydantic: more than half of a command's time
 
-        return os.environ.get("STRATAVORE_HOST") or socket.gethostname().split(".")[0]
+        return read_settings().host
 
 
 def pane_lives(terminal: dict[str, Any]) -> bool:

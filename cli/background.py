@@ -14,6 +14,7 @@ from cli import client
 from cli.service import daemon_pid
 from cli.terminal import Progress
 from cli.text import one_line
+from stratavore.config_path import VARIABLE, configuration_file
 from stratavore.errors import EXIT_FAILED, DaemonSilent, RemoteError, StratavoreError
 from stratavore.paths import Home
 
@@ -42,6 +43,7 @@ def start_daemon(home: Home) -> bool:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "worker.daemon"],
             cwd=home.root,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -146,6 +148,13 @@ def said_in(line: str) -> str:
     if not found:
         return one_line(line)
     return one_line(json.loads(found[1]) if found[1].startswith('"') else found[1])
+
+
+def _environment() -> dict[str, str]:
+    """Ours; a configuration file that it names is the same from another directory."""
+    if not os.environ.get(VARIABLE):
+        return dict(os.environ)
+    return os.environ | {VARIABLE: str(configuration_file())}
 
 
 def _another_starts(home: Home) -> bool:

@@ -10,6 +10,7 @@ import typer.main
 
 from cli.commands import CONTEXT, Entry, Group
 from stratavore import __version__
+from stratavore.config_path import name_file
 from stratavore.errors import EXIT_FAILED, StratavoreError
 from stratavore.near_names import near_names
 from stratavore.project_names import HELP
@@ -37,6 +38,7 @@ COMMANDS = {
     "events": Entry("cli.events:EVENTS", "Show what happened, or what happens now.", LOOK),
     "quotas": Entry("cli.quotas:QUOTAS", "Show and set limits.", RULE),
     "daemon": Entry("cli.daemon:DAEMON", "Start and stop what runs in the background.", RULE),
+    "config": Entry("cli.config:CONFIG", "Show and check the settings.", RULE),
 }
 
 
@@ -66,6 +68,10 @@ class Root(Group):
 
 def stratavore(
     ctx: typer.Context,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="The configuration file; see: stratavore config show."),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     """Run coding agents as durable sessions: detach, come back, and lose none of them.
@@ -80,6 +86,8 @@ def stratavore(
         stratavore status --watch                 see them all
         stratavore kill site                      end them
     """
+    if config is not None:
+        name_file(config)
     if version:
         typer.echo(f"stratavore {__version__}")
     elif ctx.invoked_subcommand is None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from cli import (
+    config,
     daemon,
     events,
     headless,
@@ -45,6 +46,8 @@ session has it, or a project: for commands to one session its newest live sessio
 what was asked for waits there until a daemon is back. A daemon that says nothing for 5 seconds counts as away. Only
 `daemon status` and `events subscribe` need one.
 
+**`stratavore --config FILE COMMAND`** uses another configuration file; `docs/configuration.md` describes all settings.
+
 **For programs** there is `--format json` or `yaml`, with the keys below. Results go to standard output, everything else
 to standard error. No question is asked when the input or the output is not a terminal.
 """
@@ -65,6 +68,8 @@ EXIT_CODES = {
 ENVIRONMENT = {
     "STRATAVORE_HOME": "The state directory, which names one Stratavore of several on a machine. Else "
     "`$XDG_STATE_HOME/stratavore`, else `~/.local/state/stratavore`.",
+    "STRATAVORE_CONFIG": "The configuration file, as `--config` names it. `docs/configuration.md` has the variables of "
+    "single settings.",
     "NO_COLOR": "If it is set, tables have no colours.",
     "STRATAVORE_DEBUG": "If it is set, a fault of the program itself is shown whole.",
 }
@@ -92,6 +97,7 @@ TYPES = {
     "Daemon": daemon.KEYS,
     "Server": daemon.SERVER_KEYS,
     "Answer": headless.KEYS,
+    "Setting": config.KEYS,
 }
 """What there is in results, with its keys."""
 
@@ -116,6 +122,7 @@ RESULTS = {
     "quotas show": "list of Limit",
     "quotas set": "list of Limit",
     "daemon status": "Daemon",
+    "config show": "list of Setting",
 }
 """What ``--format json`` prints, by command."""
 
@@ -130,6 +137,10 @@ KEYS = {
     "Limit.name": "what is limited: `max_concurrent_runners`",
     "Limit.project": "the project's name; null for all of them",
     "Runner.generation": "counts the runners of the session, from 1",
+    "Setting.key": "section and name, with a point between",
+    "Setting.value": "passwords and keys in it are `****`; null if it is unset",
+    "Setting.source": "`FILE:LINE`, the name of a variable, or `default`",
+    "Setting.variable": "the environment variable that overrides it",
     "Server.name": "`temporal`, `postgres`, `rabbitmq`, or `metrics`, which the daemon itself serves",
     "Server.state": "`running`, `starting`, `missing`, `stopped`, or `external`: somebody else keeps it",
     "Details.runners": "all of them, the last one last: a list of Runner",

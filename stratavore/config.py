@@ -5,16 +5,17 @@
 
 import re
 import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
-HOST_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):(?P<port>\d{1,5})")
-_BETWEEN_URLS = re.compile(r"[\s,]+(?=amqps?://)")
+_BETWEEN_URLS = re.compile(r"[\s,]+")
 
 
 def _whole_path(path: Path) -> Path:
@@ -28,6 +29,20 @@ def _address(value: str) -> str:
     found = _ADDRESS.fullmatch(value)
     if not found or int(found["port"]) > 65535:
         raise ValueError("takes a host and a port, such as temporal.example:7233")
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError("takes a name of letters, digits, '.', '_' and '-', at most 63")
+    return value
+
+
+def _listen(value: str) -> str:
+    try:
+        ip_address(value)
+    except ValueError:
+        raise ValueError("takes an IP address, such as 127.0.0.1, or 0.0.0.0 for all") from None
     return value
 
 
@@ -58,6 +73,15 @@ def _http(value: str) -> str:
     if part.scheme not in ("http", "https") or not part.hostname or "@" in part.netloc:
         raise ValueError("takes a URL without user or password, such as http://mq.example:15672")
     return value
+
+
+class Contradiction(ValueError):
+    """Settings that do not go together."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
+        """The one to look at; it was set by somebody."""
 
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -167,7 +191,7 @@ class MetricsSettings(Section):
     """Where Prometheus scrapes this daemon."""
 
     address: Annotated[
-        str, Field(pattern=r"^[0-9A-Za-z.:-]+$", description="Address to listen on; other machines reach only others.")
+        str, AfterValidator(_listen), Field(description="Address to listen on; other machines reach only others.")
     ] = "127.0.0.1"
     port: Annotated[Port, Field(description="Port to listen on.")] = 9091
 
@@ -190,14 +214,13 @@ class LogSettings(Section):
     ] = "info"
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything a daemon can be told. Ports are the usual ones if free, else others (``daemon status`` shows them)."""
-
-    model_config = SettingsConfigDict(env_prefix="STRATAVORE_", env_nested_delimiter="__", frozen=True)
 
     host: Annotated[
         str,
-        Field(pattern=HOST_PATTERN, description="Name of this host, which no other daemon of the same Postgres has."),
+        AfterValidator(_host),
+        Field(description="Name of this host, which no other daemon of the same Postgres has."),
     ] = Field(default_factory=lambda: socket.gethostname().split(".")[0])
     host_lease_seconds: Annotated[
         Seconds, Field(description="Seconds after which a host that is not heard of counts as unreachable.")
@@ -211,3 +234,32 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     quotas: QuotaSettings = QuotaSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        for key, reason in _contradictions(self):
+            raise Contradiction(key, reason)
+        return self
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What does not go together: a key that is set, and why it is wrong."""
+    temporal, rabbitmq = settings.temporal, settings.rabbitmq
+    for name, one in (("temporal", temporal), ("rabbitmq", rabbitmq)):
+        if bool(one.cert) != bool(one.key):
+            there, missing = ("cert", "key") if one.cert else ("key", "cert")
+            yield f"{name}.{there}", f"needs {name}.{missing} as well: a certificate is used with its key"
+    if temporal.address is None:
+        for part in ("tls", "ca", "cert", "key", "server_name", "api_key", "ui_address"):
+            if getattr(temporal, part):
+                yield f"temporal.{part}", "is for a server of your own, and temporal.address names none"
+    if temporal.tls is False:
+        for part in ("ca", "cert", "api_key"):
+            if getattr(temporal, part):
+                yield f"temporal.{part}", "needs TLS, and temporal.tls forbids it"
+    if any(url.startswith("amqp:") for url in rabbitmq.urls) or not rabbitmq.urls:
+        for part in ("ca", "cert", "key"):
+            if getattr(rabbitmq, part):
+                yield f"rabbitmq.{part}", "needs TLS: each address in rabbitmq.url has to begin with amqps://"
+    if rabbitmq.management_url and not rabbitmq.urls:
+        yield "rabbitmq.management_url", "is for a broker of your own, and rabbitmq.url names none"

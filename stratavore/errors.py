@@ -47,6 +47,22 @@ class InvalidInput(StratavoreError):
     exit_code = EXIT_USAGE
 
 
+class ConfigurationInvalid(InvalidInput):
+    """{reason}"""
+
+    code = "configuration_invalid"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason=reason if reason.endswith("?") else f"{reason}.")
+
+
+class ConfigurationMissing(StratavoreError):
+    """There is no configuration file {path}, which --config or STRATAVORE_CONFIG names. Create it, or name another."""
+
+    code = "configuration_missing"
+    exit_code = EXIT_USAGE
+
+
 class InvalidName(StratavoreError):
     """'{name}' cannot be a project's name: {reason}. Use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit."""
 

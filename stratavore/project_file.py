@@ -6,8 +6,7 @@ holds one, and that is looked up in the launching shell. ``docs/project-file.md`
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, f
 from stratavore.agents.registry import adapter_for, agent_names
 from stratavore.errors import EXIT_USAGE, InvalidInput, StratavoreError
 from stratavore.launch_options import LaunchOptions, existing_directory, existing_file
+from stratavore.yaml_lines import YamlFault, compose, construct, entries, line_of, says_nothing
 
 NAME = ".stratavore.yaml"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -153,13 +153,16 @@ def read_project_file(directory: Path) -> ProjectFile:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ProjectFileInvalid(path=path, line=1, reason=reason) from None
-    node = _compose(path, text)
-    if node is None:
-        return ProjectFile()
-    for line, reason in _faults_of_form(node):
-        raise ProjectFileInvalid(path=path, line=line, reason=reason)
     try:
-        found = ProjectFile.model_validate(_read(path, text))
+        node = compose(text)
+        if node is None or says_nothing(node):
+            return ProjectFile()
+        _check_form(node)
+        value = construct(node)
+    except YamlFault as fault:
+        raise ProjectFileInvalid(path=path, line=fault.line, reason=fault.reason) from None
+    try:
+        found = ProjectFile.model_validate(value)
     except ValidationError as error:
         line, reason = _told(error, node)
         raise ProjectFileInvalid(path=path, line=line, reason=reason) from None
@@ -167,46 +170,12 @@ def read_project_file(directory: Path) -> ProjectFile:
     return found
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
-    with _faults_of_yaml(path):
-        node: yaml.Node | None = yaml.compose(text, yaml.SafeLoader)
-    return node
-
-
-def _read(path: Path, text: str) -> Any:
-    with _faults_of_yaml(path):
-        return yaml.safe_load(text)
-
-
-@contextmanager
-def _faults_of_yaml(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it is no YAML"
-        raise ProjectFileInvalid(path=path, line=mark.line + 1 if mark else 1, reason=problem) from None
-    except RecursionError:
-        raise ProjectFileInvalid(path=path, line=1, reason="it is nested too deeply") from None
-    except ValueError:  # says the value
-        reason = "a value looks like a date or a number and is none; quote it"
-        raise ProjectFileInvalid(path=path, line=1, reason=reason) from None
-
-
-def _faults_of_form(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """What YAML itself lets pass: a file that is no mapping, and keys that are there twice."""
-    if not isinstance(node, yaml.MappingNode) or node.tag != "tag:yaml.org,2002:map":
-        yield _line(node), f"the file has keys with values, such as 'agent: {agent_names()[0]}'"
-        return
-    for mapping in (node, *(value for _, value in node.value if isinstance(value, yaml.MappingNode))):
-        seen = set()
-        for key, _ in mapping.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                yield _line(key), "a key is a word, such as 'agent'; quote one that is read as something else"
-                return
-            if key.value in seen:
-                yield _line(key), f"'{key.value}' is there twice"
-            seen.add(key.value)
+def _check_form(node: yaml.Node) -> None:
+    """Refuse what YAML itself lets pass: a file that is no mapping, and keys that are there twice."""
+    example = f"agent: {agent_names()[0]}"
+    for _, value in entries(node, example):
+        if isinstance(value, yaml.MappingNode):
+            entries(value, example)
 
 
 def _told(error: ValidationError, node: yaml.Node) -> tuple[int, str]:
@@ -217,8 +186,8 @@ def _told(error: ValidationError, node: yaml.Node) -> tuple[int, str]:
     if isinstance(cause, _Wrong):
         place = [cause.key]
     if fault["type"] == "extra_forbidden":
-        return _line(_at(node, place, key=True)), _unknown(place)
-    line = _line(_at(node, place))
+        return line_of(_at(node, place, key=True)), _unknown(place)
+    line = line_of(_at(node, place))
     if cause is not None:
         return line, str(cause) if len(place) < 2 else f"'{place[1]}': {cause}"
     if place[0] == "environment" and len(place) == 2:
@@ -244,10 +213,6 @@ def _at(node: yaml.Node, place: list[str], *, key: bool = False) -> yaml.Node:
         elif isinstance(node, yaml.SequenceNode) and name.isdigit() and int(name) < len(node.value):
             node = node.value[int(name)]
     return node
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
 
 
 def _agents(name: str | None) -> tuple[str, ...]:

@@ -6,11 +6,13 @@ seconds: a scrape costs no query, and one while Postgres is away shows the last 
 
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TextIO
 from wsgiref.simple_server import WSGIServer
 
@@ -18,6 +20,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_se
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from stratavore.errors import InvalidInput
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.store.queries import load
 
@@ -126,17 +129,34 @@ def describe_daemon(host: str, version: str) -> None:
     _DAEMON.labels(host, version).set(1)
 
 
-def serve(port: int) -> WSGIServer:
-    """Serve ``/metrics`` on the loopback address, on this port if it is free, else on any.
+def serve(port: int, address: str = "127.0.0.1") -> WSGIServer:
+    """Serve ``/metrics`` at this address, on this port if it is free, else on any.
 
     Returns:
         The server: ``server_port`` is its port, ``shutdown()`` and ``server_close()`` end it.
+
+    Raises:
+        InvalidInput: the address is none of this machine.
     """
     try:
-        server, _ = start_http_server(port, addr="127.0.0.1")
+        server, _ = start_http_server(port, addr=address)
     except OSError:
-        server, _ = start_http_server(0, addr="127.0.0.1")
+        try:
+            server, _ = start_http_server(0, addr=address)
+        except OSError as error:
+            why = os.strerror(error.errno or 0).lower()
+            reason = f"The metrics cannot be served at metrics.address, {address}: {why}"
+            raise InvalidInput(reason=reason) from None
     return server
+
+
+def metrics_url(server: WSGIServer) -> str:
+    """Where it can be asked from this machine."""
+    address = ip_address(str(server.server_address[0]))
+    if address.is_unspecified:
+        address = ip_address("127.0.0.1" if address.version == 4 else "::1")
+    host = f"[{address}]" if address.version == 6 else str(address)
+    return f"http://{host}:{server.server_port}/metrics"
 
 
 _SECRETS = (

@@ -1,5 +1,6 @@
 """Fixtures for all tests. Servers are real: started when the first test asks, ended with the run."""
 
+import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,7 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    os.environ["STRATAVORE_CONFIG"] = os.devnull  # not that of whoever runs the tests
 
 
 # A busy machine is no fault: no example has a deadline.

@@ -23,7 +23,8 @@ from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from stratavore import __version__, connect, telemetry
 from stratavore.config import Settings
-from stratavore.config_reading import read_settings
+from stratavore.config_path import name_file
+from stratavore.config_reading import Configuration, read_configuration
 from stratavore.control import Control
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
@@ -120,8 +121,8 @@ class Daemon:
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
         control = Control(self._home, self._settings.host, database, client)
         telemetry.describe_daemon(self._settings.host, __version__)
-        metrics = telemetry.serve(self._settings.metrics.port)
-        self._metrics_address = f"http://127.0.0.1:{metrics.server_port}/metrics"
+        metrics = self._settings.metrics
+        self._metrics_address = telemetry.metrics_url(telemetry.serve(metrics.port, metrics.address))
         api = ApiServer(self._home.api_socket, self._methods(control, broker))
         await api.start()
         self._write_file()
@@ -280,16 +281,18 @@ async def _patiently(job: Callable[[], Awaitable[T]]) -> T:
 
 def main() -> None:
     """Run the daemon in the foreground. Ends with the exit code of what went wrong, or 0."""
-    _parser().parse_args()
+    words = _parser().parse_args()
     code = 0
     telemetry.configure_logging(sys.stderr)
     faulthandler.enable()  # a daemon that hangs is ended by SIGABRT, and says then where it hung
     try:
-        home = Home.from_environment()
-        home.create()
-        settings = read_settings()
-        DaemonLock(home).take()
-        asyncio.run(Daemon(home, settings).run())
+        if words.config:
+            name_file(words.config)
+        configuration = read_configuration()
+        if words.config_check:
+            _tell(configuration)
+        else:
+            _run(configuration)
     except StratavoreError as error:
         sys.stderr.write(f"Error: {error}\n")
         code = error.exit_code
@@ -302,14 +305,43 @@ def main() -> None:
     os._exit(code)
 
 
+def _run(configuration: Configuration) -> None:
+    settings = configuration.settings
+    telemetry.configure_logging(sys.stderr, settings.log.level.upper())
+    home = Home.from_environment()
+    home.create()
+    DaemonLock(home).take()
+    log.info("configuration: %s", configuration.origin)
+    for warning in configuration.warnings:
+        log.warning("%s", warning)
+    asyncio.run(Daemon(home, settings).run())
+
+
+def _tell(configuration: Configuration) -> None:
+    sys.stdout.write(f"The configuration is right: {configuration.origin}.\n")
+    for warning in configuration.warnings:
+        sys.stderr.write(f"Warning: {warning}.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stratavored",
         description="Keep the sessions of this host running: servers, workers, host monitor, event relay and API. "
         "Runs in the foreground until SIGTERM or Ctrl-C; sessions and servers go on without it.",
-        epilog="Settings are environment variables STRATAVORE_...; STRATAVORE_HOME names the state directory.",
+        epilog="Settings come from environment variables STRATAVORE_..., else from the configuration file, else they "
+        "have defaults; see: stratavore config show. STRATAVORE_HOME names the state directory.",
     )
     parser.add_argument("--version", action="version", version=f"stratavored {__version__}")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration file; else ~/.config/stratavore/stratavore.yaml, else /etc/stratavore/stratavore.yaml",
+    )
+    parser.add_argument(
+        "--config-check",
+        action="store_true",
+        help="start nothing, only say whether the configuration is right; ends with 2 if it is not",
+    )
     return parser
 
 

@@ -43,6 +43,7 @@ class DaemonProcess:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         settings = {
             "STRATAVORE_HOME": str(self.home.root),
+            "STRATAVORE_CONFIG": "/dev/null",  # not that of whoever runs the tests
             "STRATAVORE_HOST": self.host,
             "STRATAVORE_TEMPORAL__ADDRESS": self._temporal,
             "STRATAVORE_TEMPORAL__NAMESPACE": self.namespace,

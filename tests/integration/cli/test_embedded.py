@@ -24,7 +24,11 @@ def of(home: Home) -> CommandLine:
     """The command line of a state directory that starts its own servers, all but the slow RabbitMQ."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ports = {f"STRATAVORE_{name}": "0" for name in PORTS}
-    settings = {"STRATAVORE_HOME": str(home.root), "STRATAVORE_RABBITMQ__ENABLED": "false"}
+    settings = {
+        "STRATAVORE_HOME": str(home.root),
+        "STRATAVORE_CONFIG": os.devnull,
+        "STRATAVORE_RABBITMQ__ENABLED": "false",
+    }
     return CommandLine(kept | ports | settings, home.root)
 
 

@@ -52,7 +52,11 @@ def test_words_that_it_does_not_know_are_refused() -> None:
         ("STRATAVORE_METRICS__PORT", "many", "The setting STRATAVORE_METRICS__PORT is wrong"),
         ("STRATAVORE_POSTGRES__PORT", "70000", "The setting STRATAVORE_POSTGRES__PORT is wrong"),
         ("STRATAVORE_HOST", "a host", "The setting STRATAVORE_HOST is wrong"),
-        ("STRATAVORE_TEMPORAL", "s3cret", "The settings cannot be read"),
+        (
+            "STRATAVORE_POSTGRES__DNS",
+            "s3cret",
+            "There is no setting STRATAVORE_POSTGRES__DNS; did you mean STRATAVORE_POSTGRES__DSN?",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_sentence(home: Home, name: str, value: str, says: str) -> None:

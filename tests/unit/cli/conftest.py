@@ -1,5 +1,6 @@
 """The command line in this process, against a daemon that says what a test told it to."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +30,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         found = Home(Path(directory) / "home")
         found.create()
         monkeypatch.setenv("STRATAVORE_HOME", str(found.root))
+        monkeypatch.setenv("STRATAVORE_CONFIG", os.devnull)  # not that of whoever runs the tests
         yield found
 
 
