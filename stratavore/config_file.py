@@ -94,9 +94,8 @@ def _meant(key: str) -> str:
         return f"write it in its section: {section}: {{{name}: ...}}"
     there = [one.name for one in SETTINGS.values() if one.section == section]
     there += SECTIONS if not section else []
-    whole = [f"{section}.{one}" if section else one for one in there]
     elsewhere = [one.key for one in SETTINGS.values() if one.name == name]
-    near = near_names(key, whole) or (f"'{elsewhere[0]}'" if len(elsewhere) == 1 else "")
+    near = near_names(name, there) or (f"'{elsewhere[0]}'" if len(elsewhere) == 1 else "")
     return f"did you mean {near}?" if near else f"there is: {', '.join(there)}"
 
 
