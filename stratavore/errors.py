@@ -239,6 +239,48 @@ class ServerFailed(ServerAway):
     """{server} failed in the middle of it: {reason}. Try again in a moment; if it stays so, look with: stratavore daemon status."""
 
 
+class RightsMissing(StratavoreError):
+    """{server} at {address} does not let '{role}' do what is needed: {reason}. {hint}."""
+
+    code = "rights_missing"
+    exit_code = EXIT_REFUSED
+
+
+class PostgresTooOld(StratavoreError):
+    """Postgres at {address} is version {version}, and Stratavore needs {oldest} or newer. Upgrade it, or name another server in postgres.dsn."""
+
+    code = "postgres_too_old"
+    exit_code = EXIT_REFUSED
+
+
+class ExtensionMissing(StratavoreError):
+    """Postgres at {address} does not have the extension {name}. Install pgvector there (in Debian's packages it is postgresql-{version}-pgvector), or name another server in postgres.dsn."""
+
+    code = "extension_missing"
+    exit_code = EXIT_REFUSED
+
+
+class DatabaseMissing(StratavoreError):
+    """There is no database '{database}' at {address}. Create it with: stratavore setup."""
+
+    code = "database_missing"
+    exit_code = EXIT_NOT_FOUND
+
+
+class OtherSchema(StratavoreError):
+    """The database '{database}' at {address} was prepared by another version of Stratavore: its schema is {found}, and this version knows {known} at most. Install that version, or name another database in postgres.dsn."""
+
+    code = "other_schema"
+    exit_code = EXIT_REFUSED
+
+
+class NamespaceMissing(StratavoreError):
+    """Temporal at {address} has no namespace '{namespace}', and does not let us create it: {reason}. Let an administrator create it, and name it in temporal.namespace."""
+
+    code = "namespace_missing"
+    exit_code = EXIT_REFUSED
+
+
 class ServerMissing(StratavoreError):
     """{server} is not installed: {reason}. {hint}."""
 

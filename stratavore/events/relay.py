@@ -20,7 +20,7 @@ from stratavore.events.broker import Broker, BrokerAway, ChannelRefused, Refused
 from stratavore.events.envelope import EventRow, EventType, NewEvent
 from stratavore.events.outbox import CHANNEL, PARTITIONS, append
 from stratavore.killpoints import effect
-from stratavore.store.connection import use_json
+from stratavore.store.connection import connect, use_json
 from stratavore.store.queries import load
 
 SQL = load(__file__)
@@ -110,13 +110,7 @@ class Relay:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[_Postgres]:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=10,
-            command_timeout=30,
-            # A machine that vanished without a word must not keep its partitions for hours.
-            server_settings={"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"},
-        )
+        connection = await connect(self._dsn)
         try:
             await use_json(connection)
             await connection.add_listener(CHANNEL, lambda *_: self._woken.set())

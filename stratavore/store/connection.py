@@ -1,11 +1,46 @@
-"""A connection to Postgres, as every statement of this program is given one."""
+"""A connection to Postgres: how each is made, and as every statement of this program is given one.
+
+TLS is told by libpq's words in the DSN (``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``), which the driver reads.
+"""
 
 import json
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 30.0
+_SERVER_SETTINGS = {
+    "application_name": "stratavore",
+    # A machine that vanished without a word must not keep its locks for hours.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+def arguments(*, patience: float | None = COMMAND_SECONDS) -> dict[str, Any]:
+    """What every connection is made with, besides the DSN.
+
+    Args:
+        patience: seconds that a statement may take; None for one that may take as long as it does.
+    """
+    return {"timeout": CONNECT_SECONDS, "command_timeout": patience, "server_settings": dict(_SERVER_SETTINGS)}
+
+
+async def connect(
+    dsn: str, *, database: str | None = None, patience: float | None = COMMAND_SECONDS
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection outside any pool.
+
+    Args:
+        dsn: where to.
+        database: another one than the DSN names.
+        patience: seconds that a statement may take; None for no limit.
+    """
+    return await asyncpg.connect(dsn, database=database, **arguments(patience=patience))
 
 
 async def use_json(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -9,7 +9,7 @@ import asyncpg
 from stratavore.events.envelope import NewEvent
 from stratavore.events.outbox import append
 from stratavore.killpoints import effect
-from stratavore.store.connection import Connection, use_json
+from stratavore.store.connection import Connection, arguments, use_json
 
 
 class Transaction:
@@ -40,7 +40,7 @@ class Database:
     async def open(cls, dsn: str, signing_key: bytes, *, connections: int = 12) -> Self:
         """Connect; at most ``connections`` at once."""
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=connections, init=use_json, reset=_left_as_it_was, command_timeout=30, timeout=5
+            dsn, min_size=1, max_size=connections, init=use_json, reset=_left_as_it_was, **arguments()
         )
         return cls(pool, signing_key)
 

@@ -129,7 +129,7 @@ def upgrade(dsn: str, revision: str) -> None:
     """As the program does it, but not to the newest."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["url"] = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+    config.attributes["dsn"] = dsn
     command.upgrade(config, revision)
 
 

@@ -1,0 +1,60 @@
+"""TLS to a server: what is trusted, who we are, and what went wrong, in a few words for a person."""
+
+import ssl
+from pathlib import Path
+
+_EXPIRED = "its certificate has expired; renew it on the server"
+_NOT_YET = "its certificate is not valid yet; compare the clocks of both machines"
+_OTHER_NAME = "its certificate is for another host name; use a name that the certificate has"
+_NOT_TRUSTED = "its certificate is not signed by an authority that is trusted here; name the right CA file"
+_WANTS_CLIENT = "it asks for a client certificate that it trusts; name one, with its key"
+_NO_TLS = "it does not speak TLS on this port; use its TLS port, or connect without TLS"
+
+_VERIFY_CODES = {
+    9: _NOT_YET,  # X509_V_ERR_CERT_NOT_YET_VALID
+    10: _EXPIRED,  # X509_V_ERR_CERT_HAS_EXPIRED
+    62: _OTHER_NAME,  # X509_V_ERR_HOSTNAME_MISMATCH
+    64: _OTHER_NAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
+}
+_SIGNS = (
+    # What OpenSSL and rustls (in Temporal's SDK) call it; the first that fits.
+    (("Expired", "certificate has expired", "CERTIFICATE_EXPIRED"), _EXPIRED),
+    (("NotValidYet", "certificate is not yet valid"), _NOT_YET),
+    (("NotValidForName", "not valid for name", "ostname mismatch", "IP address mismatch"), _OTHER_NAME),
+    (("UnknownIssuer", "BadSignature", "self-signed", "self signed", "unable to get local issuer"), _NOT_TRUSTED),
+    (("CertificateRequired", "CERTIFICATE_REQUIRED", "certificate required"), _WANTS_CLIENT),
+    # The server's words on our certificate.
+    (("UnknownCA", "UNKNOWN_CA", "unknown ca", "BadCertificate", "BAD_CERTIFICATE", "bad certificate"), _WANTS_CLIENT),
+    (("InvalidContentType", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "corrupt message"), _NO_TLS),
+)
+
+
+def client_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
+    """How to speak to a server.
+
+    Args:
+        ca: whom to trust; None for what this machine trusts.
+        cert: our certificate with its chain, if the server wants one.
+        key: of the certificate; None if it is in the same file.
+
+    Raises:
+        OSError: a file cannot be read, or is no certificate or key.
+    """
+    context = ssl.create_default_context(cafile=ca)
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    return context
+
+
+def trouble(error: BaseException) -> str | None:
+    """What is wrong with TLS; None if the error does not tell of it."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return _VERIFY_CODES.get(found.verify_code) or _NOT_TRUSTED
+        text = str(found)
+        for words, meaning in _SIGNS:
+            if any(word in text for word in words):
+                return meaning
+        found = found.__cause__ or found.__context__
+    return None
