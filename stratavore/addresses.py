@@ -12,8 +12,8 @@ def split_urls(text: str) -> list[str]:
 
 
 def shown(urls: str) -> str:
-    """Hosts and ports of one or several URLs, or of an address that is none; ``here`` if nothing is said."""
-    return ", ".join(map(_place, split_urls(urls))) or "here"
+    """Hosts and ports of one or several URLs, or of an address that is none."""
+    return ", ".join(map(_place, split_urls(urls))) or "no address"
 
 
 def _place(url: str) -> str:
@@ -22,4 +22,4 @@ def _place(url: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     # libpq's words may name the host instead, a socket's directory say.
-    return place or ",".join(parse_qs(parts.query).get("host", ["here"]))
+    return place or ",".join(parse_qs(parts.query).get("host", ["a local socket"]))

@@ -1,44 +1,98 @@
-"""Connections to Temporal and Postgres, with one sentence when a server is away."""
+"""Connections to Temporal and Postgres, with one sentence when a server is away or refuses."""
 
 import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from stratavore.errors import DiskFull, ServerAway, ServerFailed, StratavoreError
+from stratavore.addresses import shown
+from stratavore.errors import (
+    DatabaseMissing,
+    DiskFull,
+    InvalidInput,
+    RightsMissing,
+    ServerAway,
+    ServerFailed,
+    StratavoreError,
+)
 from stratavore.store.database import Database
+from stratavore.tls import trouble
+
+if TYPE_CHECKING:
+    from stratavore.config import TemporalSettings
 
 CONNECT_SECONDS = 10.0
 """A server that is stopped takes a connection and says nothing."""
 HINT = "Start everything with: stratavore daemon start"
+OWN_HINT = "Check that it runs, its address, and the firewall between"
+"""For a server that is not ours to start."""
 
 
-async def temporal(address: str, namespace: str) -> Client:
-    """A client of the namespace.
+async def temporal(address: str, settings: "TemporalSettings") -> Client:
+    """A client of the namespace that the settings name.
+
+    Args:
+        address: host and port; those of the settings, or of the embedded server.
+        settings: namespace, TLS and API key.
 
     Raises:
-        ServerAway: nobody answers at the address.
+        ServerAway: nobody answers at the address, or TLS fails; says what to check.
+        RightsMissing: it does not take the API key.
+        InvalidInput: a file of the settings cannot be read.
     """
+    tls = _temporal_tls(settings) if settings.uses_tls else False
+    key = settings.api_key.get_secret_value() if settings.api_key else None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await Client.connect(address, namespace=namespace, data_converter=pydantic_data_converter)
+            return await Client.connect(
+                address, namespace=settings.namespace, data_converter=pydantic_data_converter, tls=tls, api_key=key
+            )
     except (RuntimeError, RPCError, TimeoutError) as error:
-        raise ServerAway(server="Temporal", address=address, reason="it does not answer", hint=HINT) from error
+        raise _temporal_refusal(error, address, settings) from error
 
 
 async def database(dsn: str, signing_key: bytes, *, connections: int = 12) -> Database:
     """A pool of connections to Postgres.
 
     Raises:
-        ServerAway: nobody answers, or Postgres refuses.
+        ServerAway, RightsMissing, DatabaseMissing, InvalidInput: see :func:`postgres_refusal`.
     """
     try:
         return await Database.open(dsn, signing_key, connections=connections)
-    except (TimeoutError, OSError, asyncpg.PostgresError) as error:
-        address = dsn.rpartition("@")[2]
-        raise ServerAway(server="Postgres", address=address, reason=str(error) or "no answer", hint=HINT) from error
+    except (TimeoutError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise postgres_refusal(error, dsn) from error
+
+
+def postgres_refusal(error: Exception, dsn: str) -> StratavoreError:
+    """Why there is no connection to Postgres, and what to check; never with the password.
+
+    Args:
+        error: what connecting raised.
+        dsn: where to.
+    """
+    address = shown(dsn)
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():  # wrong passwords among them
+            hint = "Check user and password in postgres.dsn, and the server's pg_hba.conf"
+            return RightsMissing(server="Postgres", address=address, role=_role(dsn), reason=str(error), hint=hint)
+        case asyncpg.InvalidCatalogNameError():
+            return DatabaseMissing(database=_database(dsn), address=address)
+        case asyncpg.InsufficientPrivilegeError():
+            hint = "Let an administrator GRANT CONNECT ON DATABASE; see 'Rights' in docs/deployment.md"
+            return RightsMissing(server="Postgres", address=address, role=_role(dsn), reason=str(error), hint=hint)
+        case asyncpg.InterfaceError() | ValueError():
+            return InvalidInput(reason=f"The setting postgres.dsn is wrong: {str(error).rstrip('.')}")
+        case FileNotFoundError() | PermissionError() if error.filename:
+            return InvalidInput(reason=f"The file {error.filename}, which postgres.dsn names, cannot be read")
+    if (wrong := trouble(error)) is not None:
+        hint = "See sslmode and sslrootcert in postgres.dsn, and 'TLS' in docs/deployment.md"
+        return ServerAway(server="Postgres", address=address, reason=wrong, hint=hint)
+    reason = str(error).rstrip(".") or "no answer"
+    return ServerAway(server="Postgres", address=address, reason=reason, hint=HINT)
 
 
 def failure(error: Exception) -> StratavoreError | None:
@@ -52,3 +106,43 @@ def failure(error: Exception) -> StratavoreError | None:
             return ServerFailed(server="Postgres", reason=str(error) or "no answer in time")
         case _:
             return None
+
+
+def _temporal_tls(settings: "TemporalSettings") -> TLSConfig:
+    """What the SDK needs; it takes contents, not paths."""
+    contents = {}
+    for name, path in (("ca", settings.ca), ("cert", settings.cert), ("key", settings.key)):
+        try:
+            contents[name] = path.read_bytes() if path else None
+        except OSError as error:
+            reason = f"The file {path}, which temporal.{name} names, cannot be read: {error.strerror}"
+            raise InvalidInput(reason=reason) from error
+    return TLSConfig(
+        server_root_ca_cert=contents["ca"],
+        client_cert=contents["cert"],
+        client_private_key=contents["key"],
+        domain=settings.server_name,
+    )
+
+
+def _temporal_refusal(error: Exception, address: str, settings: "TemporalSettings") -> StratavoreError:
+    text = str(error)
+    if any(word in text for word in ("Unauthenticated", "PermissionDenied")) or (
+        isinstance(error, RPCError) and error.status in (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+    ):
+        role = "this API key" if settings.api_key else "a client without an API key"
+        hint = "Check temporal.api_key, and the rights that it has in the namespace"
+        return RightsMissing(server="Temporal", address=address, role=role, reason="it was refused", hint=hint)
+    if (wrong := trouble(error)) is not None:
+        hint = "See temporal.ca, cert, key and server_name, and 'TLS' in docs/deployment.md"
+        return ServerAway(server="Temporal", address=address, reason=wrong, hint=hint)
+    hint = OWN_HINT if settings.address else HINT
+    return ServerAway(server="Temporal", address=address, reason="it does not answer", hint=hint)
+
+
+def _role(dsn: str) -> str:
+    return unquote(urlsplit(dsn).username or "") or "our user"
+
+
+def _database(dsn: str) -> str:
+    return unquote(urlsplit(dsn).path.lstrip("/")) or _role(dsn)

@@ -1,6 +1,7 @@
 """TLS to a server: what is trusted, who we are, and what went wrong, in a few words for a person."""
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 _EXPIRED = "its certificate has expired; renew it on the server"
@@ -29,21 +30,27 @@ _SIGNS = (
 )
 
 
-def client_context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
-    """How to speak to a server.
+@dataclass(frozen=True)
+class TlsFiles:
+    """Files (PEM) that say whom to trust and who we are. They are read for each connection, since they are renewed."""
 
-    Args:
-        ca: whom to trust; None for what this machine trusts.
-        cert: our certificate with its chain, if the server wants one.
-        key: of the certificate; None if it is in the same file.
+    ca: Path | None = None
+    """None: what this machine trusts."""
+    cert: Path | None = None
+    """Our certificate with its chain, if the server wants one."""
+    key: Path | None = None
+    """Of the certificate; None if it is in the same file."""
 
-    Raises:
-        OSError: a file cannot be read, or is no certificate or key.
-    """
-    context = ssl.create_default_context(cafile=ca)
-    if cert is not None:
-        context.load_cert_chain(cert, key)
-    return context
+    def context(self) -> ssl.SSLContext:
+        """How to speak to a server.
+
+        Raises:
+            OSError: a file cannot be read, or is no certificate or key.
+        """
+        context = ssl.create_default_context(cafile=self.ca)
+        if self.cert is not None:
+            context.load_cert_chain(self.cert, self.key)
+        return context
 
 
 def trouble(error: BaseException) -> str | None:

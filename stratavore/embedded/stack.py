@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stratavore.addresses import shown
 from stratavore.embedded.keeper import Keeper
 from stratavore.embedded.postgres import PostgresServer, psql_command
 from stratavore.embedded.rabbitmq import EpmdServer, RabbitmqServer
@@ -212,7 +213,7 @@ class EmbeddedStack:
 
     def _info(self, server: Server) -> ServerInfo:
         record = self._records[server.name]
-        info = ServerInfo(server.name, _address(record.url), None, "stopped", ui=record.ui)
+        info = ServerInfo(server.name, shown(record.url) if record.url else "", None, "stopped", ui=record.ui)
         if record.external:
             return replace(info, state="external")
         process = record.living()
@@ -227,11 +228,6 @@ class EmbeddedStack:
         if missing:
             return replace(info, state="missing", detail=missing)
         return replace(info, detail=self._rabbitmq_detail)
-
-
-def _address(url: str) -> str:
-    """Host and port of a URL or an address, never its password."""
-    return (urlsplit(url).netloc if "://" in url else url).rpartition("@")[2]
 
 
 def _without_password(dsn: str) -> str:

@@ -8,13 +8,15 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
-from aio_pika.exceptions import AMQPError, ChannelPreconditionFailed, DeliveryError
+from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError
 from aiormq.exceptions import ChannelInvalidStateError
 from yarl import URL
 
+from stratavore.addresses import shown, split_urls
 from stratavore.errors import ServerAway
 from stratavore.events.envelope import CONTENT_TYPE, EventRow
 from stratavore.events.topics import LONGEST_KEY, normal
+from stratavore.tls import TlsFiles, trouble
 
 EXCHANGE = "stratavore.events"
 
@@ -44,13 +46,18 @@ class Broker:
     """The exchange ``stratavore.events``. Connects when it is needed, and again after a loss.
 
     Args:
-        url: Gives the AMQP URL of now, or None if there is no RabbitMQ.
+        url: Gives the AMQP URL of now, or None if there is no RabbitMQ. Several (the nodes of a cluster) have
+            commas between them; the first that answers is taken.
         exchange: Its name, for tests that share a server.
+        tls: What ``amqps`` needs.
     """
 
-    def __init__(self, url: Callable[[], str | None], *, exchange: str = EXCHANGE) -> None:
+    def __init__(
+        self, url: Callable[[], str | None], *, exchange: str = EXCHANGE, tls: TlsFiles = TlsFiles()
+    ) -> None:
         self._url = url
         self._name = exchange
+        self._tls = tls
         self._connecting = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -156,28 +163,45 @@ class Broker:
             await asyncio.sleep(0.2)
 
     async def _connect(self) -> tuple[AbstractConnection, AbstractChannel, AbstractExchange]:
-        url = self._url()
-        if not url:
+        urls = split_urls(self._url() or "")
+        if not urls:
             raise BrokerAway("there is no RabbitMQ")
+        failures: dict[str, Exception] = {}
+        for url in urls:
+            try:
+                return await self._connect_to(url)
+            except _Away as error:
+                failures[shown(url)] = error
+        last = list(failures.values())[-1]
+        if len(failures) == 1:
+            raise BrokerAway(_reason(last)) from last
+        raise BrokerAway("; ".join(f"{place}: {_reason(error)}" for place, error in failures.items())) from last
+
+    async def _connect_to(self, url: str) -> tuple[AbstractConnection, AbstractChannel, AbstractExchange]:
         # Found dead after some seconds, also where no packet says so.
         patient = URL(url).update_query(heartbeat=HEARTBEAT_SECONDS)
+        context = self._tls.context() if patient.scheme == "amqps" else None
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await aio_pika.connect(patient, ssl_context=context)
+            try:
+                return connection, *await self._declare(connection)
+            except BaseException:
+                await _close(connection)
+                raise
+
+    async def _declare(self, connection: AbstractConnection) -> tuple[AbstractChannel, AbstractExchange]:
+        """A channel, and the exchange. One that is there is only looked at, since that needs no right to make it."""
+        channel = await connection.channel(publisher_confirms=True)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                connection = await aio_pika.connect(patient)
-                try:
-                    channel = await connection.channel(publisher_confirms=True)
-                    exchange = await channel.declare_exchange(self._name, aio_pika.ExchangeType.TOPIC, durable=True)
-                except BaseException:
-                    await _close(connection)
-                    raise
-        except _Away as error:
-            raise BrokerAway(_reason(error)) from error
-        return connection, channel, exchange
+            return channel, await channel.get_exchange(self._name)
+        except ChannelNotFoundEntity:  # which closed the channel
+            channel = await connection.channel(publisher_confirms=True)
+            return channel, await channel.declare_exchange(self._name, aio_pika.ExchangeType.TOPIC, durable=True)
 
     def _away(self, reason: str) -> ServerAway:
         return ServerAway(
             server="RabbitMQ",
-            address=(self._url() or "").rpartition("@")[2] or "no address",
+            address=shown(self._url() or ""),
             reason=reason,
             hint="Events are kept meanwhile: stratavore events list",
         )
@@ -201,4 +225,6 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:.0f} s"
+    return trouble(error) or str(error) or type(error).__name__
