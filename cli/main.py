@@ -37,6 +37,8 @@ COMMANDS = {
     "search": Entry("cli.search:search", "Search all conversations.", LOOK),
     "events": Entry("cli.events:EVENTS", "Show what happened, or what happens now.", LOOK),
     "quotas": Entry("cli.quotas:QUOTAS", "Show and set limits.", RULE),
+    "setup": Entry("cli.setup:setup", "Prepare servers of your own: database, namespace, exchange.", RULE),
+    "test": Entry("cli.trials:test", "Try the servers and the daemon, with round trips.", RULE),
     "daemon": Entry("cli.daemon:DAEMON", "Start and stop what runs in the background.", RULE),
     "config": Entry("cli.config:CONFIG", "Show and check the settings.", RULE),
 }

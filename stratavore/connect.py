@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 """A server that is stopped takes a connection and says nothing."""
 HINT = "Start everything with: stratavore daemon start"
+POSTGRES_ERRORS = (TimeoutError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What connecting to Postgres raises; a DSN with wrong words is a ``ValueError``."""
 OWN_HINT = "Check that it runs, its address, and the firewall between"
 """For a server that is not ours to start."""
 
@@ -63,7 +65,7 @@ async def database(dsn: str, signing_key: bytes, *, connections: int = 12) -> Da
     """
     try:
         return await Database.open(dsn, signing_key, connections=connections)
-    except (TimeoutError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except POSTGRES_ERRORS as error:
         raise postgres_refusal(error, dsn) from error
 
 
@@ -78,12 +80,12 @@ def postgres_refusal(error: Exception, dsn: str) -> StratavoreError:
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():  # wrong passwords among them
             hint = "Check user and password in postgres.dsn, and the server's pg_hba.conf"
-            return RightsMissing(server="Postgres", address=address, role=_role(dsn), reason=str(error), hint=hint)
+            return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=str(error), hint=hint)
         case asyncpg.InvalidCatalogNameError():
-            return DatabaseMissing(database=_database(dsn), address=address)
+            return DatabaseMissing(database=database_name(dsn), address=address)
         case asyncpg.InsufficientPrivilegeError():
             hint = "Let an administrator GRANT CONNECT ON DATABASE; see 'Rights' in docs/deployment.md"
-            return RightsMissing(server="Postgres", address=address, role=_role(dsn), reason=str(error), hint=hint)
+            return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=str(error), hint=hint)
         case asyncpg.InterfaceError() | ValueError():
             return InvalidInput(reason=f"The setting postgres.dsn is wrong: {str(error).rstrip('.')}")
         case FileNotFoundError() | PermissionError() if error.filename:
@@ -140,9 +142,11 @@ def _temporal_refusal(error: Exception, address: str, settings: "TemporalSetting
     return ServerAway(server="Temporal", address=address, reason="it does not answer", hint=hint)
 
 
-def _role(dsn: str) -> str:
+def role_name(dsn: str) -> str:
+    """The user that a DSN names."""
     return unquote(urlsplit(dsn).username or "") or "our user"
 
 
-def _database(dsn: str) -> str:
-    return unquote(urlsplit(dsn).path.lstrip("/")) or _role(dsn)
+def database_name(dsn: str) -> str:
+    """The database that a DSN names."""
+    return unquote(urlsplit(dsn).path.lstrip("/")) or role_name(dsn)

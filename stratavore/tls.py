@@ -3,6 +3,10 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from stratavore.config import RabbitmqSettings
 
 _EXPIRED = "its certificate has expired; renew it on the server"
 _NOT_YET = "its certificate is not valid yet; compare the clocks of both machines"
@@ -40,6 +44,11 @@ class TlsFiles:
     """Our certificate with its chain, if the server wants one."""
     key: Path | None = None
     """Of the certificate; None if it is in the same file."""
+
+    @classmethod
+    def of(cls, settings: "RabbitmqSettings") -> Self:
+        """Those that the settings name."""
+        return cls(settings.ca, settings.cert, settings.key)
 
     def context(self) -> ssl.SSLContext:
         """How to speak to a server.

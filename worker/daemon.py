@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import asyncpg
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -38,10 +37,11 @@ from stratavore.paths import Home
 from stratavore.procfs import boot_id
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.tmux import Tmux
+from stratavore.servers import namespace
 from stratavore.store import hosts
 from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
-from worker import namespace
+from stratavore.tls import TlsFiles
 from worker.api.server import ApiServer
 from worker.identity import state_directory_id
 from worker.lock import DaemonLock
@@ -93,8 +93,7 @@ class Daemon:
         await self._stack.start(progress=log.info)
         await _patiently(self._migrate)
         database = await _patiently(lambda: connect.database(self._stack.postgres_dsn, self._key()))
-        address, name = self._stack.temporal_address, self._settings.temporal.namespace
-        client = await _patiently(lambda: connect.temporal(address, name))
+        client = await _patiently(lambda: connect.temporal(self._stack.temporal_address, self._settings.temporal))
         await namespace.prepare(client)
         await self._renew_lease(database)
         return database, client
@@ -117,7 +116,7 @@ class Daemon:
         log.info("runners taken over: %d", recovered)
         admission, records = AdmissionActivities(database), RecordActivities(database)
         activities = RunnerActivities(self._home, database, host, tmux, monitor)
-        broker = Broker(lambda: self._stack.rabbitmq_url)
+        broker = Broker(lambda: self._stack.rabbitmq_url, tls=TlsFiles.of(self._settings.rabbitmq))
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
         control = Control(self._home, self._settings.host, database, client)
         telemetry.describe_daemon(self._settings.host, __version__)
@@ -167,13 +166,8 @@ class Daemon:
         try:
             if await migrate(self._stack.postgres_dsn):
                 log.info("the database was migrated")
-        except (OSError, asyncpg.PostgresError) as error:
-            raise ServerAway(
-                server="Postgres",
-                address=self._stack.postgres_dsn.rpartition("@")[2],
-                reason=str(error) or "it does not answer",
-                hint="Look at its log",
-            ) from error
+        except connect.POSTGRES_ERRORS as error:
+            raise connect.postgres_refusal(error, self._stack.postgres_dsn) from error
 
     def _key(self) -> bytes:
         return bytes.fromhex(Secrets.of(self._home).event_signing_key)

@@ -42,7 +42,7 @@ async def open_control(home: Home) -> AsyncIterator[Control]:
     stack = EmbeddedStack.recorded(home)
     if stack is None:
         raise DaemonAway()
-    client = await connect.temporal(stack.temporal_address, settings.temporal.namespace)
+    client = await connect.temporal(stack.temporal_address, settings.temporal)
     database = await connect.database(
         stack.postgres_dsn, bytes.fromhex(Secrets.of(home).event_signing_key), connections=4
     )

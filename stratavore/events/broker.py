@@ -2,14 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
-from aio_pika.exceptions import AMQPError, ChannelNotFoundEntity, ChannelPreconditionFailed, DeliveryError
-from aiormq.exceptions import ChannelInvalidStateError
+from aio_pika.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    DeliveryError,
+    ProbableAuthenticationError,
+)
+from aiormq.exceptions import ChannelAccessRefused, ChannelInvalidStateError, ConnectionNotAllowed
 from yarl import URL
 
 from stratavore.addresses import shown, split_urls
@@ -24,10 +32,14 @@ CONNECT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 10
 START_SECONDS = 20.0
 """RabbitMQ starts slowly: who wants to listen waits this long for it."""
+KEPT = "Events are kept meanwhile: stratavore events list"
 LONGEST_QUEUE = 100_000
 """Of a listener that does not listen: the oldest events leave its queue then."""
 
 _Away = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError)
+
+
+T = TypeVar("T")
 
 
 class BrokerAway(Exception):
@@ -49,15 +61,15 @@ class Broker:
         url: Gives the AMQP URL of now, or None if there is no RabbitMQ. Several (the nodes of a cluster) have
             commas between them; the first that answers is taken.
         exchange: Its name, for tests that share a server.
-        tls: What ``amqps`` needs.
+        tls: What ``amqps`` needs; None: what this machine trusts.
     """
 
     def __init__(
-        self, url: Callable[[], str | None], *, exchange: str = EXCHANGE, tls: TlsFiles = TlsFiles()
+        self, url: Callable[[], str | None], *, exchange: str = EXCHANGE, tls: TlsFiles | None = None
     ) -> None:
         self._url = url
         self._name = exchange
-        self._tls = tls
+        self._tls = tls or TlsFiles()
         self._connecting = asyncio.Lock()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
@@ -128,8 +140,18 @@ class Broker:
                     if event is not None:
                         yield event
         except (BrokerAway, *_Away) as error:
-            raise self._away(_reason(error)) from error
-        raise self._away("the connection was lost")
+            raise self.away(_reason(error)) from error
+        raise self.away("the connection was lost")
+
+    async def look(self) -> tuple[str, bool]:
+        """The address that answers, and whether the exchange is there; nothing is changed.
+
+        Raises:
+            BrokerAway: none answers.
+        """
+        connection, there, place = await self._reach(self._is_there)
+        await _close(connection)
+        return place, there
 
     async def close(self) -> None:
         """Close the connection. The broker can be used again; it connects anew."""
@@ -137,6 +159,25 @@ class Broker:
         self._connection = self._channel = self._exchange = None
         if connection is not None:
             await _close(connection)
+
+    async def round_trip(self) -> None:
+        """Publish a message that is no event, and take it from a queue made for it.
+
+        Raises:
+            BrokerAway: it is refused, or does not come back in time.
+        """
+        key = f"test.{uuid4()}"
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS), self._queue(key) as queue:
+                await self.ready()
+                assert self._exchange is not None
+                await self._exchange.publish(aio_pika.Message(key.encode(), type="stratavore.test"), key)
+                async with queue.iterator() as messages:
+                    async for message in messages:
+                        await message.ack()
+                        return
+        except _Away as error:
+            raise BrokerAway(_reason(error)) from error
 
     @asynccontextmanager
     async def _queue(self, pattern: str) -> AsyncIterator[AbstractQueue]:
@@ -163,13 +204,18 @@ class Broker:
             await asyncio.sleep(0.2)
 
     async def _connect(self) -> tuple[AbstractConnection, AbstractChannel, AbstractExchange]:
+        connection, (channel, exchange), _ = await self._reach(self._declare)
+        return connection, channel, exchange
+
+    async def _reach(self, use: Callable[[AbstractConnection], Awaitable[T]]) -> tuple[AbstractConnection, T, str]:
+        """A connection to the first address where this works, with what it gave, and the address."""
         urls = split_urls(self._url() or "")
         if not urls:
             raise BrokerAway("there is no RabbitMQ")
         failures: dict[str, Exception] = {}
         for url in urls:
             try:
-                return await self._connect_to(url)
+                return *await self._reach_one(url, use), shown(url)
             except _Away as error:
                 failures[shown(url)] = error
         last = list(failures.values())[-1]
@@ -177,20 +223,22 @@ class Broker:
             raise BrokerAway(_reason(last)) from last
         raise BrokerAway("; ".join(f"{place}: {_reason(error)}" for place, error in failures.items())) from last
 
-    async def _connect_to(self, url: str) -> tuple[AbstractConnection, AbstractChannel, AbstractExchange]:
+    async def _reach_one(
+        self, url: str, use: Callable[[AbstractConnection], Awaitable[T]]
+    ) -> tuple[AbstractConnection, T]:
         # Found dead after some seconds, also where no packet says so.
         patient = URL(url).update_query(heartbeat=HEARTBEAT_SECONDS)
         context = self._tls.context() if patient.scheme == "amqps" else None
         async with asyncio.timeout(CONNECT_SECONDS):
             connection = await aio_pika.connect(patient, ssl_context=context)
             try:
-                return connection, *await self._declare(connection)
+                return connection, await use(connection)
             except BaseException:
                 await _close(connection)
                 raise
 
     async def _declare(self, connection: AbstractConnection) -> tuple[AbstractChannel, AbstractExchange]:
-        """A channel, and the exchange. One that is there is only looked at, since that needs no right to make it."""
+        """A channel and the exchange. If it is there it is only looked at, which needs no right to make it."""
         channel = await connection.channel(publisher_confirms=True)
         try:
             return channel, await channel.get_exchange(self._name)
@@ -198,12 +246,21 @@ class Broker:
             channel = await connection.channel(publisher_confirms=True)
             return channel, await channel.declare_exchange(self._name, aio_pika.ExchangeType.TOPIC, durable=True)
 
-    def _away(self, reason: str) -> ServerAway:
+    async def _is_there(self, connection: AbstractConnection) -> bool:
+        channel = await connection.channel()
+        try:
+            await channel.get_exchange(self._name)
+        except ChannelNotFoundEntity:
+            return False
+        return True
+
+    def away(self, reason: str, *, hint: str = KEPT) -> ServerAway:
+        """The error for a person; it names the address, and never a password."""
         return ServerAway(
             server="RabbitMQ",
             address=shown(self._url() or ""),
             reason=reason,
-            hint="Events are kept meanwhile: stratavore events list",
+            hint=hint,
         )
 
 
@@ -227,4 +284,11 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:.0f} s"
+    match error:
+        case AuthenticationError() | ProbableAuthenticationError():
+            return "it does not take the user or the password of rabbitmq.url"
+        case ConnectionNotAllowed():
+            return f"it does not let the user in: {str(error).lower()}"
+        case ChannelAccessRefused():
+            return f"{error}; see 'Rights' in docs/deployment.md"
     return trouble(error) or str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import ServerAway
-from worker import namespace
+from stratavore.servers import namespace
 
 
 async def a_client(stack: EmbeddedStack) -> Client:
