@@ -18,8 +18,10 @@ from cli import (
     search,
     session,
     sessions,
+    setup,
     status,
     transcript,
+    trials,
 )
 from cli.main import COMMANDS, EXIT_INTERRUPTED, command
 from stratavore import errors
@@ -96,6 +98,8 @@ TYPES = {
     "Status": status.KEYS,
     "Daemon": daemon.KEYS,
     "Server": daemon.SERVER_KEYS,
+    "Step": setup.KEYS,
+    "Check": trials.KEYS,
     "Answer": headless.KEYS,
     "Setting": config.KEYS,
 }
@@ -121,6 +125,8 @@ RESULTS = {
     "events subscribe": "stream of Event, one a line (in YAML one a document)",
     "quotas show": "list of Limit",
     "quotas set": "list of Limit",
+    "setup": "list of Step",
+    "test": "list of Check",
     "daemon status": "Daemon",
     "config show": "list of Setting",
 }
@@ -143,6 +149,15 @@ KEYS = {
     "Setting.variable": "the environment variable that overrides it",
     "Server.name": "`temporal`, `postgres`, `rabbitmq`, or `metrics`, which the daemon itself serves",
     "Server.state": "`running`, `starting`, `missing`, `stopped`, or `external`: somebody else keeps it",
+    "Check.detail": "what was found, or one sentence that says what is wrong",
+    "Check.ms": "how long it took, in milliseconds",
+    "Check.ok": "whether it works",
+    "Check.server": "`database`, `messaging`, `temporal` or `api`",
+    "Step.detail": "what there is, or one sentence that says what is wrong",
+    "Step.server": "`database`, `messaging` or `temporal`",
+    "Step.state": "`found`, `made`, `to make` (with `--dry-run`) or `failed`",
+    "check": "what was tried",
+    "what": "what the server needs",
     "Details.runners": "all of them, the last one last: a list of Runner",
     "Entry.role": "`user`, `assistant`, or `tool`: the use of one, in one line",
     "Entry.subagent": "the file of another agent that the session's started; null for its own",

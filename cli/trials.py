@@ -45,7 +45,7 @@ def test(
     """
     if server is not None and server not in SERVERS:
         near = near_names(server, SERVERS)
-        hint = f"did you mean {near}?" if near else f"there are {', '.join(SERVERS)}"
+        hint = f"perhaps you mean {near}" if near else f"there are {', '.join(SERVERS)}"
         raise InvalidInput(reason=f"There is no server '{server}' to test; {hint}")
     trials = asyncio.run(_try([server] if server else list(SERVERS)))
     show(trials, form, KEYS, _COLUMNS, empty="")

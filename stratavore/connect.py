@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 """A server that is stopped takes a connection and says nothing."""
-HINT = "Start everything with: stratavore daemon start"
+HINT = "Check that it runs, and its address; embedded servers are started with: stratavore daemon start"
+_BROKE_OFF = "call error after connection"
+"""Temporal's SDK: somebody took the connection, and then it broke."""
 POSTGRES_ERRORS = (TimeoutError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What connecting to Postgres raises; a DSN with wrong words is a ``ValueError``."""
-OWN_HINT = "Check that it runs, its address, and the firewall between"
-"""For a server that is not ours to start."""
 
 
 async def temporal(address: str, settings: "TemporalSettings") -> Client:
@@ -76,25 +76,28 @@ def postgres_refusal(error: Exception, dsn: str) -> StratavoreError:
         error: what connecting raised.
         dsn: where to.
     """
-    address = shown(dsn)
+    address, reason = shown(dsn), _first_line(error)
+    if isinstance(error, OSError) and (wrong := trouble(error)) is not None:
+        hint = "See sslmode and sslrootcert in postgres.dsn, and 'TLS' in docs/deployment.md"
+        return ServerAway(server="Postgres", address=address, reason=wrong, hint=hint)
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():  # wrong passwords among them
-            hint = "Check user and password in postgres.dsn, and the server's pg_hba.conf"
-            return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=str(error), hint=hint)
+            hint = "Check user, password and sslcert in postgres.dsn, and the server's pg_hba.conf"
+            return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=reason, hint=hint)
         case asyncpg.InvalidCatalogNameError():
             return DatabaseMissing(database=database_name(dsn), address=address)
         case asyncpg.InsufficientPrivilegeError():
             hint = "Let an administrator GRANT CONNECT ON DATABASE; see 'Rights' in docs/deployment.md"
-            return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=str(error), hint=hint)
-        case asyncpg.InterfaceError() | ValueError():
-            return InvalidInput(reason=f"The setting postgres.dsn is wrong: {str(error).rstrip('.')}")
-        case FileNotFoundError() | PermissionError() if error.filename:
-            return InvalidInput(reason=f"The file {error.filename}, which postgres.dsn names, cannot be read")
-    if (wrong := trouble(error)) is not None:
-        hint = "See sslmode and sslrootcert in postgres.dsn, and 'TLS' in docs/deployment.md"
-        return ServerAway(server="Postgres", address=address, reason=wrong, hint=hint)
-    reason = str(error).rstrip(".") or "no answer"
-    return ServerAway(server="Postgres", address=address, reason=reason, hint=HINT)
+            return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=reason, hint=hint)
+        case asyncpg.ConnectionDoesNotExistError():
+            hint = "If it asks for a client certificate, see sslcert and sslkey under 'TLS' in docs/deployment.md"
+            return ServerAway(server="Postgres", address=address, reason="it ended the connection at once", hint=hint)
+        case FileNotFoundError() | PermissionError() if "sslmode" in dsn:
+            files = "sslrootcert, sslcert or sslkey"
+            return InvalidInput(reason=f"A file that {files} names in postgres.dsn cannot be read: {error.strerror}")
+        case asyncpg.InterfaceError() | asyncpg.UndefinedObjectError() | ValueError():
+            return InvalidInput(reason=f"The setting postgres.dsn is wrong: {reason}")
+    return ServerAway(server="Postgres", address=address, reason=reason or "no answer", hint=HINT)
 
 
 def failure(error: Exception) -> StratavoreError | None:
@@ -138,8 +141,15 @@ def _temporal_refusal(error: Exception, address: str, settings: "TemporalSetting
     if (wrong := trouble(error)) is not None:
         hint = "See temporal.ca, cert, key and server_name, and 'TLS' in docs/deployment.md"
         return ServerAway(server="Temporal", address=address, reason=wrong, hint=hint)
-    hint = OWN_HINT if settings.address else HINT
-    return ServerAway(server="Temporal", address=address, reason="it does not answer", hint=hint)
+    if _BROKE_OFF in text and not settings.uses_tls:
+        reason, hint = "it ended the connection", "If it speaks TLS, set temporal.tls or temporal.ca"
+        return ServerAway(server="Temporal", address=address, reason=reason, hint=hint)
+    return ServerAway(server="Temporal", address=address, reason="it does not answer", hint=HINT)
+
+
+def _first_line(error: Exception) -> str:
+    """What it says, without details that would follow on further lines."""
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 def role_name(dsn: str) -> str:

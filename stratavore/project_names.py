@@ -17,7 +17,7 @@ RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "kill"),
         *("status", "projects", "sessions", "runners", "logs", "transcript", "search", "events", "quotas", "daemon"),
-        "config",
+        *("config", "setup", "test"),
         *(ALL, GLOBAL, HELP),
     ]
 )

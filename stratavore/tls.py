@@ -13,6 +13,7 @@ _NOT_YET = "its certificate is not valid yet; compare the clocks of both machine
 _OTHER_NAME = "its certificate is for another host name; use a name that the certificate has"
 _NOT_TRUSTED = "its certificate is not signed by an authority that is trusted here; name the right CA file"
 _WANTS_CLIENT = "it asks for a client certificate that it trusts; name one, with its key"
+_ENDED = "it ended the connection while TLS began; perhaps it asks for a client certificate that it trusts"
 _NO_TLS = "it does not speak TLS on this port; use its TLS port, or connect without TLS"
 
 _VERIFY_CODES = {
@@ -30,6 +31,7 @@ _SIGNS = (
     (("CertificateRequired", "CERTIFICATE_REQUIRED", "certificate required"), _WANTS_CLIENT),
     # The server's words on our certificate.
     (("UnknownCA", "UNKNOWN_CA", "unknown ca", "BadCertificate", "BAD_CERTIFICATE", "bad certificate"), _WANTS_CLIENT),
+    (("close_notify", "UNEXPECTED_EOF", "EOF occurred in violation"), _ENDED),
     (("InvalidContentType", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "corrupt message"), _NO_TLS),
 )
 

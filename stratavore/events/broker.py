@@ -64,9 +64,7 @@ class Broker:
         tls: What ``amqps`` needs; None: what this machine trusts.
     """
 
-    def __init__(
-        self, url: Callable[[], str | None], *, exchange: str = EXCHANGE, tls: TlsFiles | None = None
-    ) -> None:
+    def __init__(self, url: Callable[[], str | None], *, exchange: str = EXCHANGE, tls: TlsFiles | None = None) -> None:
         self._url = url
         self._name = exchange
         self._tls = tls or TlsFiles()

@@ -123,7 +123,7 @@ async def _register(client: Client) -> bool:
         if error.status in _NOT_YET:
             return False
         if error.status in _REFUSED:
-            reason = error.message or error.status.name
+            reason = error.message.rstrip(".") or error.status.name
             raise NamespaceMissing(address=_address(client), namespace=client.namespace, reason=reason) from error
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise

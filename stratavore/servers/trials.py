@@ -123,9 +123,8 @@ async def messaging(url: str, tls: TlsFiles, *, exchange_name: str = EXCHANGE) -
     broker = Broker(lambda: url, exchange=exchange_name, tls=tls)
 
     async def enter() -> str:
-        place, there = await broker.look()
-        if not there:
-            raise Failed(f"There is no exchange {exchange_name}. Run: stratavore setup.")
+        place, _ = await broker.look()
+        await broker.ready()  # makes the exchange if it is missing, as the daemon does with its first event
         return f"{place}, exchange {exchange_name}"
 
     async def round_trip() -> str:

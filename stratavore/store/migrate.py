@@ -127,4 +127,5 @@ def _rights(found: Found, dsn: str, error: asyncpg.InsufficientPrivilegeError) -
         if "extension" in str(error)
         else "Let the database's owner run: stratavore setup; see 'Rights' in docs/deployment.md"
     )
-    return RightsMissing(server="Postgres", address=shown(dsn), role=found.role, reason=str(error), hint=hint)
+    reason = str(error).partition("\n")[0]  # without Postgres' own hint
+    return RightsMissing(server="Postgres", address=shown(dsn), role=found.role, reason=reason, hint=hint)

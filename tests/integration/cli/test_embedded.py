@@ -137,6 +137,6 @@ async def test_a_daemon_that_cannot_start_says_why(alone: CommandLine, home: Hom
     said = await broken.refused(4, "daemon", "start")
     assert str(home.root / "nowhere") in said
     assert not daemon_lives(home)
-    assert (await alone.refused(4, "status")).endswith("Start everything with: stratavore daemon start.")
+    assert (await alone.refused(4, "status")).endswith("embedded servers are started with: stratavore daemon start.")
     await alone.done("daemon", "start")
     await alone.done("daemon", "stop", "--all")
