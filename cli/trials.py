@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.commands import near_names
 from cli.output import Column, Format, FormatOption, show
 from cli.service import service
 from cli.terminal import Progress
 from stratavore import __version__
 from stratavore.errors import EXIT_UNAVAILABLE, InvalidInput, StratavoreError
+from stratavore.near_names import did_you_mean
 
 if TYPE_CHECKING:
     from stratavore.servers.trials import Trial
@@ -44,9 +44,8 @@ def test(
         stratavore test messaging --format json
     """
     if server is not None and server not in SERVERS:
-        near = near_names(server, SERVERS)
-        hint = f"perhaps you mean {near}" if near else f"there are {', '.join(SERVERS)}"
-        raise InvalidInput(reason=f"There is no server '{server}' to test; {hint}")
+        near = did_you_mean(server, SERVERS)
+        raise InvalidInput(reason=f"There is no server '{server}' to test{near}; there are {', '.join(SERVERS)}")
     trials = asyncio.run(_try([server] if server else list(SERVERS)))
     show(trials, form, KEYS, _COLUMNS, empty="")
     if not all(trial["ok"] for trial in trials):

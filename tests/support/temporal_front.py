@@ -73,9 +73,8 @@ class TemporalFront(grpc.GenericRpcHandler):
                 await context.abort(grpc.StatusCode.PERMISSION_DENIED, "Request unauthorized.")
             self.calls.add(name)
             try:
-                answered: bytes = await self._channel.unary_unary(method)(
-                    request, metadata=_passed_on(given), timeout=context.time_remaining()
-                )
+                call: Any = self._channel.unary_unary(method)
+                answered: bytes = await call(request, metadata=_passed_on(given), timeout=context.time_remaining())
             except grpc.aio.AioRpcError as error:
                 # The details tell the SDK which failure it is.
                 context.set_trailing_metadata(

@@ -85,11 +85,12 @@ async def test_what_is_wrong_with_tls_is_told(postgres: Postgres, certificates: 
             error = await refused(front.dsn(**words(certificates, **changes)))
             assert isinstance(error, ServerAway)
             assert meaning in str(error)
-        for changes, meaning in (
+        wrong: tuple[tuple[dict[str, str], str], ...] = (
             ({"sslrootcert": "/nowhere/ca.pem"}, "A file that sslrootcert, sslcert or sslkey names"),
             ({"sslmode": "strict"}, "must be one of: disable, allow"),
-        ):
-            error = await refused(front.dsn(**words(certificates, **changes)))
+        )
+        for words_changed, meaning in wrong:
+            error = await refused(front.dsn(**words(certificates, **words_changed)))
             assert isinstance(error, InvalidInput)
             assert meaning in str(error)
     for pair, meaning in (
