@@ -71,6 +71,8 @@ _COLOURS = {
     "failed": "31",
     "missing": "31",
     "stopped": "31",
+    "started": "32",
+    "asks": "35;1",
     "ended": "2",
     "terminated": "2",
     "busy": "32",

@@ -5,12 +5,30 @@ from typing import Annotated
 import typer
 
 from cli import text
+from cli.commands import Entry, Noun
 from cli.output import READABLE, Column, Format, FormatOption, Row, show
 from cli.service import service
 
 KEYS = (
     *("runner_id", "session_id", "generation", "project", "agent", "model", "host", "status", "activity"),
     *("pid", "started_at", "tokens_used", "cost_usd", "unpriced_tokens", "memory_mb", "question"),
+)
+
+RUNNERS = Noun(
+    """List runners, the agents' processes, or show one.
+
+    A runner is one run of an agent for a session; when it dies, the session gets the next one.
+
+    Examples:
+        stratavore runners
+        stratavore runners --project site --all
+        stratavore runners show 1a2b3c4d.2
+    """,
+    {
+        "list": Entry("cli.runners:runners", "List runners; what is done if nothing else is said."),
+        "show": Entry("cli.runner:show_runner", "Show all that is known of one."),
+    },
+    default="list",
 )
 
 

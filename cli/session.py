@@ -6,18 +6,23 @@ from typing import Annotated, Any
 import typer
 
 from cli import terminal, text
-from cli.output import READABLE, Column, Format, FormatOption, Row, pick, show_value, table
-from cli.runners import KEYS as RUNNER_KEYS
+from cli.output import Column, Format, FormatOption, pick, show_value, table
+from cli.runner import RUN_KEYS
 from cli.service import service
 from cli.sessions import KEYS as SESSION_KEYS
 from cli.sessions import state_of
+from cli.story import COLUMNS as STORY_COLUMNS
+from cli.story import KEYS as STORY_KEYS
+from cli.story import story
 
 USAGE_KEYS = (
     *("model", "replies", "input_tokens", "output_tokens", "cache_creation_tokens", "cache_read_tokens"),
     *("cost_usd", "unpriced_tokens"),
 )
 TRANSCRIPT_KEYS = ("agent_session_id", "subagent", "name", "path", "bytes")
-KEYS = (*SESSION_KEYS, "reply", "runners", "usage", "transcripts")
+KEYS = (*SESSION_KEYS, "host", "reply", "story", "runners", "usage", "transcripts")
+_MOST_ROWS = 40
+"""Of a long story, or of many runners, those that a table shows."""
 _LONGEST_WORDS = 500
 
 
@@ -25,7 +30,10 @@ def show_session(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show all that is known of a session: its runners and how they ended, what it used, what it asks or said last.
+    """Show the whole story of a session.
+
+    What happened when and why, how long each runner lived and each recovery took, what it used, what it asks or said
+    last, and where its conversations are.
 
     Examples:
         stratavore sessions show site
@@ -36,7 +44,8 @@ def show_session(
         show_value(
             {
                 **pick(found, KEYS),
-                "runners": [pick(one, RUNNER_KEYS) for one in found["runners"]],
+                "story": [pick(one, STORY_KEYS) for one in found["story"]],
+                "runners": [pick(one, RUN_KEYS) for one in found["runners"]],
                 "usage": [pick(one, USAGE_KEYS) for one in found["usage"]],
                 "transcripts": [pick(one, TRANSCRIPT_KEYS) for one in found["transcripts"]],
             },
@@ -55,6 +64,7 @@ def _found(target: str) -> dict[str, Any]:
         **session,
         "reply": last["reply"],
         "runners": runners,
+        "story": story(service.call("session_story", **of)),
         "usage": service.call("session_usage", **of),
         "transcripts": service.call("list_transcripts", **of),
     }
@@ -82,17 +92,16 @@ def _lines(found: dict[str, Any], width: int | None, *, colour: bool) -> Iterato
         if value:
             yield f"{name}: {value}"
     for rows, columns in (
+        (found["story"], STORY_COLUMNS),
         (found["runners"], _RUNNERS),
         (found["usage"], _USAGE),
         (found["transcripts"], _TRANSCRIPTS),
     ):
         if rows:
             yield ""
-            yield from table(rows, columns, width, colour=colour)
-
-
-def _ended(row: Row) -> str:
-    return f"{row['exit_reason'] or 'it ended'}" if row["ended_at"] else ""
+            yield from table(rows[-_MOST_ROWS:], columns, width, colour=colour)
+        if len(rows) > _MOST_ROWS:
+            yield f"{len(rows) - _MOST_ROWS} earlier ones are left out; see all with --format json"
 
 
 _RUNNERS = [
@@ -102,7 +111,7 @@ _RUNNERS = [
     Column("BEGUN", lambda row: text.clock(row["started_at"]) if row["started_at"] else "", drop=1),
     Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True, drop=2),
     Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True, drop=2),
-    Column("ENDED", _ended, cut=True, least=READABLE),
+    Column("ENDED", lambda row: text.clock(row["ended_at"]) if row["ended_at"] else "", drop=4),
 ]
 _USAGE = [
     Column("MODEL", lambda row: row["model"] or "?", cut=True),

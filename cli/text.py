@@ -40,6 +40,13 @@ def duration(seconds: float) -> str:
     return f"{int(max(seconds, 0))}s"
 
 
+def exactly(seconds: float | None) -> str:
+    """A length of time, with tenths where those matter; empty if it is not known."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f}s" if seconds < 10 else duration(seconds)
+
+
 def clock(moment: str) -> str:
     """When it was, by the clock here; with the date unless it was today."""
     there = datetime.fromisoformat(moment).astimezone()

@@ -4,9 +4,9 @@ from stratavore import targets
 from stratavore.control.reach import Reach
 from stratavore.control.refusals import wrong_state
 from stratavore.models.states import SessionState
-from stratavore.models.views import NamesView, RunnerView, SessionView, Terminal
+from stratavore.models.views import EventView, NamesView, RunnerView, SessionView, Terminal
 from stratavore.runtime.rundir import RunDirectory
-from stratavore.store import projects, runners, sessions
+from stratavore.store import events, projects, runners, sessions
 
 
 class Sessions(Reach):
@@ -35,6 +35,23 @@ class Sessions(Reach):
         """All runners of one session, oldest first."""
         async with self._database.pool.acquire() as connection:
             return await runners.views(connection, session_id=session_id, ended=True)
+
+    async def find_runner(self, target: str) -> RunnerView:
+        """The runner that is named, else the session's current or last one."""
+        async with self._database.pool.acquire() as connection:
+            session = await targets.one(connection, target, live=False)
+            runner = await targets.earlier_runner(connection, target, session)
+            if runner is None:
+                known = await runners.views(connection, session_id=session.session_id, ended=True)
+                runner = next((one for one in known if one.runner_id == session.runner_id), None)
+        if runner is None:
+            raise wrong_state(target, [session], "shown")
+        return runner
+
+    async def session_story(self, session_id: str) -> list[EventView]:
+        """What became of a session, oldest first, without what its agent did from moment to moment."""
+        async with self._database.pool.acquire() as connection:
+            return await events.story(connection, session_id)
 
     async def terminal(self, target: str) -> Terminal:
         """How to reach the terminal and the files of the runner that is named, else the session's current or last."""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from stratavore.models.base import Model
-from stratavore.models.states import Activity, RunnerStatus, SessionState
+from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
 
 
 class ProjectView(Model):
@@ -98,7 +98,10 @@ class RunnerView(Model):
     cost_usd: float | None
     unpriced_tokens: int = 0
     memory_mb: float | None
+    cpu_percent: float | None = None
+    """Of one processor, by all its processes, when it was measured last."""
     ended_at: datetime | None = None
+    exit_kind: ExitKind | None = None
     exit_code: int | None = None
     exit_reason: str | None = None
     last_lines: str | None = None

@@ -13,6 +13,8 @@ SQL = load(__file__)
 MOST = 100_000
 """Events in one list, which is held in memory."""
 
+MOST_OF_STORY = 10_000
+
 
 async def views(
     connection: Connection, *, project: str | None = None, pattern: str | None = None, limit: int = 100
@@ -32,6 +34,12 @@ async def views(
         raise InvalidInput(reason=f"Ask for 1 to {MOST} events, not {limit}")
     matching = None if pattern is None else expression(pattern)
     rows = await connection.fetch(SQL.views, project, matching, limit, LAST_WORD)
+    return [EventView.model_validate(as_dict(row)) for row in rows]
+
+
+async def story(connection: Connection, session_id: str) -> list[EventView]:
+    """What became of one session, oldest first, at most the latest :data:`MOST_OF_STORY` events."""
+    rows = await connection.fetch(SQL.story, session_id, MOST_OF_STORY)
     return [EventView.model_validate(as_dict(row)) for row in rows]
 
 

@@ -15,5 +15,13 @@ SELECT * FROM (
     ORDER BY time DESC, sequence DESC LIMIT $3
 ) AS latest ORDER BY time, sequence
 
+-- name: story
+-- What became of a session, without what its agent did from moment to moment: but that it asked somebody.
+SELECT * FROM (
+    SELECT id::text, type, session_id::text, project, sequence, time, data FROM events
+    WHERE session_id = $1 AND (type <> 'runner.activity' OR data ->> 'activity' = 'waiting')
+    ORDER BY sequence DESC LIMIT $2
+) AS latest ORDER BY sequence
+
 -- name: undelivered
 SELECT count(*) FROM outbox WHERE NOT delivered

@@ -115,7 +115,7 @@ SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.n
        sessions.model, runners.host, status,
        CASE WHEN runners.ended_at IS NULL THEN activity ELSE 'idle' END AS activity, pid, started_at,
        input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens AS tokens_used,
-       cost_usd::float8, unpriced_tokens, memory_mb, runners.ended_at, exit_code, exit_reason, last_lines,
+       cost_usd::float8, unpriced_tokens, memory_mb, cpu_percent, runners.ended_at, exit_kind, exit_code, exit_reason, last_lines,
        CASE WHEN runners.ended_at IS NULL THEN question END AS question, reply
 FROM runners
 JOIN sessions ON sessions.id = session_id

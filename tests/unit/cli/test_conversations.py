@@ -121,6 +121,11 @@ def test_a_session_is_shown_whole(run: Run, fake: Serve) -> None:
             examples.runner(ended_at=examples.NOW, exit_reason="killed by signal 9"),
             examples.runner(generation=2, reply="It is done"),
         ],
+        session_story=[
+            examples.event(
+                type="runner.failed", data={"runner_id": f"{examples.FIRST}.1", "reason": "killed by signal 9"}
+            )
+        ],
         session_usage=[usage],
         list_transcripts=[file()],
     )
