@@ -50,6 +50,18 @@ class AdmissionActivities:
                         data={"agent": request.spec.agent, "cwd": request.spec.cwd},
                     )
                 )
+            if request.god:
+                passed = await admission.enter(connection, request.session_id, request.project_id)
+                transaction.emit(
+                    NewEvent(
+                        session_id=request.session_id,
+                        key=request.step,
+                        type="system.god",
+                        project=request.project,
+                        data={**request.god.model_dump(), "action": "take a slot", "passed": passed},
+                    )
+                )
+                return Admission(granted=True)
             joined = await admission.join(connection, request.session_id, request.project_id)
             if not joined.granted:
                 await sessions.set_state(connection, request.session_id, SessionState.QUEUED, None)
@@ -59,7 +71,7 @@ class AdmissionActivities:
                         key=request.step,
                         type="quota.exceeded",
                         project=request.project,
-                        data={"limit": "max_concurrent_runners", "position": joined.position},
+                        data={"limit": joined.limit, "position": joined.position, "reason": joined.reason},
                     )
                 )
         return joined

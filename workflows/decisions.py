@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from stratavore.models.session import Policy, Wish
+from stratavore.models.session import Operator, Policy, Wish
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RunnerExit
 
@@ -41,7 +41,15 @@ _OF_SIGNALS = 128
 
 
 def decide(
-    end: RunnerExit, *, wish: Wish, stopped: bool, launches: int, crashes: int, policy: Policy, headless: bool = False
+    end: RunnerExit,
+    *,
+    wish: Wish,
+    stopped: bool,
+    launches: int,
+    crashes: int,
+    policy: Policy,
+    headless: bool = False,
+    ended_by: Operator | None = None,
 ) -> Decision:
     """Decide what a session does when its runner has ended.
 
@@ -53,9 +61,10 @@ def decide(
         crashes: Crashes in a row before this one.
         policy: The session's policy of recovery.
         headless: Whether the agent answers one prompt and ends: then its exit code is a result, as a script's is.
+        ended_by: Who wished the end without being asked whether it is meant.
     """
     if wish is Wish.TERMINATE:
-        return End("ended on request", RunnerStatus.TERMINATED)
+        return ended_on_request(ended_by)
     if wish is Wish.PAUSE:
         return PutAway(parked=False, reason=None)
     if stopped:  # restarted; or paused, and resumed before the process had ended
@@ -74,6 +83,11 @@ def decide(
             if end.kind is ExitKind.CRASHED and in_a_row >= policy.crashes_before_park:
                 return PutAway(parked=True, reason=f"{end.reason}; it crashed {in_a_row} times in a row")
             return Relaunch(_backoff(in_a_row, policy), in_a_row, end.reason)
+
+
+def ended_on_request(by: Operator | None) -> End:
+    """What people wished; one of them is named who was not asked whether it is meant."""
+    return End("ended on request" + (f" of {by}, with --god" if by else ""), RunnerStatus.TERMINATED)
 
 
 def _killed(end: RunnerExit) -> bool:

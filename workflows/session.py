@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         TerminateSignal,
         Wish,
     )
-    from stratavore.models.states import RunnerStatus, SessionState
+    from stratavore.models.states import SessionState
     from stratavore.models.steps import (
         AdmitRequest,
         FindRequest,
@@ -48,7 +48,7 @@ with workflow.unsafe.imports_passed_through():
     from stratavore.naming import host_queue, short, workflow_id
     from stratavore.search_attributes import HOST, STATE
     from workflows import timeouts
-    from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
+    from workflows.decisions import End, PutAway, Relaunch, decide, ended_on_request, state_after, status_after
 
 REMEMBERED_REQUESTS = 64
 
@@ -73,6 +73,8 @@ class SessionWorkflow:
         self._reason = carried.reason
         self._stopped = carried.stopped
         self._replaced = carried.replaced
+        self._god = carried.god or (None if carried.step else start.god)
+        self._ended_by = carried.ended_by
         self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
         self._woken = False
         self._typing = asyncio.Lock()
@@ -101,7 +103,7 @@ class SessionWorkflow:
             elif await self._is_time_to_continue():
                 self._continue()
             elif self._wish is Wish.TERMINATE:
-                await self._record(End("ended on request", RunnerStatus.TERMINATED))
+                await self._record(ended_on_request(self._ended_by))
             elif self._wish is Wish.PAUSE:
                 await self._rest()
             elif self._admitted:
@@ -126,6 +128,8 @@ class SessionWorkflow:
         if not self._is_new(signal.request_id):
             return
         self._crashes = 0
+        self._god = signal.god
+        self._woken = self._woken or signal.god is not None  # one that waits in line is let past it
         if self._wish is Wish.PAUSE:
             self._wish = Wish.RUN
         # Postgres can show already that the session is parked or ended while this workflow has yet to hear of it.
@@ -143,6 +147,7 @@ class SessionWorkflow:
         if self._is_new(signal.request_id):
             self._end()
             self._force = self._force or signal.force
+            self._ended_by = self._ended_by or signal.god
 
     @workflow.signal
     async def send(self, signal: SendSignal) -> None:
@@ -208,6 +213,7 @@ class SessionWorkflow:
                     project=self._start.project,
                     spec=self._start.spec,
                     resumes=self._start.resumes,
+                    god=self._god,
                 ),
                 start_to_close_timeout=timeouts.STEP,
                 retry_policy=timeouts.FOR_EVER,
@@ -216,8 +222,11 @@ class SessionWorkflow:
         )
         await self._wake(admission.grants)
         self._admitted = admission.granted
+        if admission.granted:
+            self._god = None
         if not admission.granted:
-            self._show(SessionState.QUEUED, f"place {admission.position} in line")
+            because = f"; it {admission.reason}" if admission.reason else ""
+            self._show(SessionState.QUEUED, f"place {admission.position} in line{because}")
             await self._until(
                 lambda: self._woken or self._wish is not Wish.RUN or self._may_continue(),
                 timeout=timeouts.NEXT_LOOK_FOR_SLOT,
@@ -380,6 +389,7 @@ class SessionWorkflow:
         decision = decide(
             end,
             wish=self._wish,
+            ended_by=self._ended_by,
             stopped=self._stopped,
             launches=self._launches,
             crashes=self._crashes,
@@ -409,7 +419,7 @@ class SessionWorkflow:
 
     def _begin_again(self) -> NoReturn:
         """Take up the session that ended in this run: in a new one, which can be cancelled anew."""
-        self._wish, self._force, self._launches = Wish.RUN, False, 0
+        self._wish, self._force, self._launches, self._ended_by = Wish.RUN, False, 0, None
         self._resumed_at = None
         self._start = self._start.model_copy(update={"resumes": True})
         self._show(SessionState.QUEUED, None)
@@ -613,6 +623,8 @@ class SessionWorkflow:
             reason=self._reason,
             stopped=self._stopped,
             replaced=self._replaced,
+            god=self._god,
+            ended_by=self._ended_by,
         )
         workflow.continue_as_new(
             self._start.model_copy(update={"carried": carried, "adopts": False}),

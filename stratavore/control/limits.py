@@ -1,8 +1,7 @@
 """Limits."""
 
-from stratavore import targets
+from stratavore import quotas, targets
 from stratavore.control.reach import Reach
-from stratavore.errors import InvalidInput
 from stratavore.models.session import GrantSignal
 from stratavore.models.views import QuotaView
 from stratavore.store import admission, limits
@@ -20,14 +19,12 @@ class Limits(Reach):
 
     async def set_quota(self, project: str | None, name: str, value: int | None) -> list[QuotaView]:
         """Set a limit (None: take it away), and let in who has room now."""
-        if name not in limits.NAMES:
-            raise InvalidInput(reason=f"There is no limit '{name}'; there is: {', '.join(limits.NAMES)}")
-        if value is not None and not 0 <= value <= 1_000_000:
-            raise InvalidInput(reason=f"A limit is a number from 0 to 1000000, or none, not {value}")
+        quota = quotas.find_quota(name)
+        quotas.check_value(quota, value)
         async with self._database.transaction("quota.set") as transaction:
             connection = transaction.connection
             found = await targets.project(connection, project) if project else None
-            await limits.set_limit(connection, found.project_id if found else None, name, value)
+            await limits.set_limit(connection, found.project_id if found else None, quota.name, value)
             granted = await admission.grant(connection)
         for session_id in granted:
             await self._signal(session_id, "grant", GrantSignal())

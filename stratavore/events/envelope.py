@@ -45,9 +45,14 @@ class EventType(StrEnum):
     BUDGET_RESET = "budget.reset"
     PROJECT_DELETED = "project.deleted"
     SYSTEM_ALERT = "system.alert"
+    SYSTEM_GOD = "system.god"
 
 
-LAST_WORD: dict[str, str] = {EventType.BUDGET_RESET: "scope", EventType.SYSTEM_ALERT: "severity"}
+LAST_WORD: dict[str, str] = {
+    EventType.BUDGET_RESET: "scope",
+    EventType.SYSTEM_ALERT: "severity",
+    EventType.SYSTEM_GOD: "user",
+}
 """A routing key is the type and one word more: the project, but for these types a member of their data."""
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"

@@ -25,6 +25,26 @@ class LaunchSpec(Model):
     """Without a terminal: the agent answers the prompt and ends."""
 
 
+class Operator(Model):
+    """Who goes past quotas and questions (``--god``). The kernel tells the daemon the user, the person the rest."""
+
+    id: str
+    """Of what was typed: the same command, asked again, is recorded once."""
+    user: str
+    uid: int
+    host: str
+    """The machine that it was typed on."""
+    terminal: str | None = None
+    ssh: str | None = None
+    """The address that the terminal's connection came from."""
+    command: str = ""
+    """In the words of the command line, without what it was given."""
+
+    def __str__(self) -> str:
+        """For people: ``ann on h, pts/3``."""
+        return ", ".join(word for word in (f"{self.user} on {self.host}", self.terminal, self.ssh) if word)
+
+
 class Policy(Model):
     """How a session recovers. Times are of the workflow's clock."""
 
@@ -71,6 +91,10 @@ class Carried(Model):
     """Runners up to this generation are to be ended in favour of the next one."""
     stopped: bool = False
     """The live runner was asked to stop, so that its exit says nothing about the agent."""
+    god: Operator | None = None
+    """Who lets it take its next slot past the quotas."""
+    ended_by: Operator | None = None
+    """Who wished its end without being asked whether it is meant."""
 
 
 class LiveRunner(Model):
@@ -94,6 +118,8 @@ class SessionInput(Model):
     """The session existed before and had ended."""
     adopts: bool = False
     """Its workflow was terminated by hand: a runner of it may be alive."""
+    god: Operator | None = None
+    """Who lets it take its first slot past the quotas."""
     policy: Policy = Policy()
     carried: Carried = Carried()
 
@@ -105,9 +131,10 @@ class PauseSignal(Model):
 
 
 class ResumeSignal(Model):
-    """Run a paused or parked session again."""
+    """Run a paused or parked session again; ``god`` lets it, or one that waits in line, past the quotas."""
 
     request_id: str
+    god: Operator | None = None
 
 
 class TerminateSignal(Model):
@@ -115,6 +142,8 @@ class TerminateSignal(Model):
 
     request_id: str
     force: bool = False
+    god: Operator | None = None
+    """Who wished it without being asked whether it is meant."""
 
 
 class RestartSignal(Model):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from stratavore.models.base import Model
-from stratavore.models.session import LaunchSpec, LiveRunner
+from stratavore.models.session import LaunchSpec, LiveRunner, Operator
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 
 
@@ -20,6 +20,8 @@ class AdmitRequest(Model):
     project: str
     spec: LaunchSpec
     resumes: bool
+    god: Operator | None = None
+    """Who lets it past the quotas and the line."""
 
 
 class Admission(Model):
@@ -30,6 +32,10 @@ class Admission(Model):
     """Counted from 1; 0 when granted, or when a step of the past asks and the session stands nowhere any more."""
     grants: tuple[str, ...] = ()
     """Other sessions that got a slot in the same transaction, to be woken."""
+    limit: str | None = None
+    """What it waits for."""
+    reason: str | None = None
+    """The same in words."""
 
 
 class PlaceRequest(Model):

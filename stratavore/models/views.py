@@ -131,7 +131,11 @@ class QuotaView(Model):
     name: str
     limit: int | None
     used: int
+    """Of memory: in MB, at least 256 for each slot. Of tokens: on this day in UTC."""
     waiting: int
+    """Sessions in line, if this limit lets nobody in."""
+    source: str | None = None
+    """What set it, if no person did."""
 
 
 class ModelUsageView(Model):

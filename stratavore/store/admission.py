@@ -1,6 +1,7 @@
 """Slots and the waiting line. Everything here runs inside the caller's transaction."""
 
 from stratavore.models.steps import Admission
+from stratavore.store import limits
 from stratavore.store.connection import Connection
 from stratavore.store.queries import load
 
@@ -16,12 +17,28 @@ async def join(connection: Connection, session_id: str, project_id: str) -> Admi
     return (await standing(connection, session_id)).model_copy(update={"grants": granted})
 
 
+async def enter(connection: Connection, session_id: str, project_id: str) -> str | None:
+    """Take a slot past every limit. Returns what would have held the session up; None: nothing."""
+    await connection.execute(SQL.lock)
+    full = await limits.blocking(connection, project_id)
+    await connection.execute(SQL.enter, session_id, project_id)
+    return full.reason if full else None
+
+
 async def standing(connection: Connection, session_id: str) -> Admission:
     """What a session has now: a slot, a place in the line, or neither."""
     mine = await connection.fetchrow(SQL.place_in_line, session_id)
     if mine is None:
         return Admission(granted=False)
-    return Admission(granted=mine["granted"], position=0 if mine["granted"] else mine["position"])
+    if mine["granted"]:
+        return Admission(granted=True)
+    full = await limits.blocking(connection, mine["project_id"])
+    return Admission(
+        granted=False,
+        position=mine["position"],
+        limit=full.name if full else None,
+        reason=full.reason if full else None,
+    )
 
 
 async def leave(connection: Connection, session_id: str) -> tuple[str, ...]:

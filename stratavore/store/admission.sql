@@ -5,6 +5,11 @@ INSERT INTO admissions (session_id, project_id)
 SELECT $1::uuid, $2::uuid FROM (SELECT pg_advisory_xact_lock(hashtext('stratavore.admission'))) AS locked
 ON CONFLICT (session_id) DO NOTHING
 
+-- name: enter
+-- The slot counts as used, though no limit let it be taken.
+INSERT INTO admissions (session_id, project_id, granted_at) VALUES ($1, $2, clock_timestamp())
+ON CONFLICT (session_id) DO UPDATE SET granted_at = coalesce(admissions.granted_at, excluded.granted_at)
+
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtext('stratavore.admission'))
 
@@ -12,14 +17,13 @@ SELECT pg_advisory_xact_lock(hashtext('stratavore.admission'))
 DELETE FROM admissions WHERE session_id = $1
 
 -- name: grant
--- Everyone who has room, in the order of the line: a session waits for its project's limit and for the global one, and does
+-- Everyone who has room, in the order of the line: a session waits for its project's limits and for the global ones, and does
 -- not hold up sessions of projects that have room. The line is never read as a whole: from each project that waits, only
--- those who have room are read, from its head. What is held is counted only where a limit asks for it.
--- NULL is no limit, in both sums and in LIMIT.
+-- those who have room are read, from its head. What is used is counted only where a limit asks for it and somebody waits.
+-- NULL is no limit, in min() and in LIMIT.
 WITH RECURSIVE room AS (
-    SELECT (SELECT CASE WHEN value > held THEN value - held ELSE 0 END
-            FROM limits, LATERAL (SELECT count(*) AS held FROM admissions WHERE granted_at IS NOT NULL) AS all_held
-            WHERE scope = 'global' AND name = 'max_concurrent_runners') AS free
+    SELECT (SELECT min(free) FROM limit_use WHERE scope = 'global') AS free
+    WHERE EXISTS (SELECT FROM admissions WHERE granted_at IS NULL)
 ), waiting (project_id) AS (
     (SELECT project_id FROM admissions WHERE granted_at IS NULL ORDER BY project_id LIMIT 1)
     UNION ALL
@@ -30,10 +34,7 @@ WITH RECURSIVE room AS (
     SELECT head.session_id
     FROM room, waiting
     LEFT JOIN LATERAL (
-        SELECT CASE WHEN value > held THEN value - held ELSE 0 END AS free
-        FROM limits, LATERAL (SELECT count(*) AS held FROM admissions
-                              WHERE granted_at IS NOT NULL AND admissions.project_id = waiting.project_id) AS its_held
-        WHERE scope = 'project' AND scope_id = waiting.project_id::text AND name = 'max_concurrent_runners'
+        SELECT min(free) AS free FROM limit_use WHERE scope = 'project' AND scope_id = waiting.project_id::text
     ) AS project ON true
     CROSS JOIN LATERAL (
         SELECT session_id, ticket FROM admissions
@@ -48,6 +49,6 @@ UPDATE admissions SET granted_at = clock_timestamp() WHERE session_id = ANY (ARR
 RETURNING session_id::text
 
 -- name: place_in_line
-SELECT mine.granted_at IS NOT NULL AS granted,
+SELECT mine.granted_at IS NOT NULL AS granted, project_id::text,
        (SELECT count(*) FROM admissions AS ahead WHERE ahead.granted_at IS NULL AND ahead.ticket <= mine.ticket) AS position
 FROM admissions AS mine WHERE mine.session_id = $1

@@ -1,5 +1,8 @@
 """Limits: rows with a scope."""
 
+from typing import NamedTuple
+
+from stratavore import quotas
 from stratavore.models.views import QuotaView
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
@@ -7,19 +10,47 @@ from stratavore.store.queries import load
 
 SQL = load(__file__)
 
-NAMES = ("max_concurrent_runners",)
-"""Limits that can be set."""
+
+class Blocking(NamedTuple):
+    """A limit that lets nobody in, and what is said of it to who waits."""
+
+    name: str
+    reason: str
 
 
-async def set_limit(connection: Connection, project_id: str | None, name: str, value: int | None) -> None:
-    """Set a limit of a project (None: the global one), or take it away (``value`` None)."""
-    scope, scope_id = ("project", project_id) if project_id else ("global", "")
+async def set_limit(
+    connection: Connection, project_id: str | None, name: str, value: int | None, source: str | None = None
+) -> None:
+    """Set a limit of a project (None: the global one), or take it away (``value`` None).
+
+    ``source`` is what sets it, if no person does.
+    """
+    scope, scope_id = _scope(project_id)
     if value is None:
         await connection.execute(SQL.unset, scope, scope_id, name)
     else:
-        await connection.execute(SQL.set, scope, scope_id, name, value)
+        await connection.execute(SQL.set, scope, scope_id, name, value, source)
+
+
+async def find(connection: Connection, project_id: str | None, name: str) -> tuple[int, str | None] | None:
+    """A limit's value and what set it, if that was no person; None: there is no such limit."""
+    row = await connection.fetchrow(SQL.find, *_scope(project_id), name)
+    return (row["value"], row["source"]) if row else None
+
+
+async def blocking(connection: Connection, project_id: str) -> Blocking | None:
+    """The limit that lets no session of a project in now; None: all do."""
+    row = await connection.fetchrow(SQL.blocking, project_id)
+    if row is None:
+        return None
+    return Blocking(row["name"], quotas.waits_for(row["name"], row["used"], row["value"], row["scope"]))
 
 
 async def views(connection: Connection, project: str | None = None) -> list[QuotaView]:
-    """Limits with what is used of them, the global one first."""
-    return [QuotaView.model_validate(as_dict(row)) for row in await connection.fetch(SQL.views, project)]
+    """Limits with what is used of them, the global ones first."""
+    rows = await connection.fetch(SQL.views, project, list(quotas.NAMES))
+    return [QuotaView.model_validate(as_dict(row)) for row in rows]
+
+
+def _scope(project_id: str | None) -> tuple[str, str]:
+    return ("project", project_id) if project_id else ("global", "")

@@ -1,21 +1,30 @@
 -- name: set
-INSERT INTO limits (scope, scope_id, name, value) VALUES ($1, $2, $3, $4)
-ON CONFLICT (scope, scope_id, name) DO UPDATE SET value = excluded.value, set_at = now()
+INSERT INTO limits (scope, scope_id, name, value, source) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (scope, scope_id, name) DO UPDATE SET value = excluded.value, source = excluded.source, set_at = now()
 
 -- name: unset
 DELETE FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
 
+-- name: find
+SELECT value, source FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
+
+-- name: blocking
+-- What holds a session of the project up; of several limits its project's before the global one, and the slowest first.
+SELECT scope, name, used, value FROM limit_use
+WHERE (scope = 'global' OR (scope = 'project' AND scope_id = $1)) AND free = 0
+ORDER BY scope DESC, name DESC LIMIT 1
+
 -- name: views
--- The global limit and one row for each project (or the one asked for), whether a limit is set or not.
-SELECT 'global' AS scope, NULL AS project, 'max_concurrent_runners' AS name,
-       (SELECT value FROM limits WHERE scope = 'global' AND name = 'max_concurrent_runners') AS limit,
-       count(*) FILTER (WHERE granted_at IS NOT NULL) AS used, count(*) FILTER (WHERE granted_at IS NULL) AS waiting
-FROM admissions
-UNION ALL
-(SELECT 'project', projects.name, 'max_concurrent_runners', limits.value,
-        count(session_id) FILTER (WHERE granted_at IS NOT NULL), count(session_id) FILTER (WHERE session_id IS NOT NULL AND granted_at IS NULL)
- FROM projects
- LEFT JOIN admissions ON admissions.project_id = projects.id
- LEFT JOIN limits ON limits.scope = 'project' AND scope_id = projects.id::text AND limits.name = 'max_concurrent_runners'
- WHERE $1::text IS NULL OR projects.name = $1
- GROUP BY projects.name, limits.value ORDER BY projects.name)
+-- All limits of everything; of a project those that are set, and all of the one that is asked for.
+SELECT scopes.scope, project, names.name, limits.value AS limit, used, limits.source,
+       CASE WHEN used >= limits.value THEN waiting ELSE 0 END AS waiting
+FROM (SELECT 'global' AS scope, '' AS scope_id, NULL::uuid AS project_id, NULL::text AS project
+      UNION ALL
+      SELECT 'project', id::text, id, name FROM projects WHERE $1::text IS NULL OR name = $1) AS scopes
+CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS names (name, place)
+LEFT JOIN limits USING (scope, scope_id, name)
+CROSS JOIN LATERAL limit_used(names.name, scopes.project_id) AS used
+CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM admissions
+                    WHERE granted_at IS NULL AND (scopes.project_id IS NULL OR project_id = scopes.project_id)) AS line
+WHERE scopes.scope = 'global' OR $1 IS NOT NULL OR limits.value IS NOT NULL
+ORDER BY scopes.scope, project, place

@@ -1,9 +1,10 @@
 """Sessions: opening, changing state, looking."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from stratavore import quotas
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionName, SessionView
@@ -94,7 +95,7 @@ async def views(
 ) -> list[SessionView]:
     """Sessions in the order of their creation; ended ones only if asked for."""
     rows = await connection.fetch(SQL.views, ids, project, ended)
-    return [SessionView.model_validate(as_dict(row)) for row in rows]
+    return [_view(as_dict(row)) for row in rows]
 
 
 async def state_of(connection: Connection, session_id: str) -> SessionState | None:
@@ -129,3 +130,11 @@ async def live_names(connection: Connection) -> list[SessionName]:
 async def counts(connection: Connection) -> dict[str, int]:
     """How many sessions are in each state, ended ones left out."""
     return {row["state"]: row["n"] for row in await connection.fetch(SQL.counts)}
+
+
+def _view(row: dict[str, Any]) -> SessionView:
+    """One that waits in line, and of which nothing else is said, waits for a limit."""
+    held_up = row.pop("held_up")
+    if held_up and row["reason"] is None:
+        row["reason"] = quotas.waits_for(held_up["name"], held_up["used"], held_up["value"], held_up["scope"])
+    return SessionView.model_validate(row)

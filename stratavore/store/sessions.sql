@@ -24,6 +24,11 @@ UPDATE sessions SET state = 'running', reason = NULL, updated_at = now() WHERE i
 -- name: views
 WITH line AS (
     SELECT session_id, row_number() OVER (ORDER BY ticket) AS position FROM admissions WHERE granted_at IS NULL
+), full_globally AS MATERIALIZED (                           -- both are asked only for those who are in line
+    SELECT scope, name, used, value FROM limit_use WHERE scope = 'global' AND free = 0 ORDER BY name DESC LIMIT 1
+), full_in_project AS MATERIALIZED (
+    SELECT DISTINCT ON (scope_id) scope_id, scope, name, used, value FROM limit_use
+    WHERE scope = 'project' AND free = 0 ORDER BY scope_id, name DESC
 ), spent AS (
     SELECT session_id, sum(cost_usd)::float8 AS cost_usd, sum(unpriced_tokens)::bigint AS unpriced_tokens,
            sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used
@@ -36,7 +41,8 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        sessions.generation, sessions.created_at, sessions.ended_at,
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd,
        coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens,
-       coalesce(sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, sessions.host,
+       coalesce(sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, held_up.by AS held_up,
+       sessions.host,
        CASE WHEN state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
        coalesce((sessions.launch->>'headless')::boolean, false) AS headless
@@ -50,6 +56,11 @@ LEFT JOIN LATERAL (
     WHERE session_id = sessions.id AND kind = 'prompt' AND state = 'refused' AND sessions.state = 'running'
     ORDER BY at DESC LIMIT 1
 ) AS unprompted ON true
+LEFT JOIN LATERAL (
+    SELECT (SELECT coalesce((SELECT to_jsonb(full_in_project) - 'scope_id' FROM full_in_project
+                             WHERE scope_id = sessions.project_id::text),
+                            (SELECT to_jsonb(full_globally) FROM full_globally))) AS by
+) AS held_up ON state = 'queued' AND line.position IS NOT NULL
 WHERE ($1::uuid[] IS NULL OR sessions.id = ANY ($1::uuid[]))
   AND ($2::text IS NULL OR projects.name = $2)
   AND ($3 OR sessions.state <> 'ended')

@@ -4,7 +4,8 @@ SELECT session_id::text, message_id, input_tokens AS input, output_tokens AS out
 FROM usage JOIN unnest($1::uuid[], $2::text[]) AS asked (session_id, message_id) USING (session_id, message_id)
 
 -- name: add
--- A reply counts for the runner that recorded it first; its counters grow by what is new.
+-- A reply counts for the runner that recorded it first, and for the day of that; the counters grow by what is new. Those of
+-- days come after all other locks, in one order.
 WITH given AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[],
                          $8::bigint[], $9::bigint[], $10::numeric[], $11::bigint[])
@@ -34,6 +35,16 @@ WITH given AS (
                       THEN before.input_tokens + before.output_tokens + before.cache_creation_tokens
                            + before.cache_read_tokens ELSE 0 END) AS unpriced_tokens
     FROM written LEFT JOIN before USING (session_id, message_id) GROUP BY written.runner_id
+), today AS (
+    INSERT INTO tokens_by_day AS known (day, project_id, host, tokens)
+    SELECT (written.at AT TIME ZONE 'UTC')::date, project_id, runners.host,
+           sum(written.input_tokens + written.output_tokens + written.cache_creation_tokens + written.cache_read_tokens
+               - coalesce(before.input_tokens + before.output_tokens + before.cache_creation_tokens
+                          + before.cache_read_tokens, 0))
+    FROM written LEFT JOIN before USING (session_id, message_id)
+    JOIN sessions ON sessions.id = session_id JOIN runners ON runners.id = written.runner_id
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (day, project_id, host) DO UPDATE SET tokens = known.tokens + excluded.tokens
 )
 UPDATE runners
 SET input_tokens = runners.input_tokens + new.input_tokens,

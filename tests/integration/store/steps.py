@@ -9,9 +9,11 @@ import asyncpg
 
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
+from stratavore.agents.adapter import Judgement
+from stratavore.agents.conversation import Reply, Tokens
 from stratavore.launch_options import LaunchOptions
-from stratavore.models.session import LaunchSpec
-from stratavore.models.states import ExitKind, RunnerStatus, SessionState
+from stratavore.models.session import LaunchSpec, Operator
+from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import (
     Admission,
     AdmitRequest,
@@ -23,13 +25,19 @@ from stratavore.models.steps import (
     RunnerExit,
 )
 from stratavore.models.views import ProjectView
-from stratavore.store import admission, hosts, limits, projects
+from stratavore.naming import session_of
+from stratavore.store import admission, hosts, limits, projects, runners, sessions, usage
 from stratavore.store.database import Database
+from stratavore.store.runners import Sighting
+from stratavore.store.usage import Used
 
 KEY = b"k" * 32
 HOST = "here"
 STATE_DIRECTORY = uuid.UUID(int=1)
 LIMIT = "max_concurrent_runners"
+MEMORY = "max_memory_mb"
+TOKENS = "max_tokens_per_day"
+OPERATOR = Operator(id="1", user="ann", uid=1, host=HOST, command="launch")
 SPEC = LaunchSpec(agent="command", argv=("true",), cwd="/")
 
 Request = AdmitRequest | PlaceRequest | RecordRequest
@@ -45,7 +53,7 @@ class Session:
     incarnation: int = 1
     step: int = 0
 
-    def admit(self, *, resumes: bool = False) -> AdmitRequest:
+    def admit(self, *, resumes: bool = False, god: Operator | None = None) -> AdmitRequest:
         """Take a slot."""
         return AdmitRequest(
             session_id=self.session_id,
@@ -55,6 +63,7 @@ class Session:
             project=self.project.name,
             spec=SPEC,
             resumes=resumes,
+            god=god,
         )
 
     def place(self, *, host: str | None = None, relaunch: bool = False) -> PlaceRequest:
@@ -130,11 +139,27 @@ class Store:
         assert (await self.admitted(session)).granted
         return await self.placed(session)
 
-    async def limit(self, project: ProjectView | None, value: int | None) -> tuple[str, ...]:
+    async def limit(self, project: ProjectView | None, value: int | None, name: str = LIMIT) -> tuple[str, ...]:
         """Set or unset a limit as people do. Returns who got a slot by it."""
         async with self.database.transaction("test") as transaction:
-            await limits.set_limit(transaction.connection, project.project_id if project else None, LIMIT, value)
+            await limits.set_limit(transaction.connection, project.project_id if project else None, name, value)
             return await admission.grant(transaction.connection)
+
+    async def use_tokens(self, runner_id: str, tokens: int, at: datetime | None = None, message: str = "") -> None:
+        """Let a runner have used so many tokens, as a host's monitor counts them."""
+        session_id = session_of(runner_id)
+        reply = Reply(
+            id=message or str(uuid.uuid4()), model=None, at=at or datetime.now(UTC), tokens=Tokens(input=tokens)
+        )
+        async with self.database.transaction("test") as transaction:
+            await sessions.lock(transaction.connection, session_id)
+            await usage.add(transaction.connection, [Used(runner_id, session_id, reply, None)])
+
+    async def use_memory(self, runner_id: str, megabytes: float) -> None:
+        """Let a runner have been measured."""
+        async with self.database.transaction("test") as transaction:
+            sighting = Sighting(runner_id, Judgement(Activity.BUSY), memory_mb=megabytes)
+            await runners.flush(transaction.connection, [sighting])
 
     async def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
         """Ask the database directly."""

@@ -3,15 +3,18 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from stratavore.models.states import SessionState
 from stratavore.models.steps import Admission, Recorded
-from stratavore.store import limits
+from stratavore.models.views import ProjectView
+from stratavore.store import limits, sessions
 from stratavore.store.database import Database
-from tests.integration.store.steps import KEY, LIMIT, Session, Store, do
+from tests.integration.store.steps import KEY, LIMIT, MEMORY, OPERATOR, TOKENS, Session, Store, do
 
 MANY = 200
 LIMITED = 5
+FIRST_IN_LINE = Admission(granted=False, position=1, limit=LIMIT, reason="waits: 1 of 1 runners run in its project")
 LINE = "SELECT session_id::text AS id, granted_at IS NOT NULL AS granted FROM admissions ORDER BY ticket"
 
 
@@ -87,7 +90,9 @@ async def test_who_leaves_the_line_holds_up_nobody(store: Store) -> None:
     assert answer.grants == (last.session_id,)
     assert await store.admitted(last) == Admission(granted=True)
     # Who comes back stands behind.
-    assert await store.admitted(inside) == Admission(granted=False, position=1)
+    assert await store.admitted(inside) == Admission(
+        granted=False, position=1, limit=LIMIT, reason="waits: 1 of 1 runners run in its project"
+    )
 
 
 async def test_a_full_project_does_not_hold_up_another(store: Store) -> None:
@@ -169,7 +174,7 @@ async def test_a_step_that_is_repeated_is_told_of_the_slot_it_got_meanwhile(stor
     inside, waiting = Session(project), Session(project)
     await store.admitted(inside)
     step = waiting.admit()
-    assert await store.do(step) == await store.do(step) == Admission(granted=False, position=1)
+    assert await store.do(step) == await store.do(step) == FIRST_IN_LINE
     await store.do(inside.record(SessionState.ENDED))
     assert await store.do(step) == Admission(granted=True)
     events = await store.fetch("SELECT key FROM events WHERE type = 'quota.exceeded'")
@@ -182,17 +187,146 @@ async def test_a_session_that_was_never_opened_ends_unseen(store: Store) -> None
     assert await store.fetch("SELECT FROM sessions UNION ALL SELECT FROM events") == []
 
 
+async def test_memory_lets_in_while_what_runs_is_below_it(store: Store) -> None:
+    """A slot counts 256 MB: of many who come at once, the first do not all see nothing."""
+    project = await store.project()
+    await store.limit(project, 600, MEMORY)
+    line = [Session(project) for _ in range(5)]
+    answers = await asyncio.gather(*(store.admitted(one) for one in line))
+    assert sum(answer.granted for answer in answers) == 3
+    waits = next(answer for answer in answers if answer.position == 1)
+    assert (waits.limit, waits.reason) == (MEMORY, "waits: 768 of 600 MB are used in its project")
+    inside = [one for one, answer in zip(line, answers, strict=True) if answer.granted]
+    runner = await store.placed(inside[0])
+    await store.use_memory(runner.runner_id, 600.5)
+    assert await used(store, project, MEMORY) == 1113  # 601 + 2 * 256
+    answer = await store.do(inside[1].record(SessionState.ENDED))
+    assert isinstance(answer, Recorded)
+    assert answer.grants == ()
+    answer = await store.do(inside[0].record(SessionState.ENDED, runner.runner_id))
+    assert isinstance(answer, Recorded)
+    assert len(answer.grants) == 2
+
+
+async def test_memory_of_everything_counts_all_projects(store: Store) -> None:
+    small, large = await store.project("small"), await store.project("large")
+    await store.limit(None, 1000, MEMORY)
+    runner = await store.runner(Session(large))
+    await store.use_memory(runner.runner_id, 900)
+    assert (await store.admitted(Session(small))).granted  # below until now
+    assert await used(store, None, MEMORY) == 1156
+    assert (await store.admitted(Session(small))).reason == "waits: 1,156 of 1,000 MB are used"
+    await store.use_memory(runner.runner_id, 300)
+    assert (await store.admitted(Session(small))).position == 0
+
+
+async def test_tokens_of_today_let_in_until_they_are_used(store: Store) -> None:
+    project, other = await store.project("site"), await store.project("other")
+    runner = await store.runner(Session(project))
+    await store.limit(project, 1000, TOKENS)
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    await store.use_tokens(runner.runner_id, 5000, at=midnight - timedelta(microseconds=1))
+    await store.use_tokens(runner.runner_id, 999, at=midnight, message="grows")
+    assert (await store.admitted(Session(project))).granted
+    await store.use_tokens(runner.runner_id, 1000, at=now, message="grows")
+    await store.use_tokens(runner.runner_id, 1000, at=now, message="grows")
+    assert await used(store, project, TOKENS) == 1000
+    waiting = Session(project)
+    answer = await store.admitted(waiting)
+    assert (answer.granted, answer.reason) == (False, "waits: 1,000 of 1,000 tokens used today in its project")
+    assert (await store.admitted(Session(other))).granted
+    async with store.database.pool.acquire() as connection:
+        (view,) = await sessions.views(connection, ids=[waiting.session_id])
+    assert (view.position, view.reason) == (1, answer.reason)
+    (exceeded,) = await store.fetch("SELECT data FROM events WHERE type = 'quota.exceeded'")
+    assert exceeded["data"] == {"limit": TOKENS, "position": 1, "reason": answer.reason}
+    assert await store.limit(project, 1001, TOKENS) == (waiting.session_id,)
+
+
+async def test_who_waits_for_several_limits_is_let_in_when_the_last_has_room(store: Store) -> None:
+    project = await store.project()
+    runner = await store.runner(Session(project))
+    await store.use_tokens(runner.runner_id, 10)
+    for name in (LIMIT, MEMORY, TOKENS):
+        await store.limit(project, 1, name)
+        await store.limit(None, 1, name)
+    waiting = Session(project)
+    assert (await store.admitted(waiting)).limit == TOKENS
+    for scope in (project, None):
+        for name in (TOKENS, LIMIT, MEMORY):
+            granted = await store.limit(scope, None, name)
+            assert granted == ((waiting.session_id,) if (scope, name) == (None, MEMORY) else ())
+
+
+async def test_tokens_are_counted_by_day_and_host_as_replies_are(store: Store) -> None:
+    """Also those counted before there was such a count: the sums are what the replies say."""
+    await store.host("there")
+    project = await store.project()
+    for host in ("here", "there"):
+        session = Session(project)
+        await store.admitted(session)
+        runner = await store.placed(session, host)
+        for day in (1, 2):
+            await store.use_tokens(runner.runner_id, 7 * day, at=datetime(2026, 1, day, 23, 59, tzinfo=UTC))
+            await store.use_tokens(runner.runner_id, 1, at=datetime(2026, 1, day, tzinfo=UTC))
+    counted = await store.fetch("SELECT day, host, tokens FROM tokens_by_day ORDER BY day, host")
+    assert [(row["day"].day, row["host"], row["tokens"]) for row in counted] == [
+        (1, "here", 8),
+        (1, "there", 8),
+        (2, "here", 15),
+        (2, "there", 15),
+    ]
+
+
+async def test_an_operator_passes_every_limit_and_the_line(store: Store) -> None:
+    project = await store.project()
+    await store.limit(project, 1)
+    holder, waits, passes, waited = (Session(project) for _ in range(4))
+    await store.admitted(holder)
+    await store.admitted(waits)
+    await store.admitted(waited)
+    for session in (passes, waited):
+        assert await store.do(session.admit(god=OPERATOR)) == Admission(granted=True)
+    assert await used(store, project, LIMIT) == 3
+    told = await store.fetch("SELECT session_id::text, data FROM events WHERE type = 'system.god' ORDER BY time")
+    assert [(row["session_id"], row["data"]["user"]) for row in told] == [
+        (passes.session_id, "ann"),
+        (waited.session_id, "ann"),
+    ]
+    assert told[0]["data"]["passed"] == "waits: 1 of 1 runners run in its project"
+    assert told[1]["data"]["passed"] == "waits: 2 of 1 runners run in its project"
+    for one in (holder, passes):
+        answer = await store.do(one.record(SessionState.ENDED))
+        assert answer == Recorded(state=SessionState.ENDED, released=True)
+    answer = await store.do(waited.record(SessionState.ENDED))
+    assert answer == Recorded(state=SessionState.ENDED, released=True, grants=(waits.session_id,))
+
+
 async def test_quotas_show_what_is_used(store: Store) -> None:
     project, idle = await store.project("busy"), await store.project("idle")
     await store.limit(project, 2)
+    await store.limit(project, 10_000, MEMORY)
     for _ in range(3):
         await store.admitted(Session(project))
     async with store.database.pool.acquire() as connection:
         everything = await limits.views(connection)
         only = await limits.views(connection, idle.name)
-    assert [(one.project, one.limit, one.used, one.waiting) for one in everything] == [
-        (None, None, 2, 1),
-        ("busy", 2, 2, 1),
-        ("idle", None, 0, 0),
+    assert [(one.project, one.name, one.limit, one.used, one.waiting) for one in everything] == [
+        (None, LIMIT, None, 2, 0),
+        (None, MEMORY, None, 512, 0),
+        (None, TOKENS, None, 0, 0),
+        ("busy", LIMIT, 2, 2, 1),
+        ("busy", MEMORY, 10_000, 512, 0),
     ]
-    assert [(one.scope, one.project, one.name) for one in only] == [("global", None, LIMIT), ("project", "idle", LIMIT)]
+    assert [(one.scope, one.project, one.name, one.used) for one in only[3:]] == [
+        ("project", "idle", name, 0) for name in (LIMIT, MEMORY, TOKENS)
+    ]
+
+
+async def used(store: Store, project: ProjectView | None, name: str) -> int:
+    """What is used of a limit."""
+    async with store.database.pool.acquire() as connection:
+        found = await limits.views(connection, project.name if project else None)
+    scope = project.name if project else None
+    return next(one.used for one in found if (one.project, one.name) == (scope, name))

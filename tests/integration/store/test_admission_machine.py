@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, settings
@@ -14,21 +16,40 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.states import RunnerStatus, SessionState
-from stratavore.models.steps import Admission, Placed, Recorded
+from stratavore.models.steps import Admission, AdmitRequest, Placed, Recorded, RecordRequest
 from stratavore.models.views import ProjectView
+from stratavore.store import admission
 from stratavore.store.connection import Connection
 from stratavore.store.database import Database, Transaction
-from tests.integration.store.steps import KEY, Answer, Request, Session, Store, do
+from tests.integration.store.steps import (
+    KEY,
+    LIMIT,
+    MEMORY,
+    OPERATOR,
+    TOKENS,
+    Answer,
+    Request,
+    Session,
+    Store,
+    do,
+)
 from tests.support import servers
 
 RESTING = (SessionState.PAUSED, SessionState.PARKED)
 OVER = (*RESTING, SessionState.ENDED)
 WITH_PROCESS = (SessionState.STARTING, SessionState.RUNNING, SessionState.RECOVERING)
 
-WISHES = st.sampled_from(["join", "join", "look", "place", "relaunch", "pause", "park", "end", "forget"])
+WISHES = st.sampled_from(["join", "join", "look", "god", "place", "relaunch", "pause", "park", "end", "forget"])
 """What a session's workflow may be about to do; what makes no sense in the session's state becomes another step."""
 WHICH = st.integers(0, 11)
 """A session, counted from the newest one."""
+SLOT_MB = 256
+"""What a slot counts at least."""
+VALUES = {
+    LIMIT: st.none() | st.integers(0, 4),
+    MEMORY: st.none() | st.integers(0, 5 * SLOT_MB),
+    TOKENS: st.none() | st.integers(0, 10),
+}
 
 
 class Died(Exception):
@@ -79,20 +100,36 @@ class Row:
 
 
 class Line:
-    """Everything that admission knows, at one moment."""
+    """Everything that admission knows, at one moment; what is used is counted here, slowly."""
 
-    def __init__(self, rows: Sequence[Row], limits: dict[str, int]) -> None:
+    def __init__(
+        self, rows: Sequence[Row], limits: dict[tuple[str, str], int], memory: dict[str, float], tokens: dict[str, int]
+    ) -> None:
         self.sessions = {row.session_id: row for row in rows}
         self.held = {row.session_id for row in rows if row.granted}
         self.waiting = sorted((row for row in rows if row.ticket and not row.granted), key=lambda row: row.ticket or 0)
         self.limits = limits
-        """By project id, and the global one by an empty id."""
-        self.used = Counter(self.sessions[one].project_id for one in self.held)
-        self.used[""] = len(self.held)
+        """By project id (the global ones by an empty id) and name."""
+        self.used: Counter[tuple[str, str]] = Counter()
+        excess: Counter[str] = Counter()
+        for one in self.held:
+            for scope in ("", self.sessions[one].project_id):
+                self.used[scope, LIMIT] += 1
+                self.used[scope, MEMORY] += SLOT_MB
+                excess[scope] += max(0.0, memory.get(one, 0) - SLOT_MB)  # type: ignore[assignment]
+        for scope, megabytes in excess.items():
+            self.used[scope, MEMORY] += ceil(megabytes)
+        for project, count in tokens.items():
+            self.used[project, TOKENS] += count
+            self.used["", TOKENS] += count
 
     def full(self, scope: str) -> bool:
-        """Whether the limit of a project, or the global one, lets nobody in."""
-        return scope in self.limits and self.used[scope] >= self.limits[scope]
+        """Whether a limit of a project, or a global one, lets nobody in."""
+        return any(of == scope and self.used[scope, name] >= value for (of, name), value in self.limits.items())
+
+
+def _with_value(name: str) -> st.SearchStrategy[tuple[str, int | None]]:
+    return st.tuples(st.just(name), VALUES[name])
 
 
 class Machine(RuleBasedStateMachine):
@@ -104,6 +141,7 @@ class Machine(RuleBasedStateMachine):
         self._run = runner.run
         self._sessions: list[Session] = []
         self._done: list[tuple[Request, Answer]] = []
+        self._passed: set[str] = set()
         self._projects: list[ProjectView] = []
 
     @initialize(everywhere=st.none() | st.integers(1, 4), values=st.tuples(*[st.none() | st.integers(1, 3)] * 3))
@@ -120,15 +158,16 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self._run(self._store.fetch("DELETE FROM admissions"))
         self._run(self._store.fetch("DELETE FROM limits"))
+        self._run(self._store.fetch("DELETE FROM usage"))
+        self._run(self._store.fetch("DELETE FROM tokens_by_day"))
+        self._run(self._store.fetch("UPDATE runners SET ended_at = now() WHERE ended_at IS NULL"))
 
     # What happens
 
     @rule(wish=WISHES, which=WHICH, project=st.integers(0, 2))
     def a_step(self, wish: str, which: int, project: int) -> None:
         request = self._request(wish, which, project)
-        answer = self._run(self._store.do(request))
-        self._done.append((request, answer))
-        self._check(_let_in([(request, answer)]))
+        self._finish([(request, self._run(self._store.do(request)))])
 
     @rule(wish=WISHES, which=WHICH, project=st.integers(0, 2), statements=st.integers(0, 10), again=st.booleans())
     def a_step_whose_worker_dies(self, wish: str, which: int, project: int, statements: int, again: bool) -> None:
@@ -140,8 +179,7 @@ class Machine(RuleBasedStateMachine):
             if not again:
                 return
             answer = self._run(self._store.do(request))
-        self._done.append((request, answer))
-        self._check(_let_in([(request, answer)]))
+        self._finish([(request, answer)])
 
     @rule(which=st.integers(0, 30))
     def a_step_again(self, which: int) -> None:
@@ -173,32 +211,60 @@ class Machine(RuleBasedStateMachine):
 
         answers = self._run(all_at_once())
         done = list(zip(asked, answers, strict=True))
-        self._done.extend({request.session_id: (request, answer) for request, answer in done}.values())
         for session_id, number in times.items():
             first = [
                 one.repeated for request, one in done if request.session_id == session_id and isinstance(one, Recorded)
             ]
             assert sorted(first) in ([], [False, True][:number]), "of two tries one is the first"
-        self._check(_let_in(done), at_once=True)
+        self._finish(done, at_once=True)
 
-    @rule(scope=st.integers(-1, 2), value=st.none() | st.integers(0, 4))
-    def a_limit(self, scope: int, value: int | None) -> None:
+    @rule(scope=st.integers(-1, 2), name_and_value=st.sampled_from(list(VALUES)).flatmap(_with_value))
+    def a_limit(self, scope: int, name_and_value: tuple[str, int | None]) -> None:
         project = self._projects[scope] if scope >= 0 else None
-        self._check(set(self._run(self._store.limit(project, value))))
+        name, value = name_and_value
+        self._check(set(self._run(self._store.limit(project, value, name))))
+
+    @rule(which=WHICH, megabytes=st.floats(0, 4 * SLOT_MB))
+    def a_measurement(self, which: int, megabytes: float) -> None:
+        """Memory goes up and down while agents run; the next look of anybody sees it."""
+        if live := self._live():
+            self._run(self._store.use_memory(live[which % len(live)], megabytes))
+            self._check(self._look_again())
+
+    @rule(which=WHICH, tokens=st.integers(0, 6), today=st.booleans(), message=st.sampled_from(["a", "b"]))
+    def a_reply(self, which: int, tokens: int, today: bool, message: str) -> None:
+        """A reply is told of, again too, and of another day."""
+        if live := self._live():
+            at = None if today else datetime.now(UTC) - timedelta(days=1)
+            self._run(self._store.use_tokens(live[which % len(live)], tokens, at, f"{message}{today}"))
+            self._check(self._look_again())
+
+    def _live(self) -> list[str]:
+        return sorted(row.live for row in self._line.sessions.values() if row.live)
+
+    def _look_again(self) -> set[str]:
+        """As the slow timer of one who waits does. Returns who got a slot by it."""
+
+        async def grant() -> set[str]:
+            async with self._store.database.transaction("test") as transaction:
+                return set(await admission.grant(transaction.connection))
+
+        return self._run(grant())
 
     def _request(self, wish: str, which: int, project: int) -> Request:
         """What the workflow of a session would ask for now; a new one's, if there are none or it is wished so."""
+        god = OPERATOR if wish == "god" else None
         if wish == "join" or not self._sessions:
             self._sessions.append(Session(self._projects[project]))
-            return self._sessions[-1].admit()
+            return self._sessions[-1].admit(god=god)
         session = self._sessions[-1 - which % len(self._sessions)]
         row = self._line.sessions.get(session.session_id)
         if row is None:  # the first step of its workflow was never done
-            return session.admit()
+            return session.admit(god=god)
         if row.state in OVER:
             if row.state is SessionState.ENDED:
                 session.incarnation += 1
-            return session.admit(resumes=row.state is SessionState.ENDED)
+            return session.admit(resumes=row.state is SessionState.ENDED, god=god)
         match wish:
             case "pause":
                 return session.record(SessionState.PAUSED, row.live, RunnerStatus.PAUSED)
@@ -210,26 +276,48 @@ class Machine(RuleBasedStateMachine):
                 return session.record(SessionState.PARKED, row.live)
             case "relaunch" if row.live:
                 return session.record(SessionState.RECOVERING, row.live)
-            case "look":
-                return session.admit()
+            case "look" | "god":
+                return session.admit(god=god)
             case _:
                 return session.place(relaunch=row.generation > 0)
 
     # What is always true
 
-    def _check(self, told: set[str], *, at_once: bool = False) -> None:
-        """Compare with the line before: ``told`` are the sessions that answers named as let in."""
+    def _finish(self, done: Sequence[tuple[Request, Answer]], *, at_once: bool = False) -> None:
+        """Remember what was done, and check it."""
+        self._done.extend({request.session_id: (request, answer) for request, answer in done}.values())
+        told = _let_in(done)
+        if any(isinstance(request, RecordRequest) and not request.release for request, _ in done):
+            told |= self._look_again()  # a runner has ended, and its slot counts less until the next one is measured
+        gods = frozenset(request.session_id for request, _ in done if isinstance(request, AdmitRequest) and request.god)
+        self._check(told, gods, at_once=at_once)
+
+    def _check(self, told: set[str], gods: frozenset[str] = frozenset(), *, at_once: bool = False) -> None:
+        """Compare with the line before.
+
+        ``told`` are the sessions that answers named as let in, ``gods`` those that were let past the limits.
+        """
         before, after = self._line, self._run(self._look())
         self._line = after
         new = after.held - before.held
         assert new <= told if at_once else new == told - before.held
-        entered = {"" for _ in new} | {after.sessions[one].project_id for one in new}
-        for scope, limit in after.limits.items():
-            # A limit that was lowered under what is held lets nobody in.
-            assert after.used[scope] <= (limit if scope in entered and not at_once else max(limit, before.used[scope]))
+        self._passed = (self._passed | (gods & new)) & after.held
+        entered = Counter(scope for one in new - self._passed for scope in ("", after.sessions[one].project_id))
+        passed = Counter(scope for one in gods & new for scope in ("", after.sessions[one].project_id))
+        for (scope, name), limit in after.limits.items():
+            used = after.used[scope, name]
+            if entered[scope] and not passed[scope] and not at_once:
+                # The last one was let in while less than the limit was used.
+                assert used - {LIMIT: 1, MEMORY: SLOT_MB, TOKENS: 0}[name] < limit
+            elif name == LIMIT:  # a limit that was lowered under what is held lets nobody in
+                assert used <= max(limit, before.used[scope, name]) + passed[scope]
+            elif name == MEMORY and at_once:
+                assert used < max(limit, before.used[scope, name]) + SLOT_MB * (1 + passed[scope])
+            elif name == TOKENS and at_once:
+                assert used < limit or not entered[scope]
         for waiting in after.waiting:
             assert after.full("") or after.full(waiting.project_id), "nobody waits for nothing"
-            for one in map(after.sessions.__getitem__, after.held):
+            for one in map(after.sessions.__getitem__, after.held - self._passed):
                 assert one.ticket is not None
                 assert waiting.ticket is not None
                 if one.project_id == waiting.project_id:
@@ -262,11 +350,24 @@ class Machine(RuleBasedStateMachine):
             " WHERE sessions.project_id = ANY ($1::uuid[])",
             [project.project_id for project in self._projects],
         )
-        limits = await self._store.fetch("SELECT scope_id, value FROM limits")
-        return Line(
-            [Row(**{**row, "state": SessionState(row["state"])}) for row in rows],
-            {row["scope_id"]: row["value"] for row in limits},
+        limits = await self._store.fetch("SELECT scope_id, name, value, used FROM limit_use")
+        memory = await self._store.fetch(
+            "SELECT session_id::text, memory_mb FROM runners WHERE ended_at IS NULL AND memory_mb IS NOT NULL"
         )
+        tokens = await self._store.fetch(
+            "SELECT project_id::text, sum(input_tokens)::bigint AS tokens"
+            " FROM usage JOIN sessions ON sessions.id = session_id"
+            " WHERE at AT TIME ZONE 'UTC' >= (now() AT TIME ZONE 'UTC')::date GROUP BY project_id"
+        )
+        line = Line(
+            [Row(**{**row, "state": SessionState(row["state"])}) for row in rows],
+            {(row["scope_id"], row["name"]): row["value"] for row in limits},
+            {row["session_id"]: row["memory_mb"] for row in memory},
+            {row["project_id"]: row["tokens"] for row in tokens},
+        )
+        for row in limits:
+            assert row["used"] == line.used[row["scope_id"], row["name"]]
+        return line
 
     async def _check_history(self) -> None:
         """Events have no gaps; the generations of runners neither."""

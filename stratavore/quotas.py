@@ -1,0 +1,75 @@
+"""Which limits there are, how they are called, and what they take. Imports the standard library only."""
+
+from typing import NamedTuple
+
+from stratavore.errors import InvalidInput
+
+NONE = "none"
+"""As a value: there is no limit."""
+
+
+class Quota(NamedTuple):
+    """A limit that a project has, or everything together."""
+
+    name: str
+    """In the configuration, the database and the output for programs."""
+    short: str
+    """As it is typed."""
+    unit: str
+    most: int
+    full: str
+    """What is said of it when it lets nobody in."""
+
+
+QUOTAS = (
+    Quota("max_concurrent_runners", "max-runners", "runners", 1_000_000, "{used:,} of {limit:,} runners run"),
+    Quota("max_memory_mb", "max-memory", "MB", 1_000_000_000, "{used:,} of {limit:,} MB are used"),
+    Quota("max_tokens_per_day", "max-tokens", "tokens", 10**15, "{used:,} of {limit:,} tokens used today"),
+)
+NAMES = tuple(quota.name for quota in QUOTAS)
+
+
+def find_quota(name: str) -> Quota:
+    """The limit that is meant, in either spelling: ``max-runners`` or ``max_concurrent_runners``.
+
+    Raises:
+        InvalidInput: there is none of that name.
+    """
+    spelled = name.lower().replace("_", "-")
+    for quota in QUOTAS:
+        if spelled in (quota.short, quota.name.replace("_", "-")):
+            return quota
+    raise InvalidInput(reason=f"There is no limit '{name}'; there is: {', '.join(one.short for one in QUOTAS)}")
+
+
+def check_value(quota: Quota, value: int | None) -> None:
+    """Accept a limit's value (None: no limit), or say what is wrong with it.
+
+    Raises:
+        InvalidInput: it is out of range.
+    """
+    if value is not None and not 0 <= value <= quota.most:
+        raise InvalidInput(
+            reason=f"{quota.short} is a number of {quota.unit} from 0 to {quota.most}, or {NONE}, not {value}"
+        )
+
+
+def parse_value(quota: Quota, text: str) -> int | None:
+    """What was typed as a limit's value.
+
+    Raises:
+        InvalidInput: it is no whole number of the limit's unit, or out of range.
+    """
+    if text == NONE:
+        return None
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
+        raise InvalidInput(reason=f"{quota.short} is a whole number of {quota.unit} or '{NONE}', not '{text}'")
+    value = int(text)
+    check_value(quota, value)
+    return value
+
+
+def waits_for(name: str, used: int, limit: int, scope: str) -> str:
+    """Why a session waits: the limit of its project, or the global one, that lets nobody in."""
+    full = next(quota.full for quota in QUOTAS if quota.name == name).format(used=used, limit=limit)
+    return f"waits: {full} in its project" if scope == "project" else f"waits: {full}"
