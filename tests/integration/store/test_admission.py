@@ -208,6 +208,17 @@ async def test_memory_lets_in_while_what_runs_is_below_it(store: Store) -> None:
     assert len(answer.grants) == 2
 
 
+async def test_raised_memory_lets_in_as_many_as_begin_below_it(store: Store) -> None:
+    project = await store.project()
+    await store.limit(None, 0, MEMORY)
+    line = [Session(project) for _ in range(5)]
+    for session in line:
+        await store.admitted(session)
+    ids = [session.session_id for session in line]
+    assert set(await store.limit(None, 2 * 256, MEMORY)) == set(ids[:2])
+    assert set(await store.limit(None, 3 * 256 + 1, MEMORY)) == set(ids[2:4])
+
+
 async def test_memory_of_everything_counts_all_projects(store: Store) -> None:
     small, large = await store.project("small"), await store.project("large")
     await store.limit(None, 1000, MEMORY)

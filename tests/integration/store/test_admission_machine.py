@@ -47,8 +47,8 @@ SLOT_MB = 256
 """What a slot counts at least."""
 VALUES = {
     LIMIT: st.none() | st.integers(0, 4),
-    MEMORY: st.none() | st.integers(0, 5 * SLOT_MB),
-    TOKENS: st.none() | st.integers(0, 10),
+    MEMORY: st.none() | st.integers(0, 5).map(lambda slots: slots * SLOT_MB) | st.integers(0, 5 * SLOT_MB),
+    TOKENS: st.none() | st.integers(0, 6),
 }
 
 
@@ -144,12 +144,13 @@ class Machine(RuleBasedStateMachine):
         self._passed: set[str] = set()
         self._projects: list[ProjectView] = []
 
-    @initialize(everywhere=st.none() | st.integers(1, 4), values=st.tuples(*[st.none() | st.integers(1, 3)] * 3))
-    def three_projects(self, everywhere: int | None, values: tuple[int | None, ...]) -> None:
+    @initialize(data=st.data())
+    def three_projects(self, data: st.DataObject) -> None:
         async def make() -> list[ProjectView]:
-            made = [await self._store.project(f"p{uuid.uuid4().hex}") for _ in values]
-            for project, value in [(None, everywhere), *zip(made, values, strict=True)]:
-                await self._store.limit(project, value)
+            made = [await self._store.project(f"p{uuid.uuid4().hex}") for _ in range(3)]
+            for project in (None, *made):
+                for name, values in VALUES.items():
+                    await self._store.limit(project, data.draw(values), name)
             return made
 
         self._projects = self._run(make())
@@ -231,7 +232,7 @@ class Machine(RuleBasedStateMachine):
             self._run(self._store.use_memory(live[which % len(live)], megabytes))
             self._check(self._look_again())
 
-    @rule(which=WHICH, tokens=st.integers(0, 6), today=st.booleans(), message=st.sampled_from(["a", "b"]))
+    @rule(which=WHICH, tokens=st.integers(0, 3), today=st.booleans(), message=st.sampled_from(["a", "b"]))
     def a_reply(self, which: int, tokens: int, today: bool, message: str) -> None:
         """A reply is told of, again too, and of another day."""
         if live := self._live():

@@ -121,6 +121,7 @@ async def test_a_database_of_the_first_version_keeps_what_it_holds(fresh: str) -
         assert found.session_id == session
         (model,) = await usage.by_model(opened, session)
         assert (model.input_tokens, model.cost_usd) == (1, 1.25)
+        assert await opened.fetchval("SELECT limit_used('max_tokens_per_day', NULL)") == 10
     finally:
         await opened.close()
 
