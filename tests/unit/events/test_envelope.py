@@ -82,8 +82,9 @@ def test_sequences_sort_as_text_does(sequences: list[int]) -> None:
 
 @pytest.mark.parametrize("type_", EventType)
 def test_a_routing_key_is_the_type_and_one_word(type_: EventType) -> None:
-    event = replace(ROW, type=str(type_), project="my.site", data={"scope": "daily/my site", "severity": "error"})
-    last = {"budget.reset": "daily%2Fmy%20site", "system.alert": "error"}.get(type_, "my%2Esite")
+    data = {"scope": "daily/my site", "severity": "error", "user": "ann"}
+    event = replace(ROW, type=str(type_), project="my.site", data=data)
+    last = {"budget.reset": "daily%2Fmy%20site", "system.alert": "error", "system.god": "ann"}.get(type_, "my%2Esite")
     assert event.routing_key == f"{type_}.{last}"
     assert event.routing_key.count(".") == 2
 
