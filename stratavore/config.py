@@ -97,35 +97,57 @@ class Section(BaseModel, frozen=True, extra="forbid"):
 
 
 class TemporalSettings(Section):
-    """The Temporal server: an address, or none for the embedded development server."""
+    """The Temporal server. Without an address the daemon keeps a development server of its own."""
 
-    address: Annotated[Address | None, Field(description="Host and port of a server of your own.")] = None
+    address: Annotated[
+        Address | None, Field(description="Host and port of a server of your own.", examples=["temporal.example:7233"])
+    ] = None
     namespace: Annotated[str, Field(min_length=1, description="The namespace that all hosts share.")] = "stratavore"
     tls: Annotated[
         bool | None,
-        Field(description="Speak TLS. Unset: yes if `ca`, `cert` or `api_key` is set."),
+        Field(description="Speak TLS. Unset: yes if `ca`, `cert` or `api_key` is set.", examples=[True]),
     ] = None
     ca: Annotated[
         WholePath | None,
-        Field(description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's."),
+        Field(
+            description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's.",
+            examples=["/etc/stratavore/ca.pem"],
+        ),
     ] = None
-    cert: Annotated[WholePath | None, Field(description="File (PEM) of the client's certificate, for mutual TLS.")] = (
-        None
-    )
-    key: Annotated[WholePath | None, Field(description="File (PEM) of the key of `cert`.")] = None
+    cert: Annotated[
+        WholePath | None,
+        Field(
+            description="File (PEM) of the client's certificate, for mutual TLS.",
+            examples=["/etc/stratavore/client.pem"],
+        ),
+    ] = None
+    key: Annotated[
+        WholePath | None, Field(description="File (PEM) of the key of `cert`.", examples=["/etc/stratavore/client.key"])
+    ] = None
     server_name: Annotated[
         str | None,
-        Field(min_length=1, description="The name in the server's certificate, if it is not that of `address`."),
+        Field(
+            min_length=1,
+            description="The name in the server's certificate, if it is not that of `address`.",
+            examples=["temporal.internal"],
+        ),
     ] = None
-    api_key: Annotated[SecretStr | None, Field(description="API key, as Temporal Cloud gives them.")] = None
+    api_key: Annotated[
+        SecretStr | None, Field(description="API key, as Temporal Cloud gives them.", examples=["the-key"])
+    ] = None
     ui_address: Annotated[
-        HttpUrl | None, Field(description="URL of the Web UI of a server of your own; it is only shown to people.")
+        HttpUrl | None,
+        Field(
+            description="URL of the Web UI of a server of your own; it is only shown to people.",
+            examples=["https://temporal.example:8080"],
+        ),
     ] = None
     binary: Annotated[
         str | None,
         Field(
             min_length=1,
             description="Path of the program `temporal` for the embedded server. Unset: it is looked for.",
+            examples=["/usr/local/bin/temporal"],
         ),
     ] = None
     port: Annotated[Port, Field(description="Port of the embedded server.")] = 7233
@@ -138,14 +160,15 @@ class TemporalSettings(Section):
 
 
 class PostgresSettings(Section):
-    """Postgres with pgvector: a DSN, or none for the embedded server."""
+    """Postgres with pgvector. Without a DSN the daemon keeps a server of its own."""
 
     dsn: Annotated[
         SecretStr | None,
         AfterValidator(lambda value: value and _dsn(value)),
         Field(
             description="URL of a database of your own. TLS by libpq's words in it: `sslmode`, `sslrootcert`, "
-            "`sslcert`, `sslkey`."
+            "`sslcert`, `sslkey`.",
+            examples=["postgresql://stratavore:password@db.example:5432/stratavore_state?sslmode=verify-full"],
         ),
     ] = None
     port: Annotated[Port, Field(description="Port of the embedded server.")] = 5432
@@ -155,7 +178,7 @@ class PostgresSettings(Section):
 
 
 class RabbitmqSettings(Section):
-    """RabbitMQ: AMQP URLs, or none for the embedded server."""
+    """RabbitMQ, which events are sent to. Without a URL the daemon keeps a broker of its own."""
 
     url: Annotated[
         SecretStr | None,
@@ -163,17 +186,30 @@ class RabbitmqSettings(Section):
         AfterValidator(lambda value: value and _amqp(value)),
         Field(
             description="URL of a broker of your own, with `amqps` for TLS; the nodes of a cluster with commas "
-            "between, or as a list."
+            "between, or as a list.",
+            examples=["amqps://stratavore:password@mq.example:5671/"],
         ),
     ] = None
     ca: Annotated[
         WholePath | None,
-        Field(description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's."),
+        Field(
+            description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's.",
+            examples=["/etc/stratavore/ca.pem"],
+        ),
     ] = None
-    cert: Annotated[WholePath | None, Field(description="File (PEM) of the client's certificate.")] = None
-    key: Annotated[WholePath | None, Field(description="File (PEM) of the key of `cert`.")] = None
+    cert: Annotated[
+        WholePath | None,
+        Field(description="File (PEM) of the client's certificate.", examples=["/etc/stratavore/client.pem"]),
+    ] = None
+    key: Annotated[
+        WholePath | None, Field(description="File (PEM) of the key of `cert`.", examples=["/etc/stratavore/client.key"])
+    ] = None
     management_url: Annotated[
-        HttpUrl | None, Field(description="URL of its management; asked with the user and password of `url`.")
+        HttpUrl | None,
+        Field(
+            description="URL of its management; asked with the user and password of `url`.",
+            examples=["http://mq.example:15672"],
+        ),
     ] = None
     enabled: Annotated[
         bool, Field(description="False: start and use none; events wait in the outbox until there is one.")
@@ -197,13 +233,17 @@ class MetricsSettings(Section):
 
 
 class QuotaSettings(Section):
-    """Limits over all projects, for what ``stratavore quotas`` has set none."""
+    """Limits over all projects."""
 
-    max_concurrent_runners: Annotated[Limit | None, Field(description="How many runners may run at once.")] = None
-    max_memory_mb: Annotated[Limit | None, Field(description="Memory that all runners may have together, in MiB.")] = (
-        None
-    )
-    max_tokens_per_day: Annotated[Limit | None, Field(description="Tokens that may be used in a day.")] = None
+    max_concurrent_runners: Annotated[
+        Limit | None, Field(description="How many runners may run at once.", examples=[5])
+    ] = None
+    max_memory_mb: Annotated[
+        Limit | None, Field(description="Memory that all runners may have together, in MiB.", examples=[2048])
+    ] = None
+    max_tokens_per_day: Annotated[
+        Limit | None, Field(description="Tokens that may be used in a day.", examples=[100000])
+    ] = None
 
 
 class LogSettings(Section):
@@ -220,7 +260,7 @@ class Settings(Section):
     host: Annotated[
         str,
         AfterValidator(_host),
-        Field(description="Name of this host, which no other daemon of the same Postgres has."),
+        Field(description="Name of this host, which no other daemon of the same Postgres has.", examples=["build-1"]),
     ] = Field(default_factory=lambda: socket.gethostname().split(".")[0])
     host_lease_seconds: Annotated[
         Seconds, Field(description="Seconds after which a host that is not heard of counts as unreachable.")

@@ -19,10 +19,10 @@ def shown(value: Any) -> Any:
 
 
 def _url(text: str) -> str:
-    scheme, between, rest = text.partition("://")
+    scheme, between, rest = _PASSWORDS.sub(rf"\g<1>{HIDDEN}", text).partition("://")
     if not between:
         return HIDDEN
     # The last @ counts: a password that should have been quoted may hold any other.
     user, at, place = rest.rpartition("@")
     name, colon, _ = user.partition(":")
-    return _PASSWORDS.sub(rf"\g<1>{HIDDEN}", f"{scheme}://{name}{colon and ':' + HIDDEN}{at}{place}")
+    return f"{scheme}://{name}{colon and ':' + HIDDEN}{at}{place}"
