@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cli import client
@@ -17,6 +18,7 @@ from cli.text import one_line
 from stratavore.config_path import VARIABLE, configuration_file
 from stratavore.errors import EXIT_FAILED, DaemonSilent, RemoteError, StratavoreError
 from stratavore.paths import Home
+from stratavore.runtime.logs import trim_logs
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -37,6 +39,8 @@ def start_daemon(home: Home) -> bool:
     if answers(home) or _another_starts(home):
         return False
     log = home.logs / "daemon.log"
+    with suppress(OSError):  # a full disk; now, so that none of what this daemon says first is moved away
+        trim_logs(home.logs)
     with log.open("ab") as output, Progress() as progress:
         log.chmod(0o600)
         begin = output.seek(0, os.SEEK_END)

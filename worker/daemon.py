@@ -36,6 +36,7 @@ from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
 from stratavore.procfs import boot_id
 from stratavore.runtime.host import RunnerHost
+from stratavore.runtime.logs import trim_logs
 from stratavore.runtime.tmux import Tmux
 from stratavore.servers import namespace
 from stratavore.store import hosts
@@ -57,6 +58,7 @@ PATIENCE_SECONDS = 30.0
 SERVERS_SECONDS = 2.0
 LEASE_SECONDS = 5.0
 SNAPSHOT_SECONDS = 5.0
+LOGS_SECONDS = 10.0
 
 
 class Daemon:
@@ -139,6 +141,7 @@ class Daemon:
                 self._every(SERVERS_SECONDS, self._stack.ensure),
                 self._every(LEASE_SECONDS, lambda: self._renew_lease(database)),
                 self._every(SNAPSHOT_SECONDS, lambda: self._snapshot(database)),
+                self._every(LOGS_SECONDS, self._trim_logs),
             )
         ]
         if self._manager.watchdog_seconds:
@@ -198,6 +201,9 @@ class Daemon:
                 )
         if not renewed:
             raise HostTaken(host=self._settings.host, seconds=round(self._settings.host_lease_seconds))
+
+    async def _trim_logs(self) -> None:
+        await asyncio.to_thread(trim_logs, self._home.logs)
 
     async def _say_alive(self) -> None:
         self._manager.alive()

@@ -20,7 +20,6 @@ from stratavore import procfs
 from stratavore.killpoints import effect
 
 LISTENING = "0A"
-LARGEST_LOG = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,6 @@ def spawn(command: Command, log: Path) -> Process:
 
     It writes to ``log`` and gets only the environment of the command: ours may hold keys.
     """
-    if log.exists() and log.stat().st_size > LARGEST_LOG:
-        log.replace(log.with_suffix(".log.1"))
     with _private_log(log) as output, effect("embedded.spawn"):
         child = subprocess.Popen(
             command.argv,

@@ -1,4 +1,4 @@
-"""The log of a runner: everything its terminal showed, as it was written."""
+"""Logs that their writers keep open: of runners (all that their terminals showed), of the daemon and of its servers."""
 
 import os
 import re
@@ -15,11 +15,16 @@ _ESCAPES = re.compile(
 )
 
 
-def trim_log(path: Path, limit: int = LOG_LIMIT) -> bool:
+def trim_log(path: Path, limit: int = LOG_LIMIT, *, keep: int | None = None) -> bool:
     """Move a log larger than ``limit`` to ``<log>.1``, in the place of what was there; true if it did.
 
     The log is emptied in place, since its writer keeps it open for appending. What comes between the last
     look and the emptying is lost: microseconds of output.
+
+    Args:
+        path: the log.
+        limit: bytes that it may have.
+        keep: of what is moved, only so many bytes, the last ones; None: all of it.
 
     Raises:
         OSError: there is no room for the copy; the log is as it was.
@@ -32,6 +37,8 @@ def trim_log(path: Path, limit: int = LOG_LIMIT) -> bool:
     older, temporary = path.with_name(path.name + ".1"), path.with_name(path.name + ".new")
     try:
         with path.open("rb") as source, temporary.open("wb") as copy:
+            if keep is not None:
+                source.seek(max(0, path.stat().st_size - keep))
             shutil.copyfileobj(source, copy, 1024**2)
             temporary.replace(older)
             shutil.copyfileobj(source, copy, 1024**2)
@@ -40,6 +47,22 @@ def trim_log(path: Path, limit: int = LOG_LIMIT) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def trim_logs(directory: Path, limit: int = LOG_LIMIT) -> None:
+    """Bound every log in a directory: each takes about twice ``limit``, and what is written between two looks.
+
+    Raises:
+        ExceptionGroup: of the OSErrors of those that could not be moved, after all others were.
+    """
+    failures = []
+    for log in sorted(directory.glob("*.log")):
+        try:
+            trim_log(log, limit, keep=limit)
+        except OSError as error:
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup(f"logs in {directory} are too large, and cannot be moved: {failures[0]}", failures)
 
 
 def last_lines(text: str, count: int = 15) -> str:

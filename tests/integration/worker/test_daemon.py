@@ -14,6 +14,7 @@ import pytest
 from stratavore import __version__
 from stratavore.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE
 from stratavore.paths import Home
+from stratavore.runtime.logs import LOG_LIMIT
 from stratavore.runtime.processes import Liveness, liveness
 from tests.integration.worker.watching import running
 from tests.support import servers
@@ -121,6 +122,14 @@ async def test_a_service_manager_is_told_and_nobody_else_hears_of_it(
                 heard.append(manager.recv(1000))
     assert set(heard[:-1]) == {b"WATCHDOG=1"}
     assert heard[-1] == b"STOPPING=1\nSTATUS=stopping; sessions go on"
+
+
+async def test_logs_do_not_grow_for_ever(daemon_process: DaemonProcess) -> None:
+    log = daemon_process.home.logs / "temporal.log"
+    log.write_bytes(b"x" * (LOG_LIMIT + 1000))
+    await daemon_process.start()
+    await until(lambda: log.stat().st_size == 0)
+    assert log.with_name("temporal.log.1").stat().st_size == LOG_LIMIT
 
 
 async def test_it_can_be_ended_while_it_waits_for_a_server(daemon_process: DaemonProcess) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stratavore.embedded.process import Command, Process, find_leader, last_lines, listens, spawn
+from stratavore.runtime.logs import trim_logs
 from tests.support.waiting import until
 
 MARK = "STRATAVORE_TEST_MARK"
@@ -116,14 +117,16 @@ def test_listening_is_told_of_the_listener_only() -> None:
     assert not listens(os.getpid(), port)
 
 
-async def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stratavore.embedded.process.LARGEST_LOG", 3)
+async def test_a_log_is_put_aside_while_its_process_writes_on(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    log.write_text("much")
-    process = spawn(Command([sys.executable, "-c", "print('new')"], cwd=tmp_path), log)
-    assert await process.ended(10)
-    assert (tmp_path / "server.log.1").read_text() == "much"
-    assert log.read_text() == "new\n"
+    program = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.001)"
+    process = spawn(Command([sys.executable, "-c", program], cwd=tmp_path), log)
+    await until(lambda: log.stat().st_size > 1000)
+    trim_logs(tmp_path, 1000)
+    assert log.stat().st_size < 1000
+    await until(lambda: log.stat().st_size > 0)  # and not with a hole of what was there
+    assert b"\0" not in log.read_bytes()
+    await process.stop()
 
 
 def test_the_last_lines_of_a_log(tmp_path: Path) -> None:

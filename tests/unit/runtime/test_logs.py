@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratavore.runtime.logs import last_lines, plain_tail, trim_log
+from stratavore.runtime.logs import last_lines, plain_tail, trim_log, trim_logs
 
 
 def test_a_small_log_is_left_as_it_is(tmp_path: Path) -> None:
@@ -59,6 +59,38 @@ def test_a_full_disk_costs_neither_the_log_nor_the_older_one(tmp_path: Path, mon
     with pytest.raises(OSError, match="No space"):
         trim_log(log, 3)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"log": "abcd", "log.1": "older"}
+
+
+def test_logs_of_a_directory_take_bounded_room_while_they_are_written(tmp_path: Path) -> None:
+    log, small = tmp_path / "server.log", tmp_path / "small.log"
+    small.write_text("small")
+    (tmp_path / "notes").write_text("n" * 1000)
+    with log.open("ab", buffering=0) as writer:
+        for number in range(100):
+            writer.write(f"{number:04}\n".encode() * 40)  # 200 bytes between two looks
+            trim_logs(tmp_path, 500)
+            assert log.stat().st_size <= 500
+            assert sum(path.stat().st_size for path in tmp_path.glob("server.log*")) <= 1000
+    kept = (tmp_path / "server.log.1").read_bytes() + log.read_bytes()
+    assert kept == b"".join(f"{number:04}\n".encode() * 40 for number in range(100))[-len(kept) :]
+    assert (small.read_text(), (tmp_path / "notes").stat().st_size) == ("small", 1000)
+
+
+def test_of_a_flood_only_the_end_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_bytes(b"flood" * 10_000 + b"the end")
+    trim_logs(tmp_path, 100)
+    assert (tmp_path / "server.log.1").read_bytes() == (b"flood" * 100 + b"the end")[-100:]
+    assert log.read_bytes() == b""
+
+
+def test_a_log_that_cannot_be_moved_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.log").write_text("much")
+    (tmp_path / "a.log.new").mkdir()  # in the way
+    with pytest.raises(ExceptionGroup, match="cannot be moved"):
+        trim_logs(tmp_path, 3)
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.log")} == {"a.log": "much", "b.log": ""}
 
 
 @pytest.mark.parametrize(
