@@ -7,11 +7,11 @@ from setup import claude_code, system, temporal
 from setup.progress import report
 
 FOR_SESSIONS = frozenset({system.TMUX})
-FOR_TESTS = frozenset({system.TMUX, system.RABBITMQ})
+FOR_TESTS = frozenset({system.TMUX, system.RABBITMQ, system.PROMETHEUS})
 
 
 def provide(needed: Set[str]) -> None:
-    """Get tmux, RabbitMQ and Temporal.
+    """Get tmux, RabbitMQ, Temporal, and what else is needed.
 
     Args:
         needed: packages of the system without which there is no point in going on.

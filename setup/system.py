@@ -1,27 +1,28 @@
-"""Parts that the system's package manager installs: tmux and RabbitMQ. The standard library only."""
+"""Parts that the system's package manager installs: tmux, RabbitMQ, Prometheus. The standard library only."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from setup.progress import SetupFailed, run, say
 from stratavore.embedded.rabbitmq import find_epmd, find_server
 
-TMUX, RABBITMQ = "tmux", "rabbitmq-server"
+TMUX, RABBITMQ, PROMETHEUS = "tmux", "rabbitmq-server", "prometheus"
 SYSTEMD = Path("/run/systemd/system")
 """It is there where systemd runs."""
 
 
 @dataclass(frozen=True)
 class Manager:
-    """A package manager: what it is called, and the words before the names of packages."""
+    """A package manager: what it is called, the words before the names of packages, and names that are its own."""
 
     program: str
     before: tuple[tuple[str, ...], ...]
     install: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 _MANAGERS = (
@@ -31,25 +32,34 @@ _MANAGERS = (
         before=(("dpkg", "--configure", "-a"), ("apt-get", "update")),
         install=("apt-get", "install", "--yes", "--no-install-recommends"),
     ),
-    Manager("dnf", before=(), install=("dnf", "install", "--assumeyes")),
+    Manager(
+        "dnf",
+        before=(),
+        install=("dnf", "install", "--assumeyes"),
+        names={PROMETHEUS: "golang-github-prometheus"},
+    ),
 )
 
-# Debian starts what it installs, on every interface. Stratavore runs its own RabbitMQ, so the system's is
-# kept from starting: by the runlevel where there is no systemd, else by switching it off at once.
+# Debian starts what it installs, on every interface. Stratavore runs its own RabbitMQ, and its tests a Prometheus, so
+# the system's are kept from starting: by the runlevel where there is no systemd, else by switching them off at once.
 _ENVIRONMENT = ("env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
-_SWITCH_OFF = ("systemctl", "disable", "--now", "rabbitmq-server.service", "epmd.socket", "epmd.service")
+_SWITCH_OFF = ("systemctl", "disable", "--now")
+_SERVICES = {
+    RABBITMQ: ("rabbitmq-server.service", "epmd.socket", "epmd.service"),
+    PROMETHEUS: ("prometheus.service",),
+}
 
 
 def provide(needed: Set[str]) -> None:
-    """Install what is missing of tmux and RabbitMQ if that is allowed, else say what works without.
+    """Install what is missing of tmux, RabbitMQ and what is needed, if that is allowed; else say what works without.
 
     Args:
-        needed: of the two, those without which there is no point in going on.
+        needed: those without which there is no point in going on.
 
     Raises:
         SetupFailed: one of those is missing; says what to install.
     """
-    missing = _missing()
+    missing = _missing(needed)
     if not missing:
         return
     failure = ""
@@ -57,7 +67,7 @@ def provide(needed: Set[str]) -> None:
         install(missing)
     except SetupFailed as error:
         failure = str(error)
-    still = _missing()
+    still = _missing(needed)
     if needed & set(still):
         raise SetupFailed(f"{failure or 'Something is still missing.'}\n{_without(still)}")
     if still:
@@ -75,14 +85,16 @@ def install(packages: Sequence[str]) -> None:
     names = " and ".join(packages)
     if manager is None:
         raise SetupFailed(f"Missing: {names}. Install with this system's package manager.")
+    called = [manager.names.get(package, package) for package in packages]
     if leave is None:
-        by_hand = " ".join([*manager.install[:2], *packages])
+        by_hand = " ".join([*manager.install[:2], *called])
         raise SetupFailed(f"Missing: {names}. Install with: sudo {by_hand}")
     for command in manager.before:
         run(f"Preparing {manager.program}", [*leave, *_ENVIRONMENT, *command])
-    run(f"Installing {names} with {manager.program}", [*leave, *_ENVIRONMENT, *manager.install, *packages])
-    if RABBITMQ in packages and SYSTEMD.exists():
-        subprocess.run([*leave, *_SWITCH_OFF], capture_output=True, check=False)
+    run(f"Installing {names} with {manager.program}", [*leave, *_ENVIRONMENT, *manager.install, *called])
+    services = [service for package in packages for service in _SERVICES.get(package, ())]
+    if services and SYSTEMD.exists():
+        subprocess.run([*leave, *_SWITCH_OFF, *services], capture_output=True, check=False)
 
 
 def _leave() -> list[str] | None:
@@ -95,10 +107,12 @@ def _leave() -> list[str] | None:
     return None
 
 
-def _missing() -> list[str]:
+def _missing(needed: Set[str]) -> list[str]:
     missing = [] if shutil.which("tmux") else [TMUX]
     if _wants_rabbitmq() and not (find_server() and find_epmd()):
         missing.append(RABBITMQ)
+    if PROMETHEUS in needed and not (shutil.which("prometheus") and shutil.which("promtool")):
+        missing.append(PROMETHEUS)
     return missing
 
 
@@ -110,4 +124,6 @@ def _wants_rabbitmq() -> bool:
 def _without(missing: Collection[str]) -> str:
     if TMUX in missing:
         return "Without tmux no session can run."
+    if PROMETHEUS in missing:
+        return "Without prometheus and promtool the alerts cannot be tested; all else works."
     return "Without RabbitMQ events wait in Postgres; all else works."

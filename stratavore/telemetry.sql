@@ -1,11 +1,24 @@
 -- name: runners
-SELECT status, count(*) AS n,
+SELECT status, exit_kind, count(*) AS n,
        coalesce(sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens), 0)::bigint AS tokens
-FROM runners GROUP BY status
+FROM runners GROUP BY status, exit_kind
 
 -- name: sessions
-SELECT state, count(*) AS n FROM sessions GROUP BY state
+SELECT state, count(*) AS n, extract(epoch FROM now() - min(updated_at))::float8 AS oldest_s
+FROM sessions GROUP BY state
+
+-- name: activities
+SELECT activity, count(*) AS n, extract(epoch FROM now() - min(activity_at))::float8 AS oldest_s
+FROM runners WHERE ended_at IS NULL AND status = 'running' GROUP BY activity
 
 -- name: outbox
 SELECT (SELECT count(*) FROM outbox WHERE NOT delivered AND NOT dead) AS pending,
-       (SELECT count(*) FROM outbox WHERE dead) AS dead
+       (SELECT count(*) FROM outbox WHERE dead) AS dead,
+       coalesce((SELECT extract(epoch FROM now() - events.time)::float8
+                 FROM outbox JOIN events ON events.id = event_id
+                 WHERE NOT delivered AND NOT dead ORDER BY outbox.id LIMIT 1), 0) AS oldest_s
+
+-- name: hosts
+-- One that has not been there for a week is no fault any more.
+SELECT name, extract(epoch FROM lease_expires_at)::float8 AS lease_expires_at
+FROM hosts WHERE lease_expires_at > now() - interval '7 days'

@@ -57,7 +57,8 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 SERVERS_SECONDS = 2.0
 LEASE_SECONDS = 5.0
-SNAPSHOT_SECONDS = 5.0
+LOOK_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
 LOGS_SECONDS = 10.0
 
 
@@ -74,6 +75,8 @@ class Daemon:
         self._stop = asyncio.Event()
         self._metrics_address = ""
         self._manager = ServiceManager()
+        self._away: set[str] = set()
+        """Servers that did not answer when they were last asked."""
 
     async def run(self) -> None:
         """Start everything, run until asked to stop, and leave sessions and servers running."""
@@ -122,6 +125,7 @@ class Daemon:
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
         control = Control(self._home, self._settings.host, database, client)
         telemetry.describe_daemon(self._settings.host, __version__)
+        telemetry.watch_disk(self._home.root)
         metrics = self._settings.metrics
         self._metrics_address = telemetry.metrics_url(telemetry.serve(metrics.port, metrics.address))
         api = ApiServer(self._home.api_socket, self._methods(control, broker))
@@ -132,20 +136,21 @@ class Daemon:
             session_worker(client, admission, records),
             host_worker(client, self._settings.host, activities),
         ]
-        background = [
-            asyncio.create_task(job)
-            for job in (
-                *(self._work(worker) for worker in workers),
-                monitor.run(),
-                relay.run(),
-                self._every(SERVERS_SECONDS, self._stack.ensure),
-                self._every(LEASE_SECONDS, lambda: self._renew_lease(database)),
-                self._every(SNAPSHOT_SECONDS, lambda: self._snapshot(database)),
-                self._every(LOGS_SECONDS, self._trim_logs),
-            )
+        jobs = [
+            *(self._work(worker) for worker in workers),
+            monitor.run(),
+            relay.run(),
+            self._every(SERVERS_SECONDS, self._stack.ensure),
+            self._every(LEASE_SECONDS, lambda: self._renew_lease(database)),
+            self._every(LOGS_SECONDS, self._trim_logs),
+            self._every(LOOK_SECONDS, lambda: self._ask("postgres", lambda: self._snapshot(database))),
+            self._every(LOOK_SECONDS, lambda: self._ask("temporal", client.service_client.check_health)),
         ]
+        if self._settings.rabbitmq.enabled:
+            jobs.append(self._every(LOOK_SECONDS, lambda: self._ask("rabbitmq", broker.ready)))
         if self._manager.watchdog_seconds:
-            background.append(asyncio.create_task(self._every(self._manager.watchdog_seconds / 4, self._say_alive)))
+            jobs.append(self._every(self._manager.watchdog_seconds / 4, self._say_alive))
+        background = [asyncio.create_task(job) for job in jobs]
         log.info("ready: host %s, metrics at %s", self._settings.host, self._metrics_address)
         self._manager.ready(f"host {self._settings.host}, metrics at {self._metrics_address}")
         done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
@@ -207,6 +212,22 @@ class Daemon:
 
     async def _say_alive(self) -> None:
         self._manager.alive()
+
+    async def _ask(self, server: str, question: Callable[[], Awaitable[object]]) -> None:
+        """Ask a server something, and show whether it answered; that it is away, or is back, is said once."""
+        failure = ""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await question()
+        except Exception as error:
+            failure = str(error) or type(error).__name__
+        if failure and server not in self._away:
+            log.warning("%s does not answer: %s", server, failure)
+            self._away.add(server)
+        elif not failure and server in self._away:
+            log.info("%s answers again", server)
+            self._away.discard(server)
+        telemetry.show_server(server, up=not failure)
 
     async def _snapshot(self, database: Database) -> None:
         async with database.pool.acquire() as connection:

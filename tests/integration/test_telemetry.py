@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stratavore.store.database import Database
-from stratavore.telemetry import snapshot
+from stratavore.telemetry import Several, snapshot
 from tests.integration.events.conftest import KEY, Record, happened
 
 
@@ -20,7 +20,8 @@ async def record(database: str) -> AsyncIterator[Record]:
 async def test_a_snapshot_of_nothing_is_zeros(record: Record) -> None:
     async with record.database.pool.acquire() as connection:
         seen = await snapshot(connection)
-    assert (seen.runners, seen.sessions, seen.tokens_used, seen.outbox_pending, seen.events_dead) == ({}, {}, 0, 0, 0)
+    assert (seen.runners, seen.ends, seen.activities, seen.sessions, seen.leases) == ({}, {}, {}, {}, {})
+    assert (seen.tokens_used, seen.outbox, seen.events_dead) == (0, Several(), 0)
     assert abs(seen.at - time.time()) < 60
 
 
@@ -41,12 +42,28 @@ async def test_a_snapshot_counts_by_status_and_state_and_sums_all_kinds_of_token
             generation,
             status,
         )
+    await record.fetch("UPDATE runners SET exit_kind = 'crashed', ended_at = now() WHERE status = 'failed'")
+    await record.fetch(
+        "UPDATE runners SET activity = 'waiting', activity_at = now() - interval '1 hour' WHERE session_id = $1", first
+    )
+    await record.fetch("UPDATE sessions SET updated_at = now() - interval '1 day' WHERE id = $1", first)
+    await record.fetch(
+        "INSERT INTO hosts (name, daemon_id, state_directory, version, boot_id, lease_expires_at)"
+        " SELECT name, gen_random_uuid(), gen_random_uuid(), '', '', now() + lease FROM"
+        " (VALUES ('here', interval '30 s'), ('gone', '-1 hour'), ('forgotten', '-8 days')) AS hosts (name, lease)"
+    )
     await record.append(*(happened(first, key) for key in "abcd"), happened(None, "e"))
     await record.fetch("UPDATE outbox SET delivered = true WHERE id = (SELECT min(id) FROM outbox)")
     await record.fetch("UPDATE outbox SET dead = true WHERE id = (SELECT max(id) FROM outbox)")
     async with record.database.pool.acquire() as connection:
         seen = await snapshot(connection)
     assert seen.runners == {"failed": 1, "running": 2, "terminated": 1}
-    assert seen.sessions == {"running": 2, "queued": 1}
+    assert seen.ends == {"crashed": 1}
+    assert {name: several.count for name, several in seen.activities.items()} == {"waiting": 1, "starting": 1}
+    assert 3600 <= seen.activities["waiting"].oldest_s < 3700
+    assert {name: several.count for name, several in seen.sessions.items()} == {"running": 2, "queued": 1}
+    assert 86_400 <= seen.sessions["running"].oldest_s < 86_500
+    assert {host: round(expires - seen.at, -1) for host, expires in seen.leases.items()} == {"here": 30, "gone": -3600}
     assert seen.tokens_used == 4 * 5_000_000_111
-    assert (seen.outbox_pending, seen.events_dead) == (3, 1)
+    assert (seen.outbox.count, seen.events_dead) == (3, 1)
+    assert 0 < seen.outbox.oldest_s < 60

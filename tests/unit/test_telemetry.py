@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 import pytest
@@ -16,14 +17,22 @@ from hypothesis import strategies as st
 
 from stratavore import telemetry
 from stratavore.models.states import RunnerStatus, SessionState
-from stratavore.telemetry import LineFormatter, Snapshot, SnapshotCollector, blot
+from stratavore.models.views import QuotaView
+from stratavore.telemetry import LineFormatter, Several, Snapshot, SnapshotCollector, blot
 
 SNAPSHOT = Snapshot(
     runners={"running": 2, "failed": 1},
-    sessions={"running": 2, "queued": 3},
+    ends={"crashed": 7},
+    activities={"waiting": Several(2, 90.5), "busy": Several(1, 1.0)},
+    sessions={"running": Several(2, 60.0), "queued": Several(3, 5.5), "ended": Several(1, 1e6)},
     tokens_used=12345,
-    outbox_pending=4,
+    outbox=Several(4, 12.5),
     events_dead=1,
+    leases={"here": 1_700_000_030.0},
+    quotas=(
+        QuotaView(scope="global", project=None, name="max_concurrent_runners", limit=5, used=2, waiting=0),
+        QuotaView(scope="project", project="site", name="max_concurrent_runners", limit=None, used=2, waiting=0),
+    ),
     at=1_700_000_000.5,
 )
 
@@ -67,7 +76,16 @@ def test_metrics_have_the_promised_names(shown: None, accept: str) -> None:
     assert samples["stratavore_tokens_used_total"] == 12345
     assert samples['stratavore_sessions{state="queued"}'] == 3
     assert samples["stratavore_outbox_pending"] == 4
+    assert samples["stratavore_outbox_oldest_seconds"] == 12.5
     assert samples["stratavore_events_dead"] == 1
+    assert samples['stratavore_runner_ends_total{kind="crashed"}'] == 7
+    assert samples['stratavore_runner_activity{activity="waiting"}'] == 2
+    assert samples["stratavore_waiting_seconds"] == 90.5
+    assert samples['stratavore_session_state_seconds{state="queued"}'] == 5.5
+    assert samples['stratavore_host_lease_expires_timestamp_seconds{host="here"}'] == 1_700_000_030
+    of = '{name="max_concurrent_runners",project="",scope="global"}'
+    assert (samples[f"stratavore_quota_limit{of}"], samples[f"stratavore_quota_used{of}"]) == (5, 2)
+    assert not any('project="site"' in name for name in samples)  # it has no limit
     assert samples["stratavore_snapshot_timestamp_seconds"] == SNAPSHOT.at
     assert {
         "stratavore_heartbeat_latency_seconds_count",
@@ -106,6 +124,17 @@ def test_the_daemon_says_which_it_is() -> None:
     telemetry.describe_daemon("here", "0.1.0")
     with serving() as server:
         assert scrape(server.server_port)['stratavore_daemon_info{host="here",version="0.1.0"}'] == 1
+
+
+def test_servers_and_the_disk_are_shown(tmp_path: Path) -> None:
+    telemetry.show_server("postgres", up=True)
+    telemetry.show_server("rabbitmq", up=False)
+    telemetry.watch_disk(tmp_path)
+    with serving() as server:
+        samples = scrape(server.server_port)
+    assert samples['stratavore_server_up{server="postgres"}'] == 1
+    assert samples['stratavore_server_up{server="rabbitmq"}'] == 0
+    assert 0 < samples["stratavore_disk_free_bytes"] < samples["stratavore_disk_size_bytes"]
 
 
 def test_a_port_that_is_taken_is_not_fought_over(shown: None) -> None:

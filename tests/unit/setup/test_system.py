@@ -5,7 +5,7 @@ import pytest
 
 from setup import system
 from setup.progress import SetupFailed
-from setup.system import RABBITMQ, TMUX
+from setup.system import PROMETHEUS, RABBITMQ, TMUX
 from tests.unit.setup.conftest import Machine
 
 
@@ -91,6 +91,32 @@ def test_tests_need_rabbitmq(machine: Machine) -> None:
     machine.add("tmux")
     with pytest.raises(SetupFailed, match="Without RabbitMQ"):
         system.provide({TMUX, RABBITMQ})
+
+
+@pytest.mark.usefixtures("person")
+def test_tests_need_prometheus_by_the_name_that_it_has_there(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATAVORE_RABBITMQ__ENABLED", "false")
+    machine.add("tmux")
+    machine.add("dnf")
+    system.provide({TMUX})
+    with pytest.raises(SetupFailed) as failed:
+        system.provide({TMUX, PROMETHEUS})
+    assert str(failed.value) == (
+        "Missing: prometheus. Install with: sudo dnf install golang-github-prometheus\n"
+        "Without prometheus and promtool the alerts cannot be tested; all else works."
+    )
+
+
+@pytest.mark.usefixtures("root")
+def test_a_prometheus_that_the_system_started_is_switched_off(machine: Machine, systemd: Path) -> None:
+    installing(machine, "tmux", "prometheus", "promtool", "rabbitmq-server")
+    machine.add("systemctl")
+    systemd.mkdir()
+    with pytest.raises(SetupFailed):  # for want of RabbitMQ, which is looked for elsewhere
+        system.provide({TMUX, RABBITMQ, PROMETHEUS})
+    assert machine.asked[-1] == (
+        "systemctl disable --now rabbitmq-server.service epmd.socket epmd.service prometheus.service"
+    )
 
 
 @pytest.mark.usefixtures("root")
