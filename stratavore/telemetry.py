@@ -1,40 +1,19 @@
-"""Metrics for Prometheus, and logs in one line each.
-
-What Postgres knows is the same at every daemon, and is shown from a snapshot that the daemon takes every few
-seconds: a scrape costs no query, and one while Postgres is away shows the last known values with their time.
-"""
+"""The daemon's own metrics for Prometheus (``stratavore/snapshot.py`` has the others), and logs in one line each."""
 
 import json
 import logging
 import os
 import re
 import shutil
-import time
-from collections import Counter as Counts
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from stratavore.errors import InvalidInput
-from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
-from stratavore.models.views import QuotaView
-from stratavore.store import limits
-from stratavore.store.queries import load
-
-if TYPE_CHECKING:
-    from asyncpg import Record
-
-    from stratavore.store.connection import Connection
-
-SQL = load(__file__)
 
 HEARTBEAT_LATENCY = Histogram(
     "stratavore_heartbeat_latency_seconds",
@@ -61,154 +40,6 @@ _SERVER = Gauge(
 _DISK_FREE = Gauge("stratavore_disk_free_bytes", "Room left on the disk of this daemon's state directory")
 _DISK_SIZE = Gauge("stratavore_disk_size_bytes", "Size of the disk of this daemon's state directory")
 _DAEMON = Gauge("stratavore_daemon_info", "The daemon that is scraped; always 1", ["host", "version"])
-
-
-@dataclass(frozen=True)
-class Several:
-    """How many there are of something, and how many seconds the one that has not changed for longest has stood."""
-
-    count: int = 0
-    oldest_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What Postgres knew at a moment."""
-
-    runners: Mapping[str, int]
-    """By status."""
-    ends: Mapping[str, int]
-    """Runners that ended, by kind of exit."""
-    activities: Mapping[str, Several]
-    """Running runners by what they do."""
-    sessions: Mapping[str, Several]
-    """By state."""
-    tokens_used: int
-    outbox: Several
-    """Events that wait for the broker."""
-    events_dead: int
-    leases: Mapping[str, float]
-    """When the lease of each host runs out, in Unix time."""
-    quotas: tuple[QuotaView, ...]
-    at: float = field(default_factory=time.time)
-
-
-async def snapshot(connection: "Connection") -> Snapshot:
-    """Ask Postgres."""
-    statuses, ends = Counts[str](), Counts[str]()
-    tokens_used = 0
-    for row in await connection.fetch(SQL.runners):
-        statuses[row["status"]] += row["n"]
-        if row["exit_kind"]:
-            ends[row["exit_kind"]] += row["n"]
-        tokens_used += row["tokens"]
-    outbox = await connection.fetchrow(SQL.outbox)
-    assert outbox is not None
-    return Snapshot(
-        runners=statuses,
-        ends=ends,
-        activities={row["activity"]: _several(row) for row in await connection.fetch(SQL.activities)},
-        sessions={row["state"]: _several(row) for row in await connection.fetch(SQL.sessions)},
-        tokens_used=tokens_used,
-        outbox=Several(outbox["pending"], outbox["oldest_s"]),
-        events_dead=outbox["dead"],
-        leases={row["name"]: row["lease_expires_at"] for row in await connection.fetch(SQL.hosts)},
-        quotas=tuple(await limits.views(connection)),
-    )
-
-
-def _several(row: "Record") -> Several:
-    return Several(row["n"], row["oldest_s"])
-
-
-class SnapshotCollector(Collector):
-    """Shows the latest snapshot; nothing before the first, since unknown is not zero."""
-
-    latest: Snapshot | None = None
-
-    def describe(self) -> list[Metric]:
-        """Nothing: so that registering it does not collect."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """The metrics of the latest snapshot."""
-        seen = self.latest
-        if seen is None:
-            return
-        # A gauge whatever its name says: the name is a promise made to those who watch it.
-        yield _labelled("stratavore_runners_total", "Runners by status", "status", RunnerStatus, seen.runners)
-        ends = CounterMetricFamily("stratavore_runner_ends", "Runners that ended, by how they did", labels=["kind"])
-        for kind in ExitKind:
-            ends.add_metric([kind], seen.ends.get(kind, 0))
-        yield ends
-        doing = {name: several.count for name, several in seen.activities.items()}
-        yield _labelled("stratavore_runner_activity", "Running runners by what they do", "activity", Activity, doing)
-        yield GaugeMetricFamily(
-            "stratavore_waiting_seconds",
-            "For how long the agent that has waited longest for a person has waited",
-            value=seen.activities.get(Activity.WAITING, Several()).oldest_s,
-        )
-        states = {name: several.count for name, several in seen.sessions.items()}
-        yield _labelled("stratavore_sessions", "Sessions by state", "state", SessionState, states)
-        yield _labelled(
-            "stratavore_session_state_seconds",
-            "For how long the session that has been in the state longest has not changed",
-            "state",
-            [state for state in SessionState if state is not SessionState.ENDED],
-            {name: several.oldest_s for name, several in seen.sessions.items()},
-        )
-        yield CounterMetricFamily(
-            "stratavore_tokens_used", "Tokens that agents recorded as used", value=seen.tokens_used
-        )
-        yield GaugeMetricFamily("stratavore_outbox_pending", "Events that wait for the broker", value=seen.outbox.count)
-        yield GaugeMetricFamily(
-            "stratavore_outbox_oldest_seconds", "Age of the oldest event that waits", value=seen.outbox.oldest_s
-        )
-        yield GaugeMetricFamily("stratavore_events_dead", "Events that the broker refused", value=seen.events_dead)
-        lease = GaugeMetricFamily(
-            "stratavore_host_lease_expires_timestamp_seconds",
-            "When the lease of a host runs out, in Unix time; those of the last week",
-            labels=["host"],
-        )
-        for host, expires in seen.leases.items():
-            lease.add_metric([host], expires)
-        yield lease
-        yield from _quotas(seen.quotas)
-        yield GaugeMetricFamily(
-            "stratavore_snapshot_timestamp_seconds", "When Postgres was asked, in Unix time", value=seen.at
-        )
-
-
-def _labelled(
-    name: str, meaning: str, label: str, values: Iterable[str], found: Mapping[str, float]
-) -> GaugeMetricFamily:
-    """A gauge with every value of its label, also those of which there is none."""
-    family = GaugeMetricFamily(name, meaning, labels=[label])
-    for value in values:
-        family.add_metric([value], found.get(value, 0))
-    return family
-
-
-def _quotas(quotas: Iterable[QuotaView]) -> Iterator[Metric]:
-    """Limits that are set, with what is used of them."""
-    labels = ["scope", "project", "name"]
-    limit = GaugeMetricFamily("stratavore_quota_limit", "The most that may be used", labels=labels)
-    used = GaugeMetricFamily("stratavore_quota_used", "How much is used of what is limited", labels=labels)
-    for one in quotas:
-        if one.limit is not None:
-            of = [one.scope, one.project or "", one.name]
-            limit.add_metric(of, one.limit)
-            used.add_metric(of, one.used)
-    yield from (limit, used)
-
-
-_SNAPSHOTS = SnapshotCollector()
-REGISTRY.register(_SNAPSHOTS)
-
-
-def set_snapshot(seen: Snapshot) -> None:
-    """Show these values from now on."""
-    _SNAPSHOTS.latest = seen
 
 
 def describe_daemon(host: str, version: str) -> None:

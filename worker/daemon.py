@@ -39,6 +39,7 @@ from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.logs import trim_logs
 from stratavore.runtime.tmux import Tmux
 from stratavore.servers import namespace
+from stratavore.snapshot import show, snapshot
 from stratavore.store import hosts
 from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
@@ -231,7 +232,7 @@ class Daemon:
 
     async def _snapshot(self, database: Database) -> None:
         async with database.pool.acquire() as connection:
-            telemetry.set_snapshot(await telemetry.snapshot(connection))
+            show(await snapshot(connection))
 
     def _methods(self, control: Control, broker: Broker) -> dict[str, Callable[..., Any]]:
         own = {

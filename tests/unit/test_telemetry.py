@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratavore import telemetry
+from stratavore import snapshot, telemetry
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.views import QuotaView
-from stratavore.telemetry import LineFormatter, Several, Snapshot, SnapshotCollector, blot
+from stratavore.snapshot import Several, Snapshot, SnapshotCollector
+from stratavore.telemetry import LineFormatter, blot
 
 SNAPSHOT = Snapshot(
     runners={"running": 2, "failed": 1},
@@ -62,8 +63,8 @@ def scrape(port: int, accept: str = "text/plain") -> dict[str, float]:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The snapshot is shown during a test."""
-    monkeypatch.setattr(telemetry._SNAPSHOTS, "latest", None)
-    telemetry.set_snapshot(SNAPSHOT)
+    monkeypatch.setattr(snapshot._SNAPSHOTS, "latest", None)
+    snapshot.show(SNAPSHOT)
     yield
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from stratavore.snapshot import Several, snapshot
 from stratavore.store.database import Database
-from stratavore.telemetry import Several, snapshot
 from tests.integration.events.conftest import KEY, Record, happened
 
 
