@@ -8,7 +8,7 @@ AT_ONCE := --numprocesses $(WORKERS) --dist worksteal
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line $(if $(UPGRADE),--upgrade) pyproject.toml
 
-.PHONY: help up down purge test test-unit test-integration test-coverage lint bench lock development programs
+.PHONY: help up down purge test test-unit test-integration test-coverage lint bench lock development programs programs-external
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -55,3 +55,6 @@ development:
 
 programs: development
 	@$(VENV) -m setup.programs
+
+programs-external: programs ## what 'pytest --servers external' needs beside: a Temporal cluster, built from source
+	@$(VENV) -m setup.temporal_cluster

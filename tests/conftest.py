@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.paths import Home
-from tests.support import guardian, servers
+from tests.support import guardian, servers, stacks
 from tests.support.daemon import DaemonProcess
+from tests.support.stacks import Stack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        default="embedded",
+        choices=stacks.CHOICES,
+        help="which Temporal, Postgres and RabbitMQ the tests run on; see docs/contributing.md",
+    )
     parser.addoption(
         "--temporal",
         default="dev",
@@ -53,28 +59,27 @@ async def home(homes: Path) -> AsyncIterator[Home]:
 
 
 @pytest.fixture(scope="session")
-def stack(homes: Path) -> EmbeddedStack:
-    """Temporal and Postgres, ready; RabbitMQ on its way (``rabbitmq_url`` waits). Stops with ``homes``."""
-    started = EmbeddedStack(servers.new_home(homes), servers.free_ports())
-    servers.run_apart(started.start())
-    return started
+def stack(request: pytest.FixtureRequest, homes: Path) -> Iterator[Stack]:
+    """Temporal and Postgres, ready; RabbitMQ perhaps on its way (``rabbitmq_url`` waits)."""
+    with stacks.started(request.config.getoption("--servers"), homes) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_url(stack: EmbeddedStack) -> str:
+def rabbitmq_url(stack: Stack) -> str:
     """The AMQP URL of a RabbitMQ that takes connections."""
-    return servers.run_apart(servers.wait_for_rabbitmq(stack))
+    return stack.rabbitmq_url()
 
 
 @pytest.fixture(scope="session")
-def migrated_template(stack: EmbeddedStack) -> str:
+def migrated_template(stack: Stack) -> str:
     """The name of a migrated database that others are copied from."""
     servers.run_apart(servers.make_template(stack))
     return servers.TEMPLATE
 
 
 @pytest.fixture
-async def database(stack: EmbeddedStack, migrated_template: str) -> AsyncIterator[str]:
+async def database(stack: Stack, migrated_template: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of the test's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     await servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
@@ -83,13 +88,13 @@ async def database(stack: EmbeddedStack, migrated_template: str) -> AsyncIterato
 
 
 @pytest.fixture
-async def namespace(stack: EmbeddedStack) -> str:
+async def namespace(stack: Stack) -> str:
     """A Temporal namespace of the test's own, with the search attributes, at ``stack.temporal_address``."""
     return await servers.new_namespace(stack.temporal_address)
 
 
 @pytest.fixture
-async def daemon_process(home: Home, stack: EmbeddedStack, database: str) -> AsyncIterator[DaemonProcess]:
+async def daemon_process(home: Home, stack: Stack, database: str) -> AsyncIterator[DaemonProcess]:
     """A daemon that is not started yet, without a broker."""
     made = DaemonProcess(
         home,

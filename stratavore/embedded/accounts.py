@@ -54,9 +54,10 @@ class Installation:
         return self.root / self.package / self.part / "bin"
 
     @property
-    def parts(self) -> tuple[Path, Path]:
-        """What belongs to it, below ``root``."""
-        return Path(self.package, self.part), Path(f"{self.package}.libs")
+    def parts(self) -> list[Path]:
+        """What belongs to it, below ``root``; some wheels have their libraries beside the package."""
+        both = Path(self.package, self.part), Path(f"{self.package}.libs")
+        return [part for part in both if (self.root / part).exists()]
 
 
 def service_account() -> Account:

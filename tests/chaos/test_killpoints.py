@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from cli.client import Unanswered
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import RemoteError
 from stratavore.paths import Home
 from tests.support.daemon import DaemonProcess
 from tests.support.points import named_effects
 from tests.support.processes import marked
+from tests.support.stacks import Stack
 
 ON_THE_PATH = (
     "lease.renew",
@@ -114,7 +114,7 @@ class Survivor:
 
 
 @pytest.fixture
-def process(home: Home, stack: EmbeddedStack, database: str, rabbitmq_url: str) -> Any:
+def process(home: Home, stack: Stack, database: str, rabbitmq_url: str) -> Any:
     made = DaemonProcess(
         home,
         temporal=stack.temporal_address,

@@ -1,4 +1,7 @@
-"""Real servers for tests: one stack for a run, a database and a namespace for each test that wants one."""
+"""Real servers for tests: one stack for a run, a database and a namespace for each test that wants one.
+
+Which servers the stack of a run is made of, ``tests/support/stacks`` knows.
+"""
 
 import asyncio
 import subprocess
@@ -11,7 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 from google.protobuf.duration_pb2 import Duration
@@ -30,6 +33,14 @@ SEARCH_ATTRIBUTES = ("Project", "State", "Agent", "Host")
 TEMPLATE = "stratavore_template"
 
 T = TypeVar("T")
+
+
+class HasPostgres(Protocol):
+    """A stack, as far as databases are made in it."""
+
+    @property
+    def postgres_dsn(self) -> str:
+        """The DSN of an administrator."""
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
@@ -85,12 +96,12 @@ async def wait_for_rabbitmq(stack: EmbeddedStack, timeout: float = 90) -> str:
         await asyncio.sleep(0.1)
 
 
-def dsn_of(stack: EmbeddedStack, database: str) -> str:
+def dsn_of(stack: HasPostgres, database: str) -> str:
     """The DSN of another database of the stack."""
     return f"{stack.postgres_dsn.rpartition('/')[0]}/{database}"
 
 
-async def execute(stack: EmbeddedStack, statement: str) -> None:
+async def execute(stack: HasPostgres, statement: str) -> None:
     """Run a statement as administrator."""
     connection = await asyncpg.connect(dsn_of(stack, "postgres"))
     try:
@@ -99,7 +110,7 @@ async def execute(stack: EmbeddedStack, statement: str) -> None:
         await connection.close()
 
 
-async def make_template(stack: EmbeddedStack) -> None:
+async def make_template(stack: HasPostgres) -> None:
     """A migrated database that each test gets a copy of."""
     from stratavore.store.migrate import migrate
 

@@ -7,10 +7,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from stratavore.embedded.stack import EmbeddedStack
 from tests.support import servers
 from tests.support.sessions import Sessions, host_worker, session_worker
 from tests.support.skipping_server import time_skipping
+from tests.support.stacks import Stack
 from tests.support.world import World
 
 
@@ -21,7 +21,7 @@ def temporal_address(request: pytest.FixtureRequest) -> str | None:
     if named == "time-skipping":
         return None
     if named == "dev":
-        stack: EmbeddedStack = request.getfixturevalue("stack")
+        stack: Stack = request.getfixturevalue("stack")
         return stack.temporal_address
     return named
 

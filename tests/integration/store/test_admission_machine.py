@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import Admission, AdmitRequest, Placed, Recorded, RecordRequest
 from stratavore.models.views import ProjectView
@@ -34,6 +33,7 @@ from tests.integration.store.steps import (
     do,
 )
 from tests.support import servers
+from tests.support.stacks import Stack
 
 RESTING = (SessionState.PAUSED, SessionState.PARKED)
 OVER = (*RESTING, SessionState.ENDED)
@@ -397,7 +397,7 @@ def _let_in(done: Sequence[tuple[Request, Answer]]) -> set[str]:
     return found
 
 
-def test_slots_and_the_line_stay_right(stack: EmbeddedStack, migrated_template: str) -> None:
+def test_slots_and_the_line_stay_right(stack: Stack, migrated_template: str) -> None:
     name = f"test_{uuid.uuid4().hex[:12]}"
     servers.run_apart(servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
 

@@ -15,20 +15,20 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.killpoints import VARIABLE
 from stratavore.store import messages, runners, sessions, usage
 from stratavore.store.connection import use_json
 from stratavore.store.migrate import HEAD, MIGRATIONS, migrate
 from stratavore.store.queries import load
 from tests.support import servers
+from tests.support.stacks import Stack
 
 DOMAIN = servers.REPOSITORY / "stratavore"
 QUERY_FILES = sorted(file for file in DOMAIN.rglob("*.sql") if MIGRATIONS not in file.parents)
 
 
 @pytest.fixture
-async def fresh(stack: EmbeddedStack) -> AsyncIterator[str]:
+async def fresh(stack: Stack) -> AsyncIterator[str]:
     """The DSN of an empty database."""
     name = f"fresh_{uuid.uuid4().hex[:12]}"
     await servers.execute(stack, f"CREATE DATABASE {name}")

@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from stratavore.agents.adapter import Judgement
 from stratavore.agents.claude.transcript import read_row
 from stratavore.agents.conversation import Row
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.killpoints import VARIABLE
 from stratavore.models.states import Activity, SessionState
 from stratavore.paths import Home
@@ -30,6 +29,7 @@ from tests.integration.store.steps import KEY, Store
 from tests.integration.store.test_admission_machine import Died, DyingDatabase
 from tests.integration.worker.conversing import Agent, agent, assistant, line, user
 from tests.support import servers
+from tests.support.stacks import Stack
 
 
 @pytest.fixture
@@ -365,7 +365,7 @@ async def _counters_are_the_sum(writer: Agent) -> None:
 
 
 def test_every_reply_counts_once_whatever_happens(
-    stack: EmbeddedStack, migrated_template: str, homes: Path, tmp_path: Path
+    stack: Stack, migrated_template: str, homes: Path, tmp_path: Path
 ) -> None:
     name = f"test_{uuid.uuid4().hex[:12]}"
     servers.run_apart(servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
