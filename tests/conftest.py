@@ -16,12 +16,7 @@ from tests.support.stacks import Stack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--servers",
-        default="embedded",
-        choices=stacks.CHOICES,
-        help="which Temporal, Postgres and RabbitMQ the tests run on; see docs/contributing.md",
-    )
+    stacks.add_options(parser)
     parser.addoption(
         "--temporal",
         default="dev",
@@ -61,7 +56,7 @@ async def home(homes: Path) -> AsyncIterator[Home]:
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, homes: Path) -> Iterator[Stack]:
     """Temporal and Postgres, ready; RabbitMQ perhaps on its way (``rabbitmq_url`` waits)."""
-    with stacks.started(request.config.getoption("--servers"), homes) as started:
+    with stacks.started(request.config, homes) as started:
         yield started
 
 
