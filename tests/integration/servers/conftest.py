@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from stratavore.embedded.stack import EmbeddedStack
 from tests.support import servers
 from tests.support.certificates import Certificates
+from tests.support.stacks import Stack
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def certificates() -> Iterator[Certificates]:
 class Postgres:
     """The run's Postgres, for who makes databases and roles on it."""
 
-    def __init__(self, stack: EmbeddedStack) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
     async def execute(self, statement: str, database: str = "postgres") -> None:
@@ -63,5 +63,5 @@ class Postgres:
 
 
 @pytest.fixture
-def postgres(stack: EmbeddedStack) -> Postgres:
+def postgres(stack: Stack) -> Postgres:
     return Postgres(stack)
