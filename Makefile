@@ -8,7 +8,7 @@ AT_ONCE := --numprocesses $(WORKERS) --dist worksteal
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line $(if $(UPGRADE),--upgrade) pyproject.toml
 
-.PHONY: help up down purge test test-unit test-integration test-coverage lint bench lock development programs programs-external
+.PHONY: help up down purge test test-unit test-integration test-coverage lint bench lock development programs programs-external compose-env
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -42,6 +42,9 @@ lint: development ## style, types and the direction of imports
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+compose-env: ## passwords for temporal-compose, made once
+	@$(PYTHON) -m setup.compose_env
 
 bench: development programs ## measure, and compare with the budgets
 	@$(VENV) -m tests.benchmarks
