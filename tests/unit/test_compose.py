@@ -55,7 +55,9 @@ def test_who_is_waited_for_is_there(name: str) -> None:
 
 def test_every_variable_is_in_the_example() -> None:
     example = dict(
-        line.split("=", 1) for line in (DIRECTORY / ".env.example").read_text().splitlines() if not line.startswith("#") and line
+        line.split("=", 1)
+        for line in (DIRECTORY / ".env.example").read_text().splitlines()
+        if not line.startswith("#") and line
     )
     assert set(VARIABLE.findall(TEXT)) == example.keys()
     assert all(not value for name, value in example.items() if name.endswith("_PASSWORD"))

@@ -30,5 +30,5 @@ def test_a_program_that_does_not_run_is_not_put_into_place(machine: Machine) -> 
 
 
 def test_without_go_it_says_what_to_install(machine: Machine) -> None:
-    with pytest.raises(SetupFailed, match="there is no program 'go'. Install Go"):
+    with pytest.raises(SetupFailed, match="there is no program 'go'"):
         temporal_cluster.provide()
