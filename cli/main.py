@@ -39,6 +39,8 @@ COMMANDS = {
     "quotas": Entry("cli.quotas:QUOTAS", "Show and set limits.", RULE),
     "setup": Entry("cli.setup:setup", "Prepare servers of your own: database, namespace, exchange.", RULE),
     "test": Entry("cli.trials:test", "Try the servers and the daemon, with round trips.", RULE),
+    "health": Entry("cli.health:health", "Check whether all is well; ends with 1 if not.", RULE),
+    "reconcile": Entry("cli.reconcile:reconcile", "Compare all who know of sessions, and repair what is safe.", RULE),
     "daemon": Entry("cli.daemon:DAEMON", "Start and stop what runs in the background.", RULE),
     "config": Entry("cli.config:CONFIG", "Show and check the settings.", RULE),
 }

@@ -35,6 +35,7 @@ from stratavore.killpoints import effect
 from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
 from stratavore.procfs import boot_id
+from stratavore.reconcile.here import Here
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.logs import trim_logs
 from stratavore.runtime.tmux import Tmux
@@ -124,7 +125,14 @@ class Daemon:
         activities = RunnerActivities(self._home, database, host, tmux, monitor)
         broker = Broker(lambda: self._stack.rabbitmq_url, tls=TlsFiles.of(self._settings.rabbitmq))
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
-        control = Control(self._home, self._settings.host, database, client)
+        control = Control(
+            self._home,
+            self._settings.host,
+            database,
+            client,
+            Here(self._home, tmux, monitor),
+            broker if self._settings.rabbitmq.enabled else None,
+        )
         telemetry.describe_daemon(self._settings.host, __version__)
         telemetry.watch_disk(self._home.root)
         metrics = self._settings.metrics

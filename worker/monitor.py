@@ -84,10 +84,13 @@ class HostMonitor:
         self._terminals = Terminals(tmux)
         self._transcripts = Transcripts(home, host_name, database)
 
-    @property
-    def watched(self) -> int:
-        """How many runners are watched now."""
-        return len(self._watched)
+    def watched_runners(self) -> frozenset[str]:
+        """The runners that are watched, or whose end is being told."""
+        return frozenset(self._watched)
+
+    def ending_runners(self) -> frozenset[str]:
+        """Of those, the ones whose process is proven dead."""
+        return frozenset(one.runner_id for one in self._watched.values() if one.ending is not None)
 
     async def recover(self) -> int:
         """Take over every runner of this host that has not ended. Returns how many."""

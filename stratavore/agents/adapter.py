@@ -111,6 +111,15 @@ class Box:
     question: Question | None = None
 
 
+@dataclass(frozen=True)
+class Presence:
+    """Where an agent's program is. ``path`` None: it was not found. ``logged_in`` None: that is not known."""
+
+    program: str
+    path: str | None
+    logged_in: bool | None = None
+
+
 class Follower(ABC):
     """Judges what one agent is doing by all that it leaves behind. Does no input or output."""
 
@@ -160,6 +169,10 @@ class Adapter(ABC):
         Raises:
             InvalidInput: says what is wrong with it.
         """
+
+    def presence(self, environment: Mapping[str, str]) -> Presence | None:
+        """Where its program is in an environment; None: it is whatever program one names."""
+        return None
 
     @abstractmethod
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:

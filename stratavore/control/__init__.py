@@ -19,13 +19,14 @@ from stratavore.control.overview import Overview
 from stratavore.control.projects import Projects
 from stratavore.control.sessions import Sessions
 from stratavore.control.texts import Texts
+from stratavore.control.upkeep import Upkeep
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import DaemonAway
 from stratavore.paths import Home
 
 
-class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits):
+class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep):
     """What people can do with projects and sessions."""
 
 

@@ -15,11 +15,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming, targets
+from stratavore.health.servers import Broker
 from stratavore.killpoints import effect
 from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 from stratavore.paths import Home
+from stratavore.reconcile.here import Here
 from stratavore.runtime.tmux import Tmux
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
 from stratavore.store import sessions
@@ -32,11 +34,22 @@ TASK_TIMEOUT = timedelta(seconds=5)
 class Reach:
     """The servers and the files of one host."""
 
-    def __init__(self, home: Home, host: str, database: Database, client: Client) -> None:
+    def __init__(
+        self,
+        home: Home,
+        host: str,
+        database: Database,
+        client: Client,
+        here: Here | None = None,
+        broker: Broker | None = None,
+    ) -> None:
+        """``here`` and ``broker`` are given by the daemon of the host: who else may judge what lives on it?"""
         self._home = home
         self._host = host
         self._database = database
         self._client = client
+        self._here = here
+        self._broker = broker
         self._tmux = Tmux(home)
 
     def _handle(self, session_id: str) -> WorkflowHandle[Any, Any]:

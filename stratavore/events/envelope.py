@@ -46,12 +46,14 @@ class EventType(StrEnum):
     PROJECT_DELETED = "project.deleted"
     SYSTEM_ALERT = "system.alert"
     SYSTEM_GOD = "system.god"
+    SYSTEM_RECONCILED = "system.reconciled"
 
 
 LAST_WORD: dict[str, str] = {
     EventType.BUDGET_RESET: "scope",
     EventType.SYSTEM_ALERT: "severity",
     EventType.SYSTEM_GOD: "user",
+    EventType.SYSTEM_RECONCILED: "kind",
 }
 """A routing key is the type and one word more: the project, but for these types a member of their data."""
 

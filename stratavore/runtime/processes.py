@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from stratavore import procfs
 
 RUNNER_MARKER = "STRATAVORE_RUNNER_ID"
 SESSION_MARKER = "STRATAVORE_SESSION_ID"
+HOME_MARKER = "STRATAVORE_HOME"
 
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1024**2
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -68,12 +70,14 @@ class Snapshot:
             return []
         return [self._identity(each) for each in self._descend(root.pid) if each not in self._own]
 
-    def marked(self) -> dict[str, list[ProcessIdentity]]:
-        """Processes of ours, without us, by the runner whose marker they carry."""
+    def marked(self, *, home: Path | None = None) -> dict[str, list[ProcessIdentity]]:
+        """Processes of ours, without us, by the runner whose marker they carry; ``home``: of that state directory."""
         found: dict[str, list[ProcessIdentity]] = {}
         for pid, stat in self._table.items():
             runner = None if stat.of_the_kernel else procfs.environment_value(pid, RUNNER_MARKER)
-            if runner and pid not in self._own:
+            if not runner or pid in self._own:
+                continue
+            if home is None or procfs.environment_value(pid, HOME_MARKER) == str(home):
                 found.setdefault(runner, []).append(self._identity(pid))
         return found
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from stratavore.errors import InvalidInput
 from stratavore.paths import Home, private_directory
-from stratavore.runtime.processes import RUNNER_MARKER, SESSION_MARKER, ProcessIdentity, parse_identity
+from stratavore.runtime.processes import HOME_MARKER, RUNNER_MARKER, SESSION_MARKER, ProcessIdentity, parse_identity
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -191,7 +191,7 @@ def _launch_script(spec: RunSpec, environment: Mapping[str, str], home: Home) ->
         SESSION_MARKER: spec.session_id,
         RUNNER_MARKER: spec.runner_id,
         "STRATAVORE_PROJECT": spec.project,
-        "STRATAVORE_HOME": str(home.root),
+        HOME_MARKER: str(home.root),
     }
     lines += [f"export {name}={shlex.quote(value)}" for name, value in markers.items()]
     # The agent must not find our terminal server by its environment: its own tmux commands are not for it.

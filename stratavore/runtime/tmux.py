@@ -18,7 +18,7 @@ from stratavore.errors import EXIT_UNAVAILABLE, ServerMissing, StratavoreError
 from stratavore.paths import Home
 from stratavore.runtime.batch import Batch
 from stratavore.runtime.client import Answer, run
-from stratavore.runtime.processes import RUNNER_MARKER, SESSION_MARKER
+from stratavore.runtime.processes import HOME_MARKER, RUNNER_MARKER, SESSION_MARKER
 from stratavore.runtime.rundir import RunSpec
 
 CALL_SECONDS = 15.0
@@ -317,4 +317,4 @@ def _environment(home: Home) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in {"PATH", "HOME", "SHELL", "USER", "LOGNAME", "LANG"} or name.startswith("LC_")
     }
-    return {"PATH": os.defpath, "LANG": "C.UTF-8", "TERM": "xterm"} | kept | {"STRATAVORE_HOME": str(home.root)}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", "TERM": "xterm"} | kept | {HOME_MARKER: str(home.root)}

@@ -43,14 +43,19 @@ async def standing(connection: Connection, session_id: str) -> Admission:
 
 async def leave(connection: Connection, session_id: str) -> tuple[str, ...]:
     """Give back the slot or the place in line. Returns the sessions that got a slot by it."""
-    await connection.execute(SQL.lock)
+    await lock(connection)
     await connection.execute(SQL.leave, session_id)
     return await _grant(connection)
 
 
+async def lock(connection: Connection) -> None:
+    """Let the transaction be the only one that gives or takes slots. Comes after the sessions' own rows."""
+    await connection.execute(SQL.lock)
+
+
 async def grant(connection: Connection) -> tuple[str, ...]:
     """Let in whoever has room, after a limit was raised."""
-    await connection.execute(SQL.lock)
+    await lock(connection)
     return await _grant(connection)
 
 

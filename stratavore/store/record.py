@@ -21,37 +21,42 @@ async def record(database: Database, request: RecordRequest) -> Recorded:
     A step that was done before has no second effect and gives the same grants.
     """
     async with database.transaction("record") as transaction:
-        connection = transaction.connection
-        # A repeated step waits here for the first one.
-        first = await steps.begin(connection, request.session_id, request.step)
-        if not await sessions.lock(connection, request.session_id):
-            # Cancelled before its first step was done: there is nothing to write about.
-            return Recorded(state=request.state, released=request.release)
-        if not first and (done := await steps.find(connection, request.session_id, request.step)):
-            return Recorded.model_validate(done).model_copy(update={"repeated": True})
-        if not request.exit and await runners.lives(connection, request.session_id):
-            # Of a worker that froze: whoever went on from here had a runner started, whose end is recorded with it.
-            return Recorded(state=request.state, released=False)
-        if request.exit and request.status:
-            await _end_runner(transaction, request, request.exit, request.status)
-        await sessions.set_state(connection, request.session_id, request.state, request.reason)
-        if request.release:
-            await runners.end_unlaunched(connection, request.session_id, request.reason)
-        if request.state is SessionState.ENDED:
-            await runners.end_paused(connection, request.session_id)
-        if event := _SESSION_EVENTS.get(request.state):
-            transaction.emit(
-                NewEvent(
-                    session_id=request.session_id,
-                    key=request.step,
-                    type=event,
-                    project=request.project,
-                    data={"reason": request.reason},
-                )
+        return await record_within(transaction, request)
+
+
+async def record_within(transaction: Transaction, request: RecordRequest) -> Recorded:
+    """The same, as a part of a transaction."""
+    connection = transaction.connection
+    # A repeated step waits here for the first one.
+    first = await steps.begin(connection, request.session_id, request.step)
+    if not await sessions.lock(connection, request.session_id):
+        # Cancelled before its first step was done: there is nothing to write about.
+        return Recorded(state=request.state, released=request.release)
+    if not first and (done := await steps.find(connection, request.session_id, request.step)):
+        return Recorded.model_validate(done).model_copy(update={"repeated": True})
+    if not request.exit and await runners.lives(connection, request.session_id):
+        # Of a worker that froze: whoever went on from here had a runner started, whose end is recorded with it.
+        return Recorded(state=request.state, released=False)
+    if request.exit and request.status:
+        await _end_runner(transaction, request, request.exit, request.status)
+    await sessions.set_state(connection, request.session_id, request.state, request.reason)
+    if request.release:
+        await runners.end_unlaunched(connection, request.session_id, request.reason)
+    if request.state is SessionState.ENDED:
+        await runners.end_paused(connection, request.session_id)
+    if event := _SESSION_EVENTS.get(request.state):
+        transaction.emit(
+            NewEvent(
+                session_id=request.session_id,
+                key=request.step,
+                type=event,
+                project=request.project,
+                data={"reason": request.reason},
             )
-        grants = await admission.leave(connection, request.session_id) if request.release else ()
-        recorded = Recorded(state=request.state, released=request.release, grants=grants)
-        await steps.keep(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
+        )
+    grants = await admission.leave(connection, request.session_id) if request.release else ()
+    recorded = Recorded(state=request.state, released=request.release, grants=grants)
+    await steps.keep(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
     return recorded
 
 

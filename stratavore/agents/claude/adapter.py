@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stratavore.agents.adapter import Adapter, Answer, Box, Follower, Plan, Question, Start
+from stratavore.agents.adapter import Adapter, Answer, Box, Follower, Plan, Presence, Question, Start
 from stratavore.agents.claude import launch
 from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.claude.hooks import read_hook
@@ -44,6 +44,13 @@ class Claude(Adapter):
                 hint="Install it with 'npm install -g @anthropic-ai/claude-code', "
                 f"and run '{launch.PROGRAM}' once to log in",
             )
+
+    def presence(self, environment: Mapping[str, str]) -> Presence:
+        """On the PATH; and whether it was given something to log in with, as far as others can tell."""
+        path = shutil.which(launch.PROGRAM, path=environment.get("PATH"))
+        directory = environment.get("CLAUDE_CONFIG_DIR") or Path(environment.get("HOME", "/")) / ".claude"
+        given = any(environment.get(name) for name in launch.LOGINS)
+        return Presence(launch.PROGRAM, path, given or (Path(directory) / launch.LOGIN_FILE).exists() or None)
 
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:
         """With the session's id and our hooks; the same again to resume."""

@@ -11,6 +11,9 @@ from stratavore.errors import InvalidInput
 from stratavore.models.session import LaunchSpec
 
 PROGRAM = "claude"
+LOGINS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+LOGIN_FILE = ".credentials.json"
+"""Written by its login, where the system has no keychain. It is never read here."""
 SETTINGS = "settings.json"
 HOOK = "hook.sh"
 PROMPT = "prompt"

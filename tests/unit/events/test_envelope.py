@@ -80,11 +80,19 @@ def test_sequences_sort_as_text_does(sequences: list[int]) -> None:
     assert (texts[0] < texts[1]) is (sequences[0] < sequences[1])
 
 
+LAST_WORDS = {
+    "budget.reset": "daily%2Fmy%20site",
+    "system.alert": "error",
+    "system.god": "ann",
+    "system.reconciled": "slot_unused",
+}
+
+
 @pytest.mark.parametrize("type_", EventType)
 def test_a_routing_key_is_the_type_and_one_word(type_: EventType) -> None:
-    data = {"scope": "daily/my site", "severity": "error", "user": "ann"}
+    data = {"scope": "daily/my site", "severity": "error", "user": "ann", "kind": "slot_unused"}
     event = replace(ROW, type=str(type_), project="my.site", data=data)
-    last = {"budget.reset": "daily%2Fmy%20site", "system.alert": "error", "system.god": "ann"}.get(type_, "my%2Esite")
+    last = LAST_WORDS.get(type_, "my%2Esite")
     assert event.routing_key == f"{type_}.{last}"
     assert event.routing_key.count(".") == 2
 

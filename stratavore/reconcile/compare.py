@@ -1,0 +1,262 @@
+"""What differs: a pure function of the facts. It concludes nothing from what is not known."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from stratavore.models.findings import DifferenceKind
+from stratavore.models.states import RESTING_STATES, SessionState
+from stratavore.naming import session_of, short
+from stratavore.reconcile.facts import Facts
+from stratavore.reconcile.temporal import Closed
+from stratavore.store.reconcile import RunnerRow, SessionRow
+
+WORKFLOW_PATIENCE = timedelta(seconds=60)
+"""How long a workflow may take to open its session's row: a worker may be away."""
+DIRECTORY_AGE = timedelta(days=30)
+"""A run directory that nobody knows, and that was not written to for so long, is removed."""
+_END_ORPHANS = "to end it: stratavore reconcile --end-orphans"
+
+
+class Repair(StrEnum):
+    """What is done about a difference."""
+
+    TAKE_UP = "its workflow is started again, as the session is shown, and goes on with any live agent"
+    END_SESSION = "the session is ended, and gives its slot back; it can be resumed"
+    END_AGENT = "its workflow is started again to end the session with its agent"
+    TERMINATE_WORKFLOW = "the workflow is terminated"
+    WATCH = "the host's monitor watches it, and tells its workflow when it ends"
+    END_RUNNER = "its end is recorded, and its processes are ended"
+    END_PROCESSES = "the processes are ended"
+    CLOSE_TERMINAL = "the terminal is closed"
+    RELEASE_SLOT = "it is given back"
+    TAKE_SLOT = "the slot that it uses is counted"
+    ASK_AGAIN = "its workflow is woken, and asks for a place again"
+    REMOVE_DIRECTORY = "the directory is removed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A difference, with what would be done. Without a repair ``advice`` says what a person can do."""
+
+    kind: DifferenceKind
+    subject: str
+    what: str
+    repair: Repair | None
+    advice: str = ""
+    since: datetime | None = None
+    session: SessionRow | None = None
+    """None: Postgres has none."""
+    forced: bool = False
+    """Nothing proves that the repair is safe: a person asked for it."""
+
+
+def compare(facts: Facts, *, end_orphans: bool = False) -> list[Finding]:
+    """All differences, in an order in which they can be repaired one after the other.
+
+    Args:
+        facts: what everyone says.
+        end_orphans: end what nobody decides for any more, instead of taking it up or leaving it to a person.
+    """
+    found = [*_workflows(facts, end_orphans)]
+    if facts.seen:
+        found += [*_runners(facts), *_orphans(facts, end_orphans), *_directories(facts)]
+    return [*found, *_slots(facts), *_hosts(facts)]
+
+
+def _workflows(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
+    sessions = facts.recorded.sessions
+    for session_id, closed in facts.closed.items():
+        yield from _without_workflow(facts, sessions[session_id], closed, end_orphans)
+    for session_id, started in facts.open.items():
+        if session_id not in sessions and facts.at - started > WORKFLOW_PATIENCE:
+            yield Finding(
+                DifferenceKind.WORKFLOW_WITHOUT_SESSION,
+                session_id,
+                f"The workflow of the session {short(session_id)} is open, but Postgres has no such session: "
+                "the row was deleted, or no worker has begun with it",
+                Repair.TERMINATE_WORKFLOW if end_orphans else None,
+                advice="see it in Temporal's Web UI; to terminate it: stratavore reconcile --end-orphans",
+                since=started,
+            )
+
+
+def _without_workflow(facts: Facts, session: SessionRow, closed: Closed, end_orphans: bool) -> Iterator[Finding]:
+    runner = _launched(facts, session)
+    if runner and facts.seen and runner.runner_id in facts.seen.ending:
+        return  # the monitor is ending the session with it
+    how = f"its workflow is {closed.status.name.lower()}" if closed.status else "Temporal knows no workflow of it"
+    yield Finding(
+        DifferenceKind.SESSION_WITHOUT_WORKFLOW,
+        session.session_id,
+        f"The session {short(session.session_id)} is shown as {session.state}, but {how}",
+        _for_session(closed, agent=runner is not None, end_orphans=end_orphans),
+        since=closed.at,
+        session=session,
+    )
+
+
+def _for_session(closed: Closed, *, agent: bool, end_orphans: bool) -> Repair:
+    if agent:
+        return Repair.END_AGENT if end_orphans else Repair.TAKE_UP
+    return Repair.END_SESSION if closed.terminated or end_orphans else Repair.TAKE_UP
+
+
+def _launched(facts: Facts, session: SessionRow) -> RunnerRow | None:
+    """The session's runner that was launched and has no recorded end."""
+    runner = facts.recorded.runners.get(f"{session.session_id}.{session.generation}")
+    return runner if runner and runner.launched and runner.ended_at is None else None
+
+
+def _runners(facts: Facts) -> Iterator[Finding]:
+    """Runners without a recorded end, of this host."""
+    seen = facts.seen
+    assert seen is not None
+    for runner in facts.recorded.runners.values():
+        if runner.ended_at is not None or runner.host != facts.host:
+            continue
+        session = facts.recorded.sessions.get(runner.session_id)
+        if session is None:
+            continue
+        if session.state is SessionState.ENDED or session.generation > runner.generation:
+            over = "its session has ended" if session.state is SessionState.ENDED else "a later one is the current one"
+            yield Finding(
+                DifferenceKind.RUNNER_OUTLIVES_SESSION,
+                runner.runner_id,
+                f"The runner {_short_runner(runner.runner_id)} has no recorded end, but {over}",
+                Repair.END_RUNNER,
+                since=session.updated_at if session.state is SessionState.ENDED else None,
+                session=session,
+            )
+        elif runner.launched and runner.runner_id not in seen.watched:
+            lives = "its process lives" if runner.runner_id in seen.processes else "it has no process"
+            yield Finding(
+                DifferenceKind.RUNNER_UNWATCHED,
+                runner.runner_id,
+                f"The runner {_short_runner(runner.runner_id)} is shown as running, and nobody watches it; {lives}",
+                Repair.WATCH,
+                session=session,
+            )
+
+
+def _orphans(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
+    """Processes and terminals of runners that are over."""
+    seen = facts.seen
+    assert seen is not None
+    for runner_id in sorted(seen.living):
+        over = _over(facts, runner_id)
+        if over is None and runner_id not in facts.recorded.unknown:
+            continue
+        session = facts.recorded.sessions.get(session_of(runner_id))
+        known = over or "Postgres does not know it, which proves nothing"
+        since = _ended_at(facts, runner_id)
+        safe = over is not None or end_orphans
+        if processes := seen.processes.get(runner_id):
+            pids = ", ".join(str(one.pid) for one in processes)
+            yield Finding(
+                DifferenceKind.ORPHAN_PROCESSES,
+                runner_id,
+                f"Processes of the runner {_short_runner(runner_id)} live ({pids}), but {known}",
+                Repair.END_PROCESSES if safe else None,
+                advice=_END_ORPHANS,
+                since=since,
+                session=session,
+                forced=over is None,
+            )
+        if runner_id in seen.terminals:
+            yield Finding(
+                DifferenceKind.ORPHAN_TERMINAL,
+                runner_id,
+                f"The runner {_short_runner(runner_id)} has a terminal, but {known}",
+                Repair.CLOSE_TERMINAL if safe else None,
+                advice=_END_ORPHANS,
+                since=since,
+                session=session,
+                forced=over is None,
+            )
+
+
+def _over(facts: Facts, runner_id: str) -> str | None:
+    """Why a runner is over for good, by the same proof as the store's ``proven_over``; None: nothing proves it."""
+    generation = int(runner_id.rpartition(".")[2])
+    session = facts.recorded.sessions.get(session_of(runner_id))
+    runner = facts.recorded.runners.get(runner_id)
+    if runner:
+        return "its end is recorded" if runner.ended_at else None
+    if session and session.generation > generation:
+        return "a later one is the current one"
+    if session and session.generation == generation and session.state is SessionState.ENDED:
+        return "its session has ended"
+    return None
+
+
+def _ended_at(facts: Facts, runner_id: str) -> datetime | None:
+    runner = facts.recorded.runners.get(runner_id)
+    return runner.ended_at if runner else None
+
+
+def _directories(facts: Facts) -> Iterator[Finding]:
+    for runner_id, changed in facts.changed.items():
+        old = facts.at - changed > DIRECTORY_AGE
+        yield Finding(
+            DifferenceKind.RUN_DIRECTORY_UNKNOWN,
+            runner_id,
+            f"There is a run directory of {_short_runner(runner_id)}, but Postgres does not know that runner",
+            Repair.REMOVE_DIRECTORY if old else None,
+            advice=f"it is removed once it has not changed for {DIRECTORY_AGE.days} days and nothing of it lives",
+            since=changed,
+        )
+
+
+def _slots(facts: Facts) -> Iterator[Finding]:
+    recorded = facts.recorded
+    for session_id, slot in recorded.slots.items():
+        session = recorded.sessions[session_id]
+        if session.state is SessionState.ENDED or session.state in RESTING_STATES:
+            holds = "a slot" if slot.granted_at else "a place in the line"
+            yield Finding(
+                DifferenceKind.SLOT_UNUSED,
+                session_id,
+                f"The session {short(session_id)} is {session.state}, but holds {holds}",
+                Repair.RELEASE_SLOT,
+                since=session.updated_at,
+                session=session,
+            )
+    for session_id, session in recorded.sessions.items():
+        held = recorded.slots.get(session_id)
+        if session.state is SessionState.RUNNING and _launched(facts, session) and not (held and held.granted_at):
+            yield Finding(
+                DifferenceKind.SLOT_MISSING,
+                session_id,
+                f"The session {short(session_id)} runs, but holds no slot: more could run than the limits allow",
+                Repair.TAKE_SLOT,
+                since=session.updated_at,
+                session=session,
+            )
+        elif session.state is SessionState.QUEUED and held is None and session_id not in facts.closed:
+            yield Finding(
+                DifferenceKind.PLACE_MISSING,
+                session_id,
+                f"The session {short(session_id)} is queued, but has no place in the line",
+                Repair.ASK_AGAIN,
+                since=session.updated_at,
+                session=session,
+            )
+
+
+def _hosts(facts: Facts) -> Iterator[Finding]:
+    for host in facts.recorded.hosts.values():
+        if host.away and host.runners:
+            yield Finding(
+                DifferenceKind.HOST_AWAY,
+                host.name,
+                f"The host {host.name} does not renew its lease; its agents may live, and its sessions wait for it",
+                None,
+                advice="start its daemon; of its processes nothing can be told from here",
+                since=host.renewed_at,
+            )
+
+
+def _short_runner(runner_id: str) -> str:
+    return f"{short(runner_id)}.{runner_id.rpartition('.')[2]}"

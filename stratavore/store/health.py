@@ -1,0 +1,60 @@
+"""What Postgres tells of the system's health."""
+
+from datetime import datetime
+
+from stratavore.models.base import Model
+from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
+from stratavore.store.queries import load
+
+SQL = load(__file__)
+
+
+class DatabaseFacts(Model):
+    """The database itself."""
+
+    at: datetime
+    """By its clock."""
+    bytes: int
+    version: str
+    schema_version: str
+
+
+class OutboxFacts(Model):
+    """Events on their way. ``oldest_s``: seconds since the oldest that waits happened; None if none waits."""
+
+    waiting: int
+    dead: int
+    oldest_s: float | None
+
+
+class LeaseFacts(Model):
+    """A host's lease: seconds since it was renewed, and until it runs out."""
+
+    renewed_s: float
+    left_s: float
+
+
+async def database(connection: Connection) -> DatabaseFacts:
+    """What it says of itself."""
+    row = await connection.fetchrow(SQL.database)
+    assert row is not None
+    return DatabaseFacts.model_validate(as_dict(row) | {"schema_version": row["schema"]})
+
+
+async def outbox(connection: Connection) -> OutboxFacts:
+    """How many events wait for the broker, or were refused by it."""
+    row = await connection.fetchrow(SQL.outbox)
+    assert row is not None
+    return OutboxFacts.model_validate(as_dict(row))
+
+
+async def lease(connection: Connection, host: str) -> LeaseFacts | None:
+    """The lease of a host; None: it never had one."""
+    row = await connection.fetchrow(SQL.lease, host)
+    return LeaseFacts.model_validate(as_dict(row)) if row else None
+
+
+async def agents(connection: Connection) -> list[str]:
+    """The agents that projects launch."""
+    return [row["agent"] for row in await connection.fetch(SQL.agents)]

@@ -1,0 +1,357 @@
+"""Each difference made for real, and reconciled: said in words, repaired if that is safe, and gone then."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+
+from stratavore.naming import TASK_QUEUE, workflow_id
+from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, wait_dead
+from tests.integration.worker.watching import events, generation, running
+from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer
+
+TABLES = ("sessions", "runners", "admissions", "events", "outbox", "steps", "hosts")
+
+
+async def reconcile(daemon: DaemonProcess, **options: Any) -> list[dict[str, Any]]:
+    """What is found."""
+    found: list[dict[str, Any]] = (await daemon.call("reconcile", **options))["differences"]
+    return found
+
+
+async def one_found(daemon: DaemonProcess, kind: str, **options: Any) -> dict[str, Any]:
+    """The only thing that differs; a dry run says the same and changes nothing."""
+    before = await dump(daemon)
+    (would,) = await reconcile(daemon, dry_run=True, **options)
+    assert await dump(daemon) == before
+    (did,) = await reconcile(daemon, **options)
+    assert (would["kind"], would["subject"], would["what"]) == (did["kind"], did["subject"], did["what"])
+    assert did["kind"] == kind
+    assert would["outcome"] == ("found" if did["outcome"] != "left" else "left")
+    return did
+
+
+async def dump(daemon: DaemonProcess) -> list[Any]:
+    """All that Postgres says of sessions, but for what changes by itself."""
+    # What the monitor sees, and when the lease is renewed.
+    restless = "ARRAY['memory_mb','cpu_percent','activity','activity_at','followed','renewed_at','lease_expires_at']"
+    quiet = "type NOT IN ('runner.activity')"
+    wanted = {"events": quiet, "outbox": f"event_id IN (SELECT id FROM events WHERE {quiet})"}
+    # The order of an event is taken from its session's row.
+    return [
+        await daemon.fetch(
+            f"SELECT to_jsonb(t) - {restless} - ARRAY['last_sequence','sequence','updated_at'] AS row FROM {table} AS t"
+            f" WHERE {wanted.get(table, 'true')} ORDER BY 1"
+        )
+        for table in TABLES
+    ]
+
+
+async def workflow(daemon: DaemonProcess, session: str) -> "WorkflowHandle[Any, Any]":
+    return (await daemon.client()).get_workflow_handle(workflow_id(session))
+
+
+async def alerts(daemon: DaemonProcess) -> list[dict[str, Any]]:
+    return [one for one in await daemon.call("list_events") if one["type"] == "system.alert"]
+
+
+async def nothing_differs(daemon: DaemonProcess) -> None:
+    assert await reconcile(daemon) == []
+
+
+def orphan(daemon: DaemonProcess, runner_id: str) -> ProcessIdentity:
+    """A process of a runner that has left its parents: forked twice, in a session of its own."""
+    script = (
+        "import os, sys, time\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid()\n"
+        "if pid := os.fork(): print(pid, flush=True); os._exit(0)\n"
+        "os.close(1)\n"
+        "time.sleep(600)\n"
+    )
+    marks = {"STRATAVORE_RUNNER_ID": runner_id, "STRATAVORE_HOME": str(daemon.home.root)}
+    told = subprocess.run([sys.executable, "-c", script], env=os.environ | marks, stdout=subprocess.PIPE, check=True)
+    found = identify(int(told.stdout))
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+async def stray(daemon: DaemonProcess) -> AsyncIterator[list[ProcessIdentity]]:
+    """Processes of a test's own, which end with it."""
+    made: list[ProcessIdentity] = []
+    yield made
+    for one in made:
+        if liveness(one) is Liveness.ALIVE:
+            os.kill(one.pid, signal.SIGKILL)
+
+
+async def test_an_agent_whose_workflow_was_terminated_is_taken_up_again(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
+    await nothing_differs(daemon)
+    await (await workflow(daemon, session)).terminate()
+    found = await one_found(daemon, "session_without_workflow")
+    assert found["what"] == f"The session {session[:8]} is shown as running, but its workflow is terminated"
+    assert (found["outcome"], found["session_id"]) == ("repaired", session)
+    assert found["since"] is not None
+    await nothing_differs(daemon)
+    assert liveness(agent) is Liveness.ALIVE
+    (told,) = await events(daemon, session, "system.reconciled")
+    assert (told["kind"], told["subject"]) == ("session_without_workflow", session)
+    # The workflow has it: what ends the agent is heard, and the session goes on.
+    os.kill(agent.pid, signal.SIGKILL)
+    await generation(daemon, session, 2)
+
+
+async def test_it_is_ended_if_that_is_asked_for(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
+    await (await workflow(daemon, session)).terminate()
+    assert (await one_found(daemon, "session_without_workflow", end_orphans=True))["outcome"] == "repaired"
+    await daemon.wait(session, "ended")
+    assert await wait_dead(agent, 5)
+    await nothing_differs(daemon)
+
+
+async def test_a_session_without_agent_ends_with_its_terminated_workflow(daemon: DaemonProcess) -> None:
+    """Those in line go on: the place that it held is given back."""
+    project = await daemon.project(["cat"])
+    await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=1)
+    (first,) = await daemon.launch(project)
+    await daemon.wait(first, "running")
+    queued, last = await daemon.launch(project, 2)
+    for one in (queued, last):
+        await daemon.wait(one, "queued")
+    (paused,) = await daemon.launch(await daemon.project(["cat"]))
+    await daemon.wait(paused, "running")
+    await daemon.command(paused, "pause")
+    await daemon.wait(paused, "paused")
+    for one in (queued, paused):
+        await (await workflow(daemon, one)).terminate()
+    found = await reconcile(daemon)
+    assert {(one["kind"], one["subject"], one["outcome"]) for one in found} == {
+        ("session_without_workflow", one, "repaired") for one in (queued, paused)
+    }
+    assert (await daemon.wait(queued, "ended"))["reason"] == "its workflow had been terminated"
+    assert (await daemon.wait(paused, "ended"))["position"] is None
+    await daemon.command(first, "terminate")
+    await daemon.wait(last, "running")
+    await nothing_differs(daemon)
+
+
+async def test_a_workflow_whose_session_was_deleted_is_told_and_ended_only_if_asked(daemon: DaemonProcess) -> None:
+    client = await daemon.client()
+    session = str(uuid.uuid4())
+    # Nobody works on it: no row is ever written.
+    handle = await client.start_workflow("Session", id=workflow_id(session), task_queue=f"{TASK_QUEUE}-of-nobody")
+    await nothing_differs(daemon)  # it may be about to begin
+    async with daemon.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM sessions") == 0
+    await handle.terminate()
+
+
+async def test_processes_of_a_runner_that_has_ended_are_ended(
+    daemon: DaemonProcess, stray: list[ProcessIdentity]
+) -> None:
+    session, _ = await running(daemon, ["cat"])
+    await daemon.command(session, "pause")
+    await daemon.wait(session, "paused")
+    stray.append(orphan(daemon, f"{session}.1"))
+    found = await one_found(daemon, "orphan_processes")
+    assert found["what"] == (f"Processes of the runner {session[:8]}.1 live ({stray[0].pid}), but its end is recorded")
+    assert found["outcome"] == "repaired"
+    assert liveness(stray[0]) is Liveness.DEAD
+    await nothing_differs(daemon)
+
+
+async def test_what_postgres_does_not_know_is_never_ended_unasked(
+    daemon: DaemonProcess, stray: list[ProcessIdentity]
+) -> None:
+    """A database restored from a backup knows less than the host: that proves nothing."""
+    runner = f"{uuid.uuid4()}.1"
+    stray.append(orphan(daemon, runner))
+    found = await one_found(daemon, "orphan_processes")
+    assert (found["subject"], found["outcome"]) == (runner, "left")
+    assert "which proves nothing" in found["what"]
+    await reconcile(daemon)
+    assert liveness(stray[0]) is Liveness.ALIVE
+    (told,) = await alerts(daemon)
+    assert (told["data"]["subject"], told["data"]["severity"]) == (runner, "warning")
+    assert (await one_found(daemon, "orphan_processes", end_orphans=True))["outcome"] == "repaired"
+    assert liveness(stray[0]) is Liveness.DEAD
+    await nothing_differs(daemon)
+
+
+async def test_processes_of_another_state_directory_are_not_looked_at(
+    daemon: DaemonProcess, stray: list[ProcessIdentity], tmp_path: Any
+) -> None:
+    marks = {"STRATAVORE_RUNNER_ID": f"{uuid.uuid4()}.1", "STRATAVORE_HOME": str(tmp_path)}
+    process = subprocess.Popen(["sleep", "600"], env=os.environ | marks)
+    try:
+        await nothing_differs(daemon)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_terminal_of_a_runner_that_has_ended_is_closed(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    (row,) = await daemon.fetch("SELECT project_id::text FROM sessions")
+    await daemon.command(session, "pause")
+    await daemon.wait(session, "paused")
+    socket = daemon.home.tmux_socket(row["project_id"])
+    name = f"{session}_1"
+    tmux = ("tmux", "-S", str(socket))
+    without = {key: value for key, value in os.environ.items() if key not in ("TMUX", "STRATAVORE_RUNNER_ID")}
+    subprocess.run([*tmux, "-f", "/dev/null", "new-session", "-d", "-s", name, "sleep 600"], env=without, check=True)
+    found = await one_found(daemon, "orphan_terminal")
+    assert (found["subject"], found["outcome"]) == (f"{session}.1", "repaired")
+    assert subprocess.run([*tmux, "has-session", "-t", f"={name}"], capture_output=True, check=False).returncode != 0
+    await nothing_differs(daemon)
+
+
+async def test_a_runner_that_nobody_watches_is_watched(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
+    await daemon.fetch("UPDATE runners SET host = 'elsewhere'")
+    await daemon.restart()
+    await nothing_differs(daemon)  # it is not this host's to judge
+    await daemon.fetch("UPDATE runners SET host = $1", daemon.host)
+    os.kill(agent.pid, signal.SIGKILL)
+    assert await wait_dead(agent, 5)
+    found = await one_found(daemon, "runner_unwatched")
+    assert found["what"].endswith("nobody watches it; it has no process")
+    await generation(daemon, session, 2)
+    await nothing_differs(daemon)
+
+
+async def test_a_runner_that_outlives_its_session_is_ended_with_its_processes(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
+    handle = await workflow(daemon, session)
+    await handle.terminate()
+    await daemon.fetch("UPDATE sessions SET state = 'ended', ended_at = now()")
+    found = await reconcile(daemon)
+    assert [(one["kind"], one["outcome"]) for one in found] == [
+        ("runner_outlives_session", "repaired"),
+        ("slot_unused", "repaired"),
+    ]
+    assert await wait_dead(agent, 5)
+    (row,) = await daemon.fetch("SELECT status, exit_reason FROM runners")
+    assert tuple(row) == ("terminated", "it outlived its session")
+    await nothing_differs(daemon)
+
+
+async def test_slots_are_counted_as_they_are_used(daemon: DaemonProcess) -> None:
+    project = await daemon.project(["cat"])
+    await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=1)
+    (session,) = await daemon.launch(project)
+    await daemon.wait(session, "running")
+    (waiting,) = await daemon.launch(project)
+    await daemon.wait(waiting, "queued")
+    # The slot that is used is counted for nobody: one more could run.
+    await daemon.fetch("DELETE FROM admissions WHERE session_id = $1", session)
+    assert (await one_found(daemon, "slot_missing"))["subject"] == session
+    (quota,) = [one for one in await daemon.call("show_quotas", project=project) if one["project"] == project]
+    assert (quota["used"], quota["waiting"]) == (1, 1)
+    # The one in line is forgotten by it.
+    await daemon.fetch("DELETE FROM admissions WHERE session_id = $1", waiting)
+    assert (await one_found(daemon, "place_missing"))["subject"] == waiting
+    assert (await daemon.wait(waiting, "queued"))["position"] is not None or await _in_line(daemon, waiting)
+    # A slot that is held by nobody who runs keeps the next one waiting.
+    await daemon.command(session, "terminate")
+    await daemon.wait(waiting, "running")
+    await daemon.fetch(
+        "INSERT INTO admissions (session_id, project_id, granted_at) SELECT id, project_id, now() FROM sessions"
+        " WHERE id = $1",
+        session,
+    )
+    assert (await one_found(daemon, "slot_unused"))["subject"] == session
+    await nothing_differs(daemon)
+
+
+async def _in_line(daemon: DaemonProcess, session: str) -> bool:
+    async def look() -> Any:
+        return await daemon.fetch("SELECT FROM admissions WHERE session_id = $1", session)
+
+    return bool(await answer(look, what="a place in the line"))
+
+
+async def test_a_run_directory_that_nobody_knows_is_kept_while_it_is_young(daemon: DaemonProcess) -> None:
+    young, old = (daemon.home.run_directory(f"{uuid.uuid4()}.1") for _ in range(2))
+    strange = daemon.home.runners / "not-ours"
+    for one in (young, old, strange):
+        one.mkdir()
+        (one / "log").write_text("the last words")
+    then = (datetime.now(UTC) - timedelta(days=31)).timestamp()
+    for path in (old / "log", old, strange / "log", strange):
+        os.utime(path, (then, then))
+    found = {one["subject"]: one for one in await reconcile(daemon, dry_run=True)}
+    assert {name: one["outcome"] for name, one in found.items()} == {young.name: "left", old.name: "found"}
+    assert old.exists()
+    found = {one["subject"]: one for one in await reconcile(daemon)}
+    assert found[old.name]["outcome"] == "repaired"
+    assert (young.exists(), old.exists(), strange.exists()) == (True, False, True)
+    assert [one["subject"] for one in await reconcile(daemon)] == [young.name]
+
+
+async def test_a_host_that_is_away_is_told(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
+    await daemon.fetch(
+        "INSERT INTO hosts (name, daemon_id, state_directory, version, boot_id, renewed_at, lease_expires_at)"
+        " SELECT 'elsewhere', daemon_id, gen_random_uuid(), version, boot_id, now() - interval '1 hour',"
+        " now() - interval '1 hour' FROM hosts"
+    )
+    await nothing_differs(daemon)  # nobody misses it
+    await daemon.fetch("UPDATE runners SET host = 'elsewhere'")
+    found = await daemon.call("reconcile")
+    (difference,) = found["differences"]
+    assert (difference["kind"], difference["outcome"]) == ("host_away", "left")
+    assert any("host elsewhere" in one for one in found["unseen"])
+    assert liveness(agent) is Liveness.ALIVE
+    await daemon.fetch("UPDATE runners SET host = $1", daemon.host)
+    await daemon.command(session, "terminate")
+    await daemon.wait(session, "ended")
+
+
+async def test_nothing_that_is_right_is_changed_while_sessions_come_and_go(daemon: DaemonProcess) -> None:
+    """Reconciled again and again meanwhile: each session does what it would have done, and nothing is repaired."""
+    project = await daemon.project(["cat"])
+    await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=4)
+    over = asyncio.Event()
+
+    async def again_and_again() -> int:
+        times = 0
+        while not over.is_set():
+            found = await reconcile(daemon)
+            assert found == [], found
+            times += 1
+        return times
+
+    async def live(number: int) -> None:
+        (session,) = await daemon.launch(project)
+        await daemon.wait(session, "running", timeout=60)
+        if number % 3 == 0:
+            (runner,) = [one for one in await daemon.call("list_runners") if one["session_id"] == session]
+            os.kill(runner["pid"], signal.SIGKILL)
+            await generation(daemon, session, 2)
+        if number % 3 == 1:
+            await daemon.command(session, "pause")
+            await daemon.wait(session, "paused")
+            await daemon.command(session, "resume")
+            await daemon.wait(session, "running", timeout=60)
+        await daemon.command(session, "terminate")
+        await daemon.wait(session, "ended", timeout=60)
+
+    reconciling = asyncio.create_task(again_and_again())
+    await asyncio.gather(*(live(number) for number in range(12)))
+    over.set()
+    assert await reconciling >= 3
+    assert not [one for one in await daemon.call("list_events", limit=10000) if one["type"] == "system.reconciled"]
