@@ -21,7 +21,11 @@ class Direct:
     def __init__(self, home: Home) -> None:
         self._loop = asyncio.Runner()
         self._open = AsyncExitStack()
-        self._control = self._loop.run(self._enter(home))
+        try:
+            self._control = self._loop.run(self._enter(home))
+        except BaseException:
+            self.close()
+            raise
 
     def call(self, method: str, params: dict[str, Any]) -> Any:
         """The result of one call, as JSON values."""
