@@ -151,7 +151,7 @@ def _outbox(found: health.OutboxFacts, *, expected: bool) -> Part:
             name="events",
             state=PartState.PROBLEM,
             detail=f"{detail}; {found.dead} were refused by RabbitMQ and are kept",
-            hint="See why: stratavore events list --type 'system.alert.#'",
+            hint="See why: stratavore events list 'system.alert.#'",
             figures=figures,
         )
     late = expected and found.oldest_s is not None and found.oldest_s > LATE_SECONDS
