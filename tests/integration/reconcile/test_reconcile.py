@@ -259,7 +259,8 @@ async def test_slots_are_counted_as_they_are_used(daemon: DaemonProcess) -> None
     # The slot that is used is counted for nobody: one more could run.
     await daemon.fetch("DELETE FROM admissions WHERE session_id = $1", session)
     assert (await one_found(daemon, "slot_missing"))["subject"] == session
-    (quota,) = [one for one in await daemon.call("show_quotas", project=project) if one["project"] == project]
+    quotas = await daemon.call("show_quotas", project=project)
+    (quota,) = [one for one in quotas if (one["project"], one["name"]) == (project, "max_concurrent_runners")]
     assert (quota["used"], quota["waiting"]) == (1, 1)
     # The one in line is forgotten by it.
     await daemon.fetch("DELETE FROM admissions WHERE session_id = $1", waiting)
