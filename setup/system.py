@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from setup.progress import SetupFailed, run, say
+from setup.settings import settings
 from stratavore.embedded.rabbitmq import find_epmd, find_server
 
 TMUX, RABBITMQ, PROMETHEUS = "tmux", "rabbitmq-server", "prometheus"
@@ -117,8 +118,8 @@ def _missing(needed: Set[str]) -> list[str]:
 
 
 def _wants_rabbitmq() -> bool:
-    enabled = os.environ.get("STRATAVORE_RABBITMQ__ENABLED", "true").lower() not in ("false", "0", "no", "off")
-    return enabled and not os.environ.get("STRATAVORE_RABBITMQ__URL")
+    rabbitmq = settings().rabbitmq
+    return rabbitmq.enabled and rabbitmq.url is None
 
 
 def _without(missing: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from setup.progress import SetupFailed, run
+from setup.settings import settings
 from setup.workshop import workshop
 from stratavore.embedded.temporal import cache_directory, find_binary
 
@@ -27,13 +28,14 @@ def provide() -> None:
     Raises:
         SetupFailed: it is nowhere to be had; says what to do.
     """
-    if os.environ.get("STRATAVORE_TEMPORAL__ADDRESS"):
+    told = settings().temporal
+    if told.address:
         return
-    named = os.environ.get("STRATAVORE_TEMPORAL__BINARY")
+    named = told.binary
     if find_binary(named):
         return
     if named:
-        raise SetupFailed(f"STRATAVORE_TEMPORAL__BINARY names {named}, which is no program.")
+        raise SetupFailed(f"The setting temporal.binary names {named}, which is no program.")
     failures = []
     for way in (_download, _build):
         try:

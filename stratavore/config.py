@@ -138,7 +138,7 @@ class TemporalSettings(Section):
     ui_address: Annotated[
         HttpUrl | None,
         Field(
-            description="URL of the Web UI of a server of your own; it is only shown to people.",
+            description="URL of its Web UI; it is only shown to people.",
             examples=["https://temporal.example:8080"],
         ),
     ] = None
@@ -207,7 +207,7 @@ class RabbitmqSettings(Section):
     management_url: Annotated[
         HttpUrl | None,
         Field(
-            description="URL of its management; asked with the user and password of `url`.",
+            description="URL of its management pages; it is only shown to people.",
             examples=["http://mq.example:15672"],
         ),
     ] = None

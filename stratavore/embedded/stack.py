@@ -57,7 +57,7 @@ class EmbeddedStack:
         self._rabbitmq_detail = ""
         self._rabbitmq_failures = 0
         self._rabbitmq_not_before = 0.0
-        self._externals: dict[str, str] = {}
+        self._externals: dict[str, Record] = {}
         if settings is None:
             self._temporal = TemporalServer(home)
             self._postgres = PostgresServer(home)
@@ -72,11 +72,11 @@ class EmbeddedStack:
             self._rabbitmq = RabbitmqServer(home, secrets.rabbitmq_password, rabbitmq.port, rabbitmq.management_port)
             self._rabbitmq_enabled = rabbitmq.enabled
             if temporal.address:
-                self._externals["temporal"] = temporal.address
+                self._externals["temporal"] = Record(temporal.address, temporal.ui_address)
             if postgres.dsn:
-                self._externals["postgres"] = postgres.dsn.get_secret_value()
+                self._externals["postgres"] = Record(postgres.dsn.get_secret_value())
             if rabbitmq.url:
-                self._externals["rabbitmq"] = rabbitmq.url.get_secret_value()
+                self._externals["rabbitmq"] = Record(rabbitmq.url.get_secret_value(), rabbitmq.management_url)
         self._epmd = EpmdServer(home)
 
     @classmethod
@@ -170,10 +170,10 @@ class EmbeddedStack:
     async def _leave_others(self) -> None:
         """Write the external addresses down; a server of ours that is not wanted any more is stopped."""
         for server in (self._temporal, self._postgres, self._rabbitmq):
-            url = self._externals.get(server.name)
-            if url is not None or (server is self._rabbitmq and not self._rabbitmq_enabled):
+            record = self._externals.get(server.name)
+            if record is not None or (server is self._rabbitmq and not self._rabbitmq_enabled):
                 await self._keeper(server).stop()
-                self._records.put(server.name, Record(url=url or ""))
+                self._records.put(server.name, record or Record())
         if not self._wants_rabbitmq():
             await self._keeper(self._epmd).stop()
 

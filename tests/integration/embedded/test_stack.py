@@ -295,9 +295,11 @@ def test_nothing_is_recorded_where_nothing_ever_ran(home: Home) -> None:
 
 async def test_servers_that_the_settings_name_are_not_started(running: EmbeddedStack, homes: Path) -> None:
     settings = Settings(
-        temporal=TemporalSettings(address=running.temporal_address),
+        temporal=TemporalSettings(address=running.temporal_address, ui_address="http://temporal.example:8080"),
         postgres=PostgresSettings.model_validate({"dsn": running.postgres_dsn}),
-        rabbitmq=RabbitmqSettings.model_validate({"url": "amqp://me:secret@broker:5672/"}),
+        rabbitmq=RabbitmqSettings.model_validate(
+            {"url": "amqp://me:secret@broker:5672/", "management_url": "http://broker:15672"}
+        ),
     )
     home = Home(homes / "external")
     stack = EmbeddedStack(home, settings)
@@ -307,7 +309,8 @@ async def test_servers_that_the_settings_name_are_not_started(running: EmbeddedS
     assert by_name(stack)["rabbitmq"].address == "broker:5672"
     assert "secret" not in repr(stack.servers())
     assert stack.rabbitmq_url == "amqp://me:secret@broker:5672/"
-    assert stack.temporal_ui == ""
+    assert stack.temporal_ui == "http://temporal.example:8080"
+    assert by_name(stack)["rabbitmq"].ui == "http://broker:15672"
     assert ":" not in stack.psql_command.partition("://")[2].partition("@")[0]
     assert belonging_to(home, stack) == []
     recorded = EmbeddedStack.recorded(home)

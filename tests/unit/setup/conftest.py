@@ -1,5 +1,6 @@
 """A machine with chosen programs: a PATH of one directory, and an empty home."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("PATH", str(made.programs))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("STRATAVORE_CONFIG", os.devnull)
     for name in ("TEMPORAL__BINARY", "TEMPORAL__ADDRESS", "RABBITMQ__URL", "RABBITMQ__ENABLED"):
         monkeypatch.delenv(f"STRATAVORE_{name}", raising=False)
     return made

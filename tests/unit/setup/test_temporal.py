@@ -86,3 +86,16 @@ def test_a_server_elsewhere_needs_no_program(machine: Machine, monkeypatch: pyte
     machine.add("go", BUILT)
     temporal.provide()
     assert machine.asked == []
+
+
+def test_a_file_names_a_server_as_well_as_a_variable(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "stratavore.yaml"
+    file.write_text("temporal:\n  address: temporal.example:7233\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("STRATAVORE_CONFIG", str(file))
+    temporal.provide()
+    file.write_text("temporal:\n  addres: temporal.example:7233\n")
+    with pytest.raises(SetupFailed, match=r"line 2: there is no setting 'temporal.addres'; did you mean 'address'"):
+        temporal.provide()
