@@ -16,7 +16,9 @@ HELP = "help"
 RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "kill"),
-        *("status", "projects", "sessions", "runners", "logs", "transcript", "search", "events", "quotas", "daemon"),
+        *("status", "version", "tokens", "resources"),
+        *("projects", "sessions", "runners", "logs", "transcript", "search", "events"),
+        *("quotas", "daemon"),
         *("config", "setup", "test"),
         *(ALL, GLOBAL, HELP),
     ]

@@ -248,8 +248,13 @@ class Daemon:
             for name in dir(Control)
             if not name.startswith("_") and callable(getattr(Control, name))
         }
+
+        async def server_versions() -> dict[str, str | None]:
+            return await control.server_versions() | {"rabbitmq": broker.version}
+
         return {
             **own,
+            "server_versions": server_versions,
             "daemon_status": self._status,
             "stop_daemon": self._stop_soon,
             "subscribe": broker.subscribe,

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from stratavore import connect
 from stratavore.config_reading import read_settings
+from stratavore.control.consumption import Consumption
 from stratavore.control.conversations import Conversations
 from stratavore.control.launching import Launching
 from stratavore.control.limits import Limits
@@ -26,7 +27,7 @@ from stratavore.errors import DaemonAway
 from stratavore.paths import Home
 
 
-class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep):
+class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep, Consumption):
     """What people can do with projects and sessions."""
 
 

@@ -1,11 +1,11 @@
-"""Conversations: their files, their words, what they used."""
+"""Conversations: their files and their words."""
 
 from base64 import b64encode
 
 from stratavore import targets
 from stratavore.control.reach import Reach
-from stratavore.models.views import ContentView, FoundView, ModelUsageView, TranscriptView
-from stratavore.store import messages, transcripts, usage
+from stratavore.models.views import ContentView, FoundView, TranscriptView
+from stratavore.store import messages, transcripts
 
 
 class Conversations(Reach):
@@ -28,8 +28,3 @@ class Conversations(Reach):
         async with self._database.pool.acquire() as connection:
             found = await targets.project(connection, project) if project is not None else None
             return await messages.search(connection, words, project_id=found.project_id if found else None, limit=limit)
-
-    async def session_usage(self, session_id: str) -> list[ModelUsageView]:
-        """What a session used, by model."""
-        async with self._database.pool.acquire() as connection:
-            return await usage.by_model(connection, session_id)

@@ -84,6 +84,13 @@ class Broker:
                 await self.close()
                 self._connection, self._channel, self._exchange = await self._connect()
 
+    @property
+    def version(self) -> str | None:
+        """What the server says of itself; None while there is no connection."""
+        transport = self._connection.transport if self._connection else None
+        said = transport.connection.server_properties.get("version") if transport else None
+        return None if said is None else str(said)
+
     async def publish(self, event: EventRow) -> None:
         """Publish one event, persistent, and wait for the broker's confirmation, as long as the connection lives.
 

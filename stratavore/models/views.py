@@ -151,6 +151,66 @@ class ModelUsageView(Model):
     unpriced_tokens: int
 
 
+class SpentView(Model):
+    """What was used by one project, session or model, or on one day."""
+
+    key: str | None
+    """The project's name, the session's id, the model, or the day; None: a model that nobody named."""
+    project: str | None
+    """Of a session, where it is."""
+    replies: int
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    tokens_used: int
+    cost_usd: float | None
+    unpriced_tokens: int
+
+
+class MachineView(Model):
+    """What a machine has, and how much of it is free. Sizes in MiB."""
+
+    processors: int
+    load: float
+    """Of the last minute: programs that run or want to."""
+    memory_mb: float
+    memory_available_mb: float
+    disk_mb: float
+    """Of the file system that holds the state directory."""
+    disk_free_mb: float
+
+
+class HostView(Model):
+    """A host with what its runners use."""
+
+    host: str
+    up: bool
+    """Its daemon renews its lease."""
+    version: str
+    runners: int
+    memory_mb: float
+    cpu_percent: float
+    machine: MachineView | None = None
+    """Of the host that was asked; None of others."""
+
+
+class ProjectResourcesView(Model):
+    """What the runners of a project use."""
+
+    project: str
+    runners: int
+    memory_mb: float
+    cpu_percent: float
+
+
+class ResourcesView(Model):
+    """What hosts have and runners use."""
+
+    hosts: tuple[HostView, ...]
+    projects: tuple[ProjectResourcesView, ...]
+
+
 class TranscriptView(Model):
     """A file that an agent wrote a conversation to, as it is stored."""
 

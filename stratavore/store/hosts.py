@@ -2,7 +2,9 @@
 
 from uuid import UUID
 
+from stratavore.models.views import HostView
 from stratavore.store.connection import Connection
+from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
@@ -24,3 +26,8 @@ async def renew(
     """
     renewed = await connection.fetchval(SQL.renew, host, daemon_id, state_directory, version, boot_id, lease_seconds)
     return renewed is not None
+
+
+async def views(connection: Connection) -> list[HostView]:
+    """All hosts, with what their runners use."""
+    return [HostView.model_validate(as_dict(row)) for row in await connection.fetch(SQL.views)]

@@ -8,3 +8,9 @@ ON CONFLICT (name) DO UPDATE
         started_at = CASE WHEN hosts.daemon_id = excluded.daemon_id THEN hosts.started_at ELSE now() END
     WHERE hosts.state_directory = excluded.state_directory OR hosts.lease_expires_at <= now()
 RETURNING name
+
+-- name: views
+SELECT hosts.name AS host, lease_expires_at > now() AS up, version, count(runners.id) AS runners,
+       coalesce(sum(memory_mb), 0) AS memory_mb, coalesce(sum(cpu_percent), 0) AS cpu_percent
+FROM hosts LEFT JOIN runners ON runners.host = hosts.name AND ended_at IS NULL
+GROUP BY hosts.name ORDER BY hosts.name

@@ -4,7 +4,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from stratavore.launch_options import LaunchOptions
-from stratavore.models.views import ProjectDetails, ProjectView
+from stratavore.models.views import ProjectDetails, ProjectResourcesView, ProjectView
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
@@ -84,3 +84,8 @@ async def files(connection: Connection, project_id: str, host: str) -> Files:
 async def delete(connection: Connection, project_id: str) -> None:
     """Delete a project with all that was done in it, but for the record of events."""
     await connection.execute(SQL.delete, project_id)
+
+
+async def resources(connection: Connection) -> list[ProjectResourcesView]:
+    """What the runners of each project use, the most memory first; those without runners are left out."""
+    return [ProjectResourcesView.model_validate(as_dict(row)) for row in await connection.fetch(SQL.resources)]

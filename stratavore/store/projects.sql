@@ -79,3 +79,10 @@ WITH theirs AS (
     DELETE FROM sessions WHERE project_id = $1
 )
 DELETE FROM projects WHERE id = $1
+
+-- name: resources
+SELECT projects.name AS project, count(*) AS runners,
+       coalesce(sum(memory_mb), 0) AS memory_mb, coalesce(sum(cpu_percent), 0) AS cpu_percent
+FROM runners JOIN sessions ON sessions.id = session_id JOIN projects ON projects.id = project_id
+WHERE runners.ended_at IS NULL
+GROUP BY projects.name ORDER BY memory_mb DESC, projects.name

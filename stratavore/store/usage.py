@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
+from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from stratavore import prices
 from stratavore.agents.conversation import Reply, Tokens
-from stratavore.models.views import ModelUsageView
+from stratavore.models.views import ModelUsageView, SpentView
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
@@ -62,6 +64,17 @@ async def by_model(connection: Connection, session_id: str) -> list[ModelUsageVi
     """What a session used, by model."""
     rows = await connection.fetch(SQL.by_model, session_id)
     return [ModelUsageView.model_validate(as_dict(row)) for row in rows]
+
+
+async def spent(
+    connection: Connection,
+    by: Literal["project", "session", "model", "day"],
+    since: datetime | None,
+    project: str | None,
+) -> list[SpentView]:
+    """What was used, by one of four; of all time unless ``since``, of all projects unless one is named."""
+    rows = await connection.fetch(SQL.spent, by, since, project)
+    return [SpentView.model_validate(as_dict(row)) for row in rows]
 
 
 async def _write(connection: Connection, used: Sequence[Used]) -> None:

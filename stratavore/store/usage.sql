@@ -63,3 +63,19 @@ SELECT model, count(*) AS replies, sum(input_tokens)::bigint AS input_tokens, su
        coalesce(sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)
                 FILTER (WHERE cost_usd IS NULL), 0)::bigint AS unpriced_tokens
 FROM usage WHERE session_id = $1 GROUP BY model ORDER BY sum(input_tokens + output_tokens) DESC, model
+
+-- name: spent
+-- Days are those of UTC. They come in their order, everything else by what it used.
+SELECT CASE $1 WHEN 'project' THEN projects.name WHEN 'session' THEN session_id::text WHEN 'model' THEN usage.model
+               ELSE to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD') END AS key,
+       CASE WHEN $1 = 'session' THEN min(projects.name) END AS project,
+       count(*) AS replies, sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
+       sum(cache_creation_tokens)::bigint AS cache_creation_tokens, sum(cache_read_tokens)::bigint AS cache_read_tokens,
+       sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used,
+       sum(cost_usd)::float8 AS cost_usd,
+       coalesce(sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)
+                FILTER (WHERE cost_usd IS NULL), 0)::bigint AS unpriced_tokens
+FROM usage JOIN sessions ON sessions.id = session_id JOIN projects ON projects.id = project_id
+WHERE ($2::timestamptz IS NULL OR at >= $2) AND ($3::text IS NULL OR projects.name = $3)
+GROUP BY 1
+ORDER BY CASE WHEN $1 = 'day' THEN min(at) END, tokens_used DESC, key

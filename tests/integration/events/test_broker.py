@@ -287,3 +287,12 @@ async def test_a_listener_waits_for_a_rabbitmq_that_is_still_starting(exchange: 
         await broker.publish(event())
         await until(lambda: listener.heard, what="the event")
     assert asked > 3
+
+
+async def test_a_broker_tells_its_version_while_it_is_connected(exchange: Exchange) -> None:
+    assert exchange.broker.version is None
+    await exchange.broker.ready()
+    assert exchange.broker.version
+    assert exchange.broker.version[0].isdigit()
+    await exchange.broker.close()
+    assert exchange.broker.version is None
