@@ -16,10 +16,9 @@ HELP = "help"
 RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "kill"),
-        *("status", "version", "tokens", "resources"),
-        *("projects", "sessions", "runners", "logs", "transcript", "search", "events"),
-        *("quotas", "daemon"),
-        *("config", "setup", "test"),
+        *("status", "tokens", "resources", "version"),
+        *("projects", "sessions", "runners", "logs", "transcript", "search", "events", "quotas", "daemon"),
+        *("config", "setup", "test", "health", "reconcile"),
         *(ALL, GLOBAL, HELP),
     ]
 )
