@@ -1,23 +1,19 @@
 """Sessions live for months: whatever one has done until now, the workflow of today must lead to the same."""
 
 import json
-from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from base64 import b64encode
 from pathlib import Path
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tests.replay.record import HISTORIES, PATHS
+from tests.support.histories import Document, patches_in, replay
+from tests.support.next_version.workflow import NextSessionWorkflow, RecklessSessionWorkflow
 from workflows import patches
 from workflows.session import SessionWorkflow
 
 FILES = sorted(HISTORIES.glob("*.json"))
-Document = dict[str, Any]
 
 
 def read(file: Path) -> Document:
@@ -25,23 +21,9 @@ def read(file: Path) -> Document:
     return document
 
 
-async def replay(document: Document) -> None:
-    replayer = Replayer(workflows=[SessionWorkflow], data_converter=pydantic_data_converter)
-    await replayer.replay_workflow(WorkflowHistory.from_json("session-replayed", document))
-
-
-def patches_in(document: Document) -> Iterator[str]:
-    """Ids of the patches that a history went through."""
-    for event in document["events"]:
-        marker = event.get("markerRecordedEventAttributes", {})
-        if marker.get("markerName") == "core_patch":
-            for payload in marker["details"]["patch-data"]["payloads"]:
-                yield json.loads(b64decode(payload["data"]))["id"]
-
-
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 async def test_the_workflow_leads_to_the_same(file: Path) -> None:
-    await replay(read(file))
+    await replay(read(file), SessionWorkflow)
 
 
 async def test_a_workflow_that_leads_elsewhere_is_found_out() -> None:
@@ -53,7 +35,18 @@ async def test_a_workflow_that_leads_elsewhere_is_found_out() -> None:
     )
     scheduled["activityType"]["name"] = "stop"
     with pytest.raises(NondeterminismError):
-        await replay(document)
+        await replay(document, SessionWorkflow)
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+async def test_a_step_more_behind_a_patch_leads_open_sessions_to_the_same(file: Path) -> None:
+    await replay(read(file), NextSessionWorkflow)
+
+
+@pytest.mark.parametrize("name", ["crashed_and_parked-1", "paused_and_queued-1", "typed_and_refused-1"])
+async def test_a_step_more_without_a_patch_is_found_out(name: str) -> None:
+    with pytest.raises(NondeterminismError):
+        await replay(read(HISTORIES / f"{name}.json"), RecklessSessionWorkflow)
 
 
 def test_every_path_is_recorded() -> None:

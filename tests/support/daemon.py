@@ -35,6 +35,8 @@ class DaemonProcess:
         self._temporal = temporal
         self._rabbitmq = rabbitmq
         self._process: subprocess.Popen[bytes] | None = None
+        self.program = "worker.daemon"
+        """The module that is run."""
         self.log = home.root / "daemon.test.log"
 
     @property
@@ -70,7 +72,7 @@ class DaemonProcess:
             environment[VARIABLE] = kill_at
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.daemon"],
+                [sys.executable, "-m", self.program],
                 env=environment,
                 cwd=self.home.root,
                 stdin=subprocess.DEVNULL,
