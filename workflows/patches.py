@@ -1,7 +1,7 @@
 """Ids of patches (``workflow.patched``), one constant each, with what changed. There is none yet.
 
 Sessions are open for months, so a change of the commands that the workflow gives (activities, timers, their order)
-must leave those that have gone past it as they are: ``if workflow.patched(patches.WHAT_CHANGED): ... else: <as before>``.
+must leave those that have gone past it as they are: ``if workflow.patched(patches.WHAT): ... else: <as before>``.
 A run that has passed the place without the patch goes without it to its end, a later one with it. The histories that
 were recorded before stay beside new ones, and ``tests/replay`` replays both. When no run from before is left,
 ``workflow.deprecate_patch`` takes the place of the question, and the version after that drops it.
