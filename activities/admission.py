@@ -58,7 +58,7 @@ class AdmissionActivities:
                         key=request.step,
                         type="system.god",
                         project=request.project,
-                        data={**request.god.model_dump(), "action": "take a slot", "passed": passed},
+                        data={**request.god.model_dump(), "command": "take a slot", "passed": passed},
                     )
                 )
                 return Admission(granted=True)

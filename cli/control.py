@@ -8,6 +8,7 @@ from uuid import uuid4
 import typer
 
 from cli import text
+from cli.god import GodOption
 from cli.output import Format, FormatOption, pick, show_value
 from cli.reply import print_reply
 from cli.service import PATIENCE, service
@@ -90,9 +91,12 @@ def pause(target: Target, form: FormatOption = Format.TABLE) -> None:
 
 def resume(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A session, a runner or a project.")],
+    god: GodOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Run paused, parked or ended sessions again, each with its conversation.
+
+    With --god past the quotas: sessions that wait in line start at once, too.
 
     Examples:
         stratavore resume 1a2b3c4d
@@ -131,6 +135,7 @@ def restart(
         patience=3 * PATIENCE,
         named=targets,
         request_id=str(uuid4()),
+        **service.as_god,
     )
     ended = {one["session_id"]: one["generation"] for one in asked}
 
@@ -157,6 +162,7 @@ def kill(
         ),
     ],
     force: Annotated[bool, typer.Option("--force", "-f", help="Ask nothing, and grant the agents no time.")] = False,
+    god: GodOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """End sessions: their agents, and every process those started.
@@ -181,7 +187,7 @@ def end_all(progress: Progress, *, force: bool) -> None:
 
 def _confirm_all(verb: str, refused: str) -> None:
     """Ask a person whether all sessions are meant, if there are several."""
-    live = len(service.call("list_sessions")) if interactive() else 0
+    live = len(service.call("list_sessions")) if interactive() and not service.god else 0
     if live > 1 and not typer.confirm(f"{verb} {text.plural(live, 'session')}?"):
         note(refused)
         raise typer.Exit(1)
@@ -196,6 +202,7 @@ def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
         action=action,
         request_id=str(uuid4()),
         force=force,
+        **service.as_god,
     )
     return asked
 
@@ -227,7 +234,9 @@ def _wait_resumed(session_id: str, progress: Progress) -> Session:
 
     def enough(session: Session) -> bool:
         """It is in the line, or ran and is over already."""
-        return in_line(session) or (session["state"] in AT_REST and session["generation"] > runs_before)
+        return (in_line(session) and not service.god) or (
+            session["state"] in AT_REST and session["generation"] > runs_before
+        )
 
     return wait_for(
         session_id, ("running",), seconds=EFFECT_SECONDS, progress=progress, doing="resuming", enough=enough

@@ -127,7 +127,7 @@ def _end_sessions(home: Home, *, force: bool) -> None:
         return
     if live == 0:
         return
-    if not force:
+    if not (force or service.god):
         _confirm(
             "Sessions are live" if live < 0 else f"{text.plural(live, 'session')} {'is' if live == 1 else 'are'} live"
         )

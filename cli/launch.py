@@ -9,6 +9,7 @@ from uuid import uuid4
 import typer
 
 from cli import text
+from cli.god import GodOption
 from cli.options import Chosen, DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags, of_project
 from cli.output import Format, LaunchFormat, pick, show_value
 from cli.projects import Project, check_startable, find_project
@@ -59,6 +60,7 @@ def launch(
         bool,
         typer.Option("--detach", "-d", help="Return when it runs, or waits in line, instead of attaching."),
     ] = False,
+    god: GodOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when the launch is accepted.")] = False,
     form: Annotated[
         LaunchFormat,
@@ -146,6 +148,7 @@ def ask_for(project: Project, ids: list[str], chosen: Chosen, prompt: str | None
             prompt=prompt,
             options=chosen.options.as_json(),
             headless=headless,
+            **service.as_god,
         )
     except ServerAway:
         raise  # some may have been started before
@@ -202,10 +205,10 @@ def bring_up(session_id: str, progress: Progress, *, line: bool, rested: int | N
     told: set[int] = set()
 
     def waits(session: Session) -> bool:
-        if line and in_line(session) and session["position"] not in told:
+        if line and in_line(session) and not service.god and session["position"] not in told:
             told.add(session["position"])
             progress.say(f"The session {short} is queued, position {session['position']}. Ctrl-C leaves it there.")
-        return in_line(session)
+        return in_line(session) and not service.god  # who goes past the line is in it for a moment at most
 
     def enough(session: Session) -> bool:
         runs = session["generation"] - (rested or 0)

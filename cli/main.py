@@ -79,6 +79,7 @@ def stratavore(
         str | None,
         typer.Option("--config", metavar="FILE", help="The configuration file; see: stratavore config show."),
     ] = None,
+    god: Annotated[bool, typer.Option("--god", help="Go past quotas and questions; events show who did.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
 ) -> None:
     """Run coding agents as durable sessions: detach, come back, and lose none of them.
@@ -95,6 +96,10 @@ def stratavore(
     """
     if config is not None:
         name_file(config)
+    if god:
+        from cli.service import service
+
+        service.become_god()
     if version:
         typer.echo(f"stratavore {__version__}")
     elif ctx.invoked_subcommand is None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import typer
 
 from cli import text
+from cli.god import GodOption
 from cli.launch import QUEUED, bring_up, forget_environment, keep_environment, settle, start_and_attach
 from cli.options import Chosen, choose, of_project
 from cli.projects import Project, find_project
@@ -18,7 +19,10 @@ from stratavore.near_names import did_you_mean
 from stratavore.project_names import RESERVED
 
 
-def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help="Which.")]) -> None:
+def open_project(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Which.")],
+    god: GodOption = False,
+) -> None:
     """Attach to a project's session, resume its last, or launch one.
 
     The same as 'stratavore PROJECT'. Leave the session with Ctrl-b d: it goes on.
@@ -26,13 +30,19 @@ def open_project(project: Annotated[str, typer.Argument(metavar="PROJECT", help=
     Examples:
         stratavore site
         stratavore open site
+        stratavore site --god                     without waiting in line
     """
     chosen = _choose(_find(project))
     fresh = str(uuid4())
     keep_environment([fresh], chosen.environment)
     try:
         answer = service.call(
-            "open_project", away=UNTOLD, project=project, session_id=fresh, options=chosen.options.as_json()
+            "open_project",
+            away=UNTOLD,
+            project=project,
+            session_id=fresh,
+            options=chosen.options.as_json(),
+            **service.as_god,
         )
     except StratavoreError:
         forget_environment([fresh])

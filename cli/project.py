@@ -59,7 +59,9 @@ def delete_project(
     what = f"delete the project {project}"
     if with_history and ended:
         what += f" and its {text.plural(ended, 'session')} with their conversations, for ever"
-    if not (yes or found["live_sessions"] or (ended and not with_history)):  # those are refused in any case
+    if not (
+        yes or service.god or found["live_sessions"] or (ended and not with_history)
+    ):  # those are refused in any case
         if not interactive():
             raise NobodyToAsk(what=what)
         if not typer.confirm(f"{what[0].upper()}{what[1:]}? Its directory {found['path']} stays."):
@@ -71,6 +73,7 @@ def delete_project(
         project=project,
         project_id=found["project_id"],
         with_history=with_history,
+        **service.as_god,
     )
     if form is not Format.TABLE:
         show_value(pick(deleted, DELETED_KEYS), form)

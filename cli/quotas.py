@@ -5,29 +5,37 @@ from typing import Annotated
 import typer
 
 from cli.commands import Entry, Noun
-from cli.output import Column, Format, FormatOption, show
+from cli.god import GodOption
+from cli.output import Column, Format, FormatOption, Row, show
 from cli.service import service
 from stratavore.errors import InvalidInput
 from stratavore.project_names import GLOBAL
+from stratavore.quotas import NONE, Quota, find_quota, parse_value
+from stratavore.quotas import QUOTAS as KNOWN
 
-KEYS = ("scope", "project", "name", "limit", "used", "waiting")
-LIMITS = {"max-runners": "max_concurrent_runners"}
-NONE = "none"
+KEYS = ("scope", "project", "name", "limit", "used", "waiting", "source")
 
 QUOTAS = Noun(
     """Show and set limits.
 
-    A session that would pass a limit waits in line, and who waited longest is served first.
+    A session that would pass a limit waits in line, and who waited longest is served first. The limits are
+    max-runners: how many run at once; max-memory: how much memory they may have, in MB, before no further one starts;
+    max-tokens: how many tokens may be used on a day (in UTC) before no further session starts.
 
     Examples:
         stratavore quotas show
         stratavore quotas set site max-runners 3
+        stratavore quotas set --global max-memory 8192
+        stratavore quotas unset site max-runners
     """,
     {
         "show": Entry("cli.quotas:show_quotas", "Show limits, and what is used of them."),
-        "set": Entry("cli.quotas:set_quota", "Set a limit, or take it away."),
+        "set": Entry("cli.quotas:set_quota", "Set a limit."),
+        "unset": Entry("cli.quotas:unset_quota", "Take a limit away."),
     },
 )
+GlobalOption = Annotated[bool, typer.Option("--global", "-g", help="Of everything together, instead of a project.")]
+_LIMITS = "max-runners, max-memory (MB) or max-tokens (a day)."
 
 
 def show_quotas(
@@ -38,6 +46,9 @@ def show_quotas(
 ) -> None:
     """Show limits, and what is used of them.
 
+    A runner counts at least 256 MB of memory, and more once it was measured with more. Tokens are those of this day in
+    UTC. SET BY names the configuration that a limit comes from, if no person set it.
+
     Examples:
         stratavore quotas show
         stratavore quotas show site
@@ -46,43 +57,86 @@ def show_quotas(
 
 
 def set_quota(
-    project: Annotated[str, typer.Argument(metavar="PROJECT|global", help="Of what.")],
-    name: Annotated[str, typer.Argument(metavar="LIMIT", help="max-runners: how many run at once.")],
-    value: Annotated[str, typer.Argument(metavar="N|none", help="The limit, or that there is none.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="PROJECT|global LIMIT N|none", help=f"Of what, which one, and how much: {_LIMITS}"),
+    ],
+    everything: GlobalOption = False,
+    god: GodOption = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Set a limit, or take it away.
 
-    What runs already goes on; who waits is let in as far as there is room now.
+    What runs already goes on; who waits is let in as far as there is room now. A limit that a configuration names is
+    changed there; with --god it is changed until the next start of its daemon.
 
     Examples:
         stratavore quotas set site max-runners 3
-        stratavore quotas set global max-runners 20
+        stratavore quotas set --global max-tokens 2000000
+        stratavore quotas set global max-memory 8192
         stratavore quotas set site max-runners none
     """
-    if name not in LIMITS:
-        raise InvalidInput(reason=f"There is no limit '{name}'; there is: {', '.join(LIMITS)}")
-    if value != NONE and not (value.isascii() and value.isdigit()):
-        raise InvalidInput(reason=f"A limit is a whole number or '{NONE}', not '{value}'")
+    project, name, value = _understood(words, everything, ("PROJECT", "LIMIT", "N"))
+    quota = find_quota(name)
+    _set(project, quota, parse_value(quota, value), form)
+
+
+def unset_quota(
+    words: Annotated[
+        list[str], typer.Argument(metavar="PROJECT|global LIMIT", help=f"Of what, and which one: {_LIMITS}")
+    ],
+    everything: GlobalOption = False,
+    god: GodOption = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Take a limit away; who waits for it is let in.
+
+    Examples:
+        stratavore quotas unset site max-runners
+        stratavore quotas unset --global max-tokens
+    """
+    project, name = _understood(words, everything, ("PROJECT", "LIMIT"))
+    _set(project, find_quota(name), None, form)
+
+
+def _set(project: str, quota: Quota, value: int | None, form: Format) -> None:
     found = service.call(
         "set_quota",
         away="the limit is set, and who may start does so when a daemon is back",
         project=_scope(project),
-        name=LIMITS[name],
-        value=None if value == NONE else int(value),
+        name=quota.name,
+        value=value,
+        **service.as_god,
     )
     show(found, form, KEYS, COLUMNS, empty="No limits.")
+
+
+def _understood(words: list[str], everything: bool, wanted: tuple[str, ...]) -> list[str]:
+    """What was typed; ``--global`` stands for the project.
+
+    Raises:
+        InvalidInput: there are too many words, or too few.
+    """
+    found = [GLOBAL, *words] if everything else words
+    if len(found) != len(wanted):
+        missing = " ".join(wanted[1:] if everything else wanted)
+        raise InvalidInput(reason=f"Say {missing}{' after --global' if everything else ', or --global for PROJECT'}")
+    return found
 
 
 def _scope(project: str | None) -> str | None:
     return None if project == GLOBAL else project
 
 
-_SHOWN = {name: shown for shown, name in LIMITS.items()}
+def _shown(row: Row) -> str:
+    return next((quota.short for quota in KNOWN if quota.name == row["name"]), row["name"])
+
+
 COLUMNS = [
     Column("SCOPE", lambda row: row["project"] or row["scope"], cut=True),
-    Column("LIMIT", lambda row: _SHOWN.get(row["name"], row["name"])),
+    Column("LIMIT", _shown),
     Column("MOST", lambda row: NONE if row["limit"] is None else row["limit"], right=True),
     Column("USED", lambda row: row["used"], right=True),
-    Column("WAITING", lambda row: row["waiting"], right=True),
+    Column("WAITING", lambda row: row["waiting"], right=True, drop=2),
+    Column("SET BY", lambda row: row["source"], cut=True, drop=1),
 ]

@@ -33,6 +33,7 @@ class Service:
         self._silent_since: float | None = None
         self._absence = ""
         self._told = False
+        self._operator: dict[str, Any] | None = None
 
     @property
     def home(self) -> Home:
@@ -48,6 +49,22 @@ class Service:
     def without_daemon(self) -> bool:
         """Whether the last call was answered without one: then what it asked for waits until one is back."""
         return bool(self._absence)
+
+    @property
+    def god(self) -> bool:
+        """Whether this command goes past quotas and questions."""
+        return self._operator is not None
+
+    @property
+    def as_god(self) -> dict[str, Any]:
+        """Who does so, as a parameter of the calls that take one; else none."""
+        return {} if self._operator is None else {"god": self._operator}
+
+    def become_god(self) -> None:
+        """Let this command go past quotas and questions, as the operator of this host."""
+        from stratavore.operators import operator
+
+        self._operator = self._operator or operator()
 
     def call(
         self,

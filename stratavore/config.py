@@ -233,7 +233,7 @@ class MetricsSettings(Section):
 
 
 class QuotaSettings(Section):
-    """Limits over all projects."""
+    """Limits over all projects, set when the daemon starts; see ``stratavore quotas``."""
 
     max_concurrent_runners: Annotated[
         Limit | None, Field(description="How many runners may run at once.", examples=[5])

@@ -344,6 +344,20 @@ class NoReply(StratavoreError):
     exit_code = EXIT_AGENT_FAILED
 
 
+class NotOperator(StratavoreError):
+    """Only the user whom the state directory belongs to may use --god, not {user}. Ask that one, or leave --god out."""
+
+    code = "not_operator"
+    exit_code = EXIT_REFUSED
+
+
+class LimitOfConfiguration(StratavoreError):
+    """The limit {limit} is set by the {source}. Change it there under 'quotas:' and restart that daemon, or set it until then with: stratavore --god quotas set."""
+
+    code = "limit_of_configuration"
+    exit_code = EXIT_REFUSED
+
+
 class StaleGeneration(StratavoreError):
     """The runner {runner_id} is not the current one of its session any more; what it wrote was refused."""
 

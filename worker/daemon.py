@@ -25,6 +25,7 @@ from stratavore.config import Settings
 from stratavore.config_path import name_file
 from stratavore.config_reading import Configuration, read_configuration
 from stratavore.control import Control
+from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
@@ -133,6 +134,9 @@ class Daemon:
             Here(self._home, tmux, monitor),
             broker if self._settings.rabbitmq.enabled else None,
         )
+        limits = ConfiguredLimits(self._home, self._settings.host, database, client)
+        for change in await limits.apply(self._settings.quotas.model_dump()):
+            log.info("limits: %s", change)
         telemetry.describe_daemon(self._settings.host, __version__)
         telemetry.watch_disk(self._home.root)
         metrics = self._settings.metrics

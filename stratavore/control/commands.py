@@ -1,14 +1,14 @@
 """Commands to sessions: pause, resume, end; and waiting for their effect."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any, Literal
 
 from stratavore import targets
-from stratavore.control.reach import Reach
+from stratavore.control.god import God
 from stratavore.control.refusals import wrong_state
-from stratavore.models.session import PauseSignal, RestartSignal, ResumeSignal, TerminateSignal
+from stratavore.models.session import Operator, PauseSignal, RestartSignal, ResumeSignal, TerminateSignal
 from stratavore.models.states import RESTING_STATES, SessionState
 from stratavore.models.views import SessionView
 from stratavore.project_names import ALL
@@ -17,26 +17,42 @@ from stratavore.store.connection import Connection
 
 Action = Literal["pause", "resume", "terminate"]
 
+_TYPED: dict[Action, str] = {"pause": "pause", "resume": "resume", "terminate": "kill"}
 
-class Commands(Reach):
+
+class Commands(God):
     """What sessions can be asked to become."""
 
-    async def command(self, target: str, action: Action, request_id: str, force: bool = False) -> list[str]:
-        """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect."""
+    async def command(
+        self,
+        target: str,
+        action: Action,
+        request_id: str,
+        force: bool = False,
+        god: Mapping[str, Any] | None = None,
+    ) -> list[str]:
+        """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect.
+
+        ``god`` is the operator who asks: a session that is resumed takes its slot past the quotas.
+        """
         async with self._database.pool.acquire() as connection:
             found = await _meant(connection, target)
-        concerned = [one for one in found if _takes(one, action)]
+        concerned = [one for one in found if _takes(one, action, past_the_line=god is not None)]
         if not concerned and target != ALL:
             raise wrong_state(target, found, action)
-        await asyncio.gather(*(self._command(one, action, request_id, force=force) for one in concerned))
+        operator = await self._as_god(god, _TYPED[action], [one.session_id for one in concerned])
+        await asyncio.gather(*(self._command(one, action, request_id, force, operator) for one in concerned))
         return [one.session_id for one in concerned]
 
-    async def restart(self, named: Sequence[str], request_id: str) -> list[dict[str, Any]]:
+    async def restart(
+        self, named: Sequence[str], request_id: str, god: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
         """Ask running sessions to end their runner and start the next one.
 
         Args:
             named: targets; of a project all its running sessions. Nothing is restarted if one of them has none.
             request_id: a new UUID; repeated, a session is restarted once all the same.
+            god: the operator who asks.
 
         Returns:
             The sessions that were asked, each with the generation that is to end.
@@ -49,6 +65,7 @@ class Commands(Reach):
                 if not running and target != ALL:
                     raise wrong_state(target, meant, "restart")
                 found |= {one.session_id: one for one in running}
+        await self._as_god(god, "restart", list(found))
         await asyncio.gather(*(self._restart(one, request_id) for one in found.values()))
         return [{"session_id": one.session_id, "generation": one.generation} for one in found.values()]
 
@@ -70,15 +87,17 @@ class Commands(Reach):
             await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
             pause = min(pause * 1.5, 0.1)
 
-    async def _command(self, session: SessionView, action: Action, request_id: str, *, force: bool) -> None:
+    async def _command(
+        self, session: SessionView, action: Action, request_id: str, force: bool, god: Operator | None
+    ) -> None:
         match action:
             case "resume":
-                await self._resume(session, request_id)
+                await self._resume(session, request_id, god)
             case "pause":
                 if not await self._signal(session.session_id, "pause", PauseSignal(request_id=request_id)):
                     await self._take_up(session, "pause", PauseSignal(request_id=request_id))
             case "terminate":
-                end = TerminateSignal(request_id=request_id, force=force)
+                end = TerminateSignal(request_id=request_id, force=force, god=god)
                 if not await self._signal(session.session_id, "terminate", end):
                     await self._take_up(session, "terminate", end)
 
@@ -87,8 +106,8 @@ class Commands(Reach):
         if not await self._signal(session.session_id, "restart", message):
             await self._take_up(session, "restart", message)
 
-    async def _resume(self, session: SessionView, request_id: str) -> None:
-        message = ResumeSignal(request_id=request_id)
+    async def _resume(self, session: SessionView, request_id: str, god: Operator | None = None) -> None:
+        message = ResumeSignal(request_id=request_id, god=god)
         if session.state is SessionState.ENDED:
             start = await self._again(session)
             # The signal is for a workflow that has recorded the end and is not closed yet.
@@ -104,8 +123,10 @@ async def _meant(connection: Connection, target: str) -> list[SessionView]:
     return await targets.all_of(connection, target)
 
 
-def _takes(session: SessionView, action: Action) -> bool:
+def _takes(session: SessionView, action: Action, *, past_the_line: bool) -> bool:
     match action:
+        case "resume" if past_the_line and session.state is SessionState.QUEUED:
+            return True
         case "resume":
             return session.state in RESTING_STATES or session.state is SessionState.ENDED
         case "pause":

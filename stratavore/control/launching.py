@@ -28,6 +28,7 @@ class Launching(Commands):
         prompt: str | None = None,
         options: Mapping[str, Any] | None = None,
         headless: bool = False,
+        god: Mapping[str, Any] | None = None,
     ) -> list[str]:
         """Start a new session for each id. Repeating it with the same ids is harmless.
 
@@ -38,6 +39,7 @@ class Launching(Commands):
             prompt: what the agent is told first; without a terminal the only thing.
             options: of :class:`LaunchOptions`, as JSON values; the project says what they leave open.
             headless: without a terminal.
+            god: the operator who asks: the sessions take their slots past the quotas.
         """
         check_prompt(prompt)
         async with self._database.pool.acquire() as connection:
@@ -48,16 +50,23 @@ class Launching(Commands):
         adapter_for(spec.agent).check(spec, environment)
         if not await asyncio.to_thread(Path(spec.cwd).is_dir):
             raise LostDirectory(path=spec.cwd)
-        await asyncio.gather(*(self._start(self._input(found.project_id, project, one, spec)) for one in session_ids))
+        operator = await self._as_god(god, "launch", session_ids, project)
+        starts = [self._input(found.project_id, project, one, spec) for one in session_ids]
+        await asyncio.gather(*(self._start(one.model_copy(update={"god": operator})) for one in starts))
         return list(session_ids)
 
     async def open_project(
-        self, project: str, session_id: str, options: Mapping[str, Any] | None = None
+        self,
+        project: str,
+        session_id: str,
+        options: Mapping[str, Any] | None = None,
+        god: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """What ``stratavore P`` does: attach to the live session, else resume the last, else launch ``session_id``.
 
         Returns the session, what is done, and its generation before that: who waits for a resumed session can
-        tell its old end from a new one.
+        tell its old end from a new one. ``god`` is the operator who asks: what is resumed or launched,
+        or waits in line, takes its slot past the quotas.
         """
         async with self._database.pool.acquire() as connection:
             await targets.project(connection, project)
@@ -69,14 +78,16 @@ class Launching(Commands):
             ("resume", {SessionState.ENDED}),
         ):
             if there := [one for one in known if one.state in states]:
-                if action == "resume":
-                    await self._resume(there[-1], session_id)
+                waits = there[-1].state is SessionState.QUEUED
+                if action == "resume" or (god and waits):
+                    operator = await self._as_god(god, "open", [there[-1].session_id], project)
+                    await self._resume(there[-1], session_id, operator)
                 return {
                     "session_id": there[-1].session_id,
                     "action": action,
                     "generation": there[-1].generation,
                 }
-        await self.launch(project, [session_id], options=options)
+        await self.launch(project, [session_id], options=options, god=god)
         return {"session_id": session_id, "action": "launch", "generation": 0}
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stratavore import naming, targets
 from stratavore.agents.registry import adapter_for
-from stratavore.control.reach import Reach
+from stratavore.control.god import God
 from stratavore.errors import (
     MissingDirectory,
     ProjectExists,
@@ -27,7 +27,7 @@ MOST_NAMED = 5
 """Sessions that a sentence names."""
 
 
-class Projects(Reach):
+class Projects(God):
     """Directories with a name."""
 
     async def create_project(
@@ -68,13 +68,16 @@ class Projects(Reach):
             raise UnknownProject(name=project, near="")
         return found
 
-    async def delete_project(self, project: str, project_id: str, with_history: bool = False) -> dict[str, Any]:
+    async def delete_project(
+        self, project: str, project_id: str, with_history: bool = False, god: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Delete a project in which nothing lives. Its directory stays, and so does the record of events.
 
         Args:
             project: its name.
             project_id: its id, so that a repeated call never deletes another one of the name.
             with_history: delete its ended sessions too: conversations, usage, and their files on this host.
+            god: the operator who asks.
 
         Returns:
             The name, and whether there still was something to delete.
@@ -83,6 +86,7 @@ class Projects(Reach):
             ProjectInUse: sessions live in it.
             ProjectHasHistory: there are ended sessions, and nobody said that they may go.
         """
+        operator = self._operator(god)
         async with self._database.transaction("project.delete") as transaction:
             connection = transaction.connection
             if not await projects.lock(connection, project_id):
@@ -94,6 +98,8 @@ class Projects(Reach):
             await self._check_deletable(connection, found, with_history=with_history)
             files = await projects.files(connection, project_id, self._host)
             await projects.delete(connection, project_id)
+            if operator:
+                self._record_god(transaction, operator, "projects delete", [project], project)
             transaction.emit(
                 NewEvent(
                     session_id=None,

@@ -1,5 +1,6 @@
 """What every use case has at hand, and how it reaches a session's workflow."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from stratavore import naming, targets
 from stratavore.health.servers import Broker
 from stratavore.killpoints import effect
-from stratavore.models.session import LaunchSpec, SessionInput
+from stratavore.models.session import GrantSignal, LaunchSpec, SessionInput
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 from stratavore.paths import Home
@@ -65,6 +66,11 @@ class Reach:
                 return False
             raise
         return True
+
+    async def _wake(self, sessions: Iterable[str]) -> None:
+        """Tell sessions that they hold a slot now. Who does not hear it looks by itself after a while."""
+        for session_id in sessions:
+            await self._signal(session_id, "grant", GrantSignal())
 
     async def _take_up(self, session: SessionView, signal: str, message: Any) -> None:
         """Start the session's workflow, which was terminated by hand, again, with the command, on any live runner."""

@@ -37,8 +37,6 @@ class Operator(Model):
     terminal: str | None = None
     ssh: str | None = None
     """The address that the terminal's connection came from."""
-    command: str = ""
-    """In the words of the command line, without what it was given."""
 
     def __str__(self) -> str:
         """For people: ``ann on h, pts/3``."""

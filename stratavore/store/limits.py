@@ -18,6 +18,13 @@ class Blocking(NamedTuple):
     reason: str
 
 
+class Limit(NamedTuple):
+    """A limit's value, and what set it if no person did."""
+
+    value: int
+    source: str | None
+
+
 async def set_limit(
     connection: Connection, project_id: str | None, name: str, value: int | None, source: str | None = None
 ) -> None:
@@ -32,10 +39,16 @@ async def set_limit(
         await connection.execute(SQL.set, scope, scope_id, name, value, source)
 
 
-async def find(connection: Connection, project_id: str | None, name: str) -> tuple[int, str | None] | None:
-    """A limit's value and what set it, if that was no person; None: there is no such limit."""
-    row = await connection.fetchrow(SQL.find, *_scope(project_id), name)
-    return (row["value"], row["source"]) if row else None
+async def source(connection: Connection, project_id: str | None, name: str) -> str | None:
+    """What set a limit, if that was no person."""
+    found: str | None = await connection.fetchval(SQL.source, *_scope(project_id), name)
+    return found
+
+
+async def lock_global(connection: Connection) -> dict[str, Limit]:
+    """The global limits by name, which nobody else changes from a configuration until the transaction ends."""
+    await connection.execute(SQL.lock_configured)
+    return {row["name"]: Limit(row["value"], row["source"]) for row in await connection.fetch(SQL.all_global)}
 
 
 async def blocking(connection: Connection, project_id: str) -> Blocking | None:

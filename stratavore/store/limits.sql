@@ -5,8 +5,14 @@ ON CONFLICT (scope, scope_id, name) DO UPDATE SET value = excluded.value, source
 -- name: unset
 DELETE FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
 
--- name: find
-SELECT value, source FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
+-- name: source
+SELECT source FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
+
+-- name: lock_configured
+SELECT pg_advisory_xact_lock(hashtext('stratavore.configured_limits'))
+
+-- name: all_global
+SELECT name, value, source FROM limits WHERE scope = 'global'
 
 -- name: blocking
 -- What holds a session of the project up; of several limits its project's before the global one, and the slowest first.

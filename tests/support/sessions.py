@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 
 from stratavore.models.session import (
     LaunchSpec,
+    Operator,
     PauseSignal,
     Policy,
     RestartSignal,
@@ -43,13 +44,14 @@ class Session:
     async def pause(self, request_id: str | None = None) -> None:
         await self.handle.signal(SessionWorkflow.pause, PauseSignal(request_id=_request(request_id)))
 
-    async def resume(self, request_id: str | None = None) -> None:
-        await self.handle.signal(SessionWorkflow.resume, ResumeSignal(request_id=_request(request_id)))
+    async def resume(self, request_id: str | None = None, *, god: Operator | None = None) -> None:
+        await self.handle.signal(SessionWorkflow.resume, ResumeSignal(request_id=_request(request_id), god=god))
 
-    async def terminate(self, request_id: str | None = None, *, force: bool = False) -> None:
-        await self.handle.signal(
-            SessionWorkflow.terminate, TerminateSignal(request_id=_request(request_id), force=force)
-        )
+    async def terminate(
+        self, request_id: str | None = None, *, force: bool = False, god: Operator | None = None
+    ) -> None:
+        signal = TerminateSignal(request_id=_request(request_id), force=force, god=god)
+        await self.handle.signal(SessionWorkflow.terminate, signal)
 
     async def restart(self, generation: int = 1, request_id: str | None = None) -> None:
         await self.handle.signal(
@@ -132,6 +134,7 @@ class Sessions:
         signal: str | None = None,
         message: Any = None,
         prompt: str | None = None,
+        god: Operator | None = None,
     ) -> Session:
         session_id = session_id or str(uuid.uuid4())
         spec = LaunchSpec(agent="command", argv=("true",), cwd="/", prompt=prompt)
@@ -144,6 +147,7 @@ class Sessions:
                 spec=spec,
                 adopts=adopts,
                 resumes=resumes,
+                god=god,
                 policy=policy or Policy(),
             ),
             id=workflow_id(session_id),

@@ -2,6 +2,7 @@
 
 import uuid
 
+from stratavore.models.session import Operator
 from stratavore.models.states import ExitKind, SessionState
 from tests.support.sessions import Sessions
 from tests.support.waiting import until
@@ -94,3 +95,33 @@ async def test_a_slot_that_was_taken_away_is_taken_again(sessions: Sessions) -> 
     assert world.holders == {session.id}
     await session.terminate()
     await session.result()
+
+
+OPERATOR = Operator(id="1", user="ann", uid=1, host="h", terminal="pts/3")
+
+
+async def test_an_operator_lets_a_session_past_the_line_once(sessions: Sessions) -> None:
+    world = sessions.world
+    world.slots = 1
+    first = await sessions.start()
+    await first.runs()
+    waits = await sessions.start()
+    await waits.says("place 1 in line")
+    passes = await sessions.start(god=OPERATOR)
+    await passes.runs()
+    assert len(world.holders) == 2
+    # What was put away takes its next slot like any other.
+    await passes.pause()
+    await passes.shows(SessionState.PAUSED)
+    await passes.resume()
+    await passes.says("place 2 in line")
+    await passes.resume(god=OPERATOR)
+    await passes.runs(2)
+    assert world.line == [waits.id]
+    await passes.terminate(god=OPERATOR)
+    assert await passes.result() == "ended on request of ann on h, pts/3, with --god"
+    await first.terminate()
+    assert await first.result() == "ended on request"
+    await waits.runs()
+    await waits.terminate()
+    await waits.result()

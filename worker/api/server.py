@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +13,14 @@ from typing import Any
 from stratavore import connect
 from stratavore.errors import InvalidInput, StratavoreError
 from stratavore.models.base import as_json
+from stratavore.operators import user_name
 
 log = logging.getLogger(__name__)
 
 LONGEST_LINE = 4 * 1024 * 1024
+
+_UCRED = struct.Struct("iII")
+"""The kernel's ``struct ucred``: process, user, group."""
 
 Method = Callable[..., Any]
 
@@ -62,7 +68,7 @@ class ApiServer:
             line = await reader.readline()
             if not line:
                 return
-            result = await self._call(line)
+            result = await self._call(line, writer)
             if isinstance(result, AsyncIterator):
                 await self._stream(result, reader, writer)
                 return
@@ -73,13 +79,16 @@ class ApiServer:
             answer = {"error": _told(error).to_wire()}
         await _write(writer, answer)
 
-    async def _call(self, line: bytes) -> Any:
+    async def _call(self, line: bytes, writer: asyncio.StreamWriter) -> Any:
         try:
             asked = json.loads(line)
             method = self._methods[asked["method"]]
             params = asked.get("params") or {}
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(reason="This daemon does not know that call; is it of another version?") from error
+        if isinstance(god := params.get("god"), dict):
+            uid = _caller(writer)
+            params = {**params, "god": {**god, "uid": uid, "user": user_name(uid)}}
         result = method(**params)
         if isinstance(result, AsyncIterator):
             return result
@@ -109,6 +118,13 @@ class ApiServer:
 async def _write(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
     writer.write(json.dumps(answer).encode() + b"\n")
     await writer.drain()
+
+
+def _caller(writer: asyncio.StreamWriter) -> int:
+    """The user that called, by the kernel's word."""
+    peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _pid, uid, _gid = _UCRED.unpack(peer)
+    return int(uid)
 
 
 def _told(error: Exception) -> StratavoreError:

@@ -37,7 +37,7 @@ STATE_DIRECTORY = uuid.UUID(int=1)
 LIMIT = "max_concurrent_runners"
 MEMORY = "max_memory_mb"
 TOKENS = "max_tokens_per_day"
-OPERATOR = Operator(id="1", user="ann", uid=1, host=HOST, command="launch")
+OPERATOR = Operator(id="1", user="ann", uid=1, host=HOST)
 SPEC = LaunchSpec(agent="command", argv=("true",), cwd="/")
 
 Request = AdmitRequest | PlaceRequest | RecordRequest
