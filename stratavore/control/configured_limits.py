@@ -1,5 +1,6 @@
 """Limits that the configuration of a host names: global ones, as long as its daemon starts with them."""
 
+import asyncio
 from collections.abc import Mapping
 from uuid import uuid4
 
@@ -43,7 +44,7 @@ class ConfiguredLimits(Reach):
                 data = {"severity": "info", "message": "; ".join(changes), "host": self._host}
                 transaction.emit(NewEvent(None, f"quotas/{uuid4()}", EventType.SYSTEM_ALERT, "", data))
             granted = await admission.grant(connection)
-        await self._wake(granted)
+        await asyncio.gather(*map(self._wake, granted))
         return changes
 
     def _told(self, name: str, value: int | None, was: limits.Limit | None) -> str:

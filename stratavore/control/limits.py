@@ -1,5 +1,6 @@
 """Limits."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,5 +51,5 @@ class Limits(God):
                 raise LimitOfConfiguration(limit=quota.short, source=source)
             await limits.set_limit(connection, project_id, quota.name, value)
             granted = await admission.grant(connection)
-        await self._wake(granted)
+        await asyncio.gather(*map(self._wake, granted))
         return await self.show_quotas(project)

@@ -1,6 +1,5 @@
 """What every use case has at hand, and how it reaches a session's workflow."""
 
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -67,10 +66,9 @@ class Reach:
             raise
         return True
 
-    async def _wake(self, sessions: Iterable[str]) -> None:
-        """Tell sessions that they hold a slot now. Who does not hear it looks by itself after a while."""
-        for session_id in sessions:
-            await self._signal(session_id, "grant", GrantSignal())
+    async def _wake(self, session_id: str) -> None:
+        """Tell a session that it holds a slot now. Who does not hear it looks by itself after a while."""
+        await self._signal(session_id, "grant", GrantSignal())
 
     async def _take_up(self, session: SessionView, signal: str, message: Any) -> None:
         """Start the session's workflow, which was terminated by hand, again, with the command, on any live runner."""

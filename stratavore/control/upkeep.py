@@ -5,7 +5,6 @@ from typing import Any
 from stratavore.control.reach import Reach
 from stratavore.health import checks
 from stratavore.models.findings import Health, Reconciliation
-from stratavore.models.session import GrantSignal
 from stratavore.reconcile.reconciler import Reconciler
 from stratavore.store import sessions
 
@@ -29,6 +28,3 @@ class Upkeep(Reach):
         async with self._database.pool.acquire() as connection:
             (session,) = await sessions.views(connection, ids=[session_id], ended=True)
         await self._take_up(session, signal, message)
-
-    async def _wake(self, session_id: str) -> None:
-        await self._signal(session_id, "grant", GrantSignal())
