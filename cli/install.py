@@ -14,6 +14,7 @@ from cli import unit
 from cli.service import service
 from cli.terminal import note
 from cli.unit import NAME, Scope
+from stratavore.config_path import VARIABLE, configuration_file
 from stratavore.errors import NotRoot, ServiceOfAnother, SystemdAway, SystemdFailed
 from stratavore.paths import Home, private_directory
 
@@ -93,8 +94,8 @@ def install(
 ) -> None:
     """Make the daemon a service of systemd, which starts it with the machine and after a failure.
 
-    The service gets the state directory, PATH and the STRATAVORE_ variables of this terminal. Stopping it never
-    ends agents. Under sudo it runs as the person who typed it.
+    The service gets the state directory, PATH, the STRATAVORE_ variables of this terminal and the file of --config.
+    Stopping it never ends agents. Under sudo it runs as the person who typed it.
 
     Examples:
         stratavore daemon install --now
@@ -107,8 +108,7 @@ def install(
         note(f"This would be written to {wanted.file}.")
         return
     _check(wanted)
-    variables = {name: value for name, value in os.environ.items() if _is_kept(name)}
-    _write(wanted.environment_file, unit.environment_file(variables), 0o600)
+    _write(wanted.environment_file, unit.environment_file(_variables()), 0o600)
     _write(wanted.file, wanted.text, 0o644)
     wanted.systemctl("daemon-reload")
     wanted.systemctl("enable", NAME)
@@ -172,8 +172,14 @@ def _check(wanted: Service) -> None:
         wanted.home.create()
 
 
-def _is_kept(name: str) -> bool:
-    return name == "PATH" or (name.startswith("STRATAVORE_") and name not in _NOT_KEPT)
+def _variables() -> dict[str, str]:
+    """Of this terminal, those that a daemon started here would heed; the configuration file by its whole path."""
+    found = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("STRATAVORE_")}
+    for name in _NOT_KEPT:
+        found.pop(name, None)
+    if VARIABLE in found:
+        found[VARIABLE] = str(configuration_file())
+    return found
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -70,6 +70,17 @@ def test_a_service_of_mine(run: Run, machine: Machine, home: Home) -> None:
     assert "STRATAVORE_HOME" not in variables.read_text()
 
 
+@pytest.mark.parametrize("words", [(), ("--config", "mine.yaml")])
+def test_the_configuration_file_is_that_of_this_terminal(
+    run: Run, machine: Machine, home: Home, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(machine.root)
+    (machine.root / "mine.yaml").touch()
+    monkeypatch.setenv("STRATAVORE_CONFIG", "mine.yaml")  # also for its end: --config sets it
+    assert run(*words, "daemon", "install", "--user").code == 0
+    assert f'STRATAVORE_CONFIG="{machine.root}/mine.yaml"\n' in (home.root / "daemon.environment").read_text()
+
+
 def test_who_lingers_need_not_be_told_to(run: Run, machine: Machine) -> None:
     (machine.root / "linger" / ME).touch()
     assert "enable-linger" not in run("daemon", "install", "--user").out
