@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
@@ -46,8 +46,16 @@ def _listen(value: str) -> str:
     return value
 
 
+def _parts(url: str) -> SplitResult:
+    """Of a URL; of what is none all are empty, since Python's own message would tell it."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def _dsn(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
+    if _parts(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
         raise ValueError("takes a URL such as postgresql://user:password@db.example:5432/stratavore_state")
     return value
 
@@ -58,7 +66,7 @@ def _joined(value: object) -> object:
 
 
 def _amqp(value: SecretStr) -> SecretStr:
-    parts = [urlsplit(one) for one in _urls(value)]
+    parts = [_parts(one) for one in _urls(value)]
     if not all(part.scheme in ("amqp", "amqps") and part.hostname for part in parts):
         raise ValueError("takes a URL such as amqps://user:password@mq.example:5671/, or several with commas between")
     return value
@@ -69,7 +77,7 @@ def _urls(value: SecretStr) -> tuple[str, ...]:
 
 
 def _http(value: str) -> str:
-    part = urlsplit(value)
+    part = _parts(value)
     if part.scheme not in ("http", "https") or not part.hostname or "@" in part.netloc:
         raise ValueError("takes a URL without user or password, such as http://mq.example:15672")
     return value

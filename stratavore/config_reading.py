@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ NO_SETTINGS = frozenset(
 )  # fmt: skip
 """Variables that mean something else."""
 
+_FILES_OF_DSN = frozenset({"sslrootcert", "sslcert", "sslkey"})
 _VARIABLES = {one.variable: one for one in SETTINGS.values()}
 
 
@@ -89,8 +91,8 @@ def read_configuration() -> Configuration:
     for key, value in _of_environment():
         values[key], sources[key] = value, Source(variable=SETTINGS[key].variable)
     for key, value in values.items():
-        if isinstance(value, Path):
-            _check_readable(value, key, sources[key])
+        for named in _files(key, value):
+            _check_readable(named, key, sources[key])
     try:
         settings = Settings.model_validate(_nested(values))
     except ValidationError as error:
@@ -121,6 +123,16 @@ def _check_no_mistake(variable: str) -> None:
     if variable not in NO_SETTINGS and (near or BETWEEN in variable):
         hint = f"did you mean {PREFIX}{near[0]}?" if near else "see: stratavore config show"
         raise ConfigurationInvalid(reason=f"There is no setting {variable}; {hint}")
+
+
+def _files(key: str, value: Any) -> Iterator[Path]:
+    """The files that a value names."""
+    if isinstance(value, Path):
+        yield value
+    elif key == "postgres.dsn":
+        for name, text in parse_qsl(urlsplit(value.get_secret_value()).query):
+            if name in _FILES_OF_DSN and text != "system":  # the authorities of the system, for libpq
+                yield Path(text)
 
 
 def _check_readable(path: Path, key: str, source: Source) -> None:

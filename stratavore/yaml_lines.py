@@ -56,7 +56,7 @@ def entries(node: yaml.Node, example: str) -> list[tuple[yaml.Node, yaml.Node]]:
         raise YamlFault(line_of(node), f"keys with values are expected, such as '{example}'")
     seen: dict[str, int] = {}
     for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT:
+        if not isinstance(key, yaml.ScalarNode) or key.tag != _TEXT or not key.value.isprintable():
             raise YamlFault(line_of(key), f"a key is a word, such as '{example.partition(':')[0]}'")
         if key.value in seen:
             raise YamlFault(line_of(key), f"'{key.value}' is there twice; the first is in line {seen[key.value]}")

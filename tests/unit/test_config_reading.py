@@ -163,6 +163,15 @@ def test_a_file_that_is_named_must_be_there(environment: pytest.MonkeyPatch, tmp
             "line 1: 'temporal.ca' names /nowhere/ca.pem, which cannot be read: no such file or directory.",
         ),
         (
+            "postgres: {dsn: 'postgresql://me:s3cret@db/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem'}\n",
+            "line 1: 'postgres.dsn' names /nowhere/ca.pem, which cannot be read: no such file or directory.",
+        ),
+        (
+            "postgres: {dsn: 'postgresql://me:s3cret℀@db/x'}\n",
+            "line 1: 'postgres.dsn' takes a URL such as postgresql://user:password@db.example:5432/stratavore_state.",
+        ),
+        ('"a\\nb": 1\n', "line 1: a key is a word, such as 'temporal'."),
+        (
             "metrics: {address: here}\n",
             "line 1: 'metrics.address' takes an IP address, such as 127.0.0.1, or 0.0.0.0 for all.",
         ),
@@ -317,6 +326,7 @@ def test_whatever_a_file_holds_is_understood_or_refused_in_a_sentence(text: str)
             read_settings()
         except StratavoreError as error:
             assert str(path) in str(error)
+            assert str(error).isprintable()
 
 
 @given(
