@@ -1,4 +1,4 @@
-"""The picture in the README, of a real session of the real Claude Code: ``python -m tests.e2e.picture docs/session.svg``."""
+"""The picture in the README, of a real session of Claude Code: ``python -m tests.e2e.picture docs/session.svg``."""
 
 import asyncio
 import io
