@@ -19,6 +19,7 @@ from stratavore import naming, telemetry
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
 from stratavore.killpoints import effect
+from stratavore.models.session import GrantSignal
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import LaunchRequest, RecordRequest, RunnerExit, SuperviseRequest
 from stratavore.paths import Home
@@ -287,7 +288,7 @@ class HostMonitor:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-        await record(
+        recorded = await record(
             self._database,
             RecordRequest(
                 session_id=watched.session_id,
@@ -300,6 +301,11 @@ class HostMonitor:
                 status=RunnerStatus.TERMINATED,
             ),
         )
+        for session_id in recorded.grants:
+            # Nobody else tells them of their slots; who does not hear it asks by itself, minutes later.
+            with suppress(RPCError):
+                handle = self._client.get_workflow_handle(naming.workflow_id(session_id))
+                await handle.signal("grant", GrantSignal())
         return True
 
     async def _heartbeat(self) -> None:

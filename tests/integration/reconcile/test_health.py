@@ -43,15 +43,12 @@ async def test_what_is_wrong_is_a_problem_with_a_way_out(daemon: DaemonProcess) 
     assert result.code == 1
     assert "but this version needs" in result.out and "1 were refused by RabbitMQ" in result.out
     assert result.out.endswith("not healthy\n")
-
-
-async def test_without_a_daemon_the_servers_are_looked_at(daemon: DaemonProcess) -> None:
-    cli = CommandLine(daemon.environment, daemon.home.root)
+    # Without a daemon the servers are looked at.
     daemon.kill()
     result = await cli("health", "--verbose")
     assert result.code == 1
     lines = {line.split()[1]: line.split()[0] for line in result.out.splitlines() if line[:1] not in (" ", "n")}
-    assert (lines["daemon"], lines["postgres"], lines["rabbitmq"]) == ("problem", "ok", "warning")
+    assert (lines["daemon"], lines["disk"], lines["rabbitmq"]) == ("problem", "ok", "warning")
     reconciled = await cli("reconcile")
     assert (reconciled.code, reconciled.out) == (0, "Nothing differs.\n")
     assert f"Not looked at: processes, terminals and run directories of the host {daemon.host}" in reconciled.err

@@ -2,21 +2,28 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from stratavore.control import Control
 from stratavore.naming import TASK_QUEUE, workflow_id
+from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, wait_dead
+from stratavore.store.database import Database
 from tests.integration.worker.watching import events, generation, running
 from tests.support.daemon import DaemonProcess
+from tests.support.stacks import Stack
 from tests.support.waiting import answer
 
 TABLES = ("sessions", "runners", "admissions", "events", "outbox", "steps", "hosts")
@@ -68,7 +75,7 @@ async def nothing_differs(daemon: DaemonProcess) -> None:
     assert await reconcile(daemon) == []
 
 
-def orphan(daemon: DaemonProcess, runner_id: str) -> ProcessIdentity:
+def orphan(state_directory: Path, runner_id: str) -> ProcessIdentity:
     """A process of a runner that has left its parents: forked twice, in a session of its own."""
     script = (
         "import os, sys, time\n"
@@ -78,7 +85,7 @@ def orphan(daemon: DaemonProcess, runner_id: str) -> ProcessIdentity:
         "os.close(1)\n"
         "time.sleep(600)\n"
     )
-    marks = {"STRATAVORE_RUNNER_ID": runner_id, "STRATAVORE_HOME": str(daemon.home.root)}
+    marks = {"STRATAVORE_RUNNER_ID": runner_id, "STRATAVORE_HOME": str(state_directory)}
     told = subprocess.run([sys.executable, "-c", script], env=os.environ | marks, stdout=subprocess.PIPE, check=True)
     found = identify(int(told.stdout))
     assert found is not None
@@ -95,7 +102,9 @@ async def stray(daemon: DaemonProcess) -> AsyncIterator[list[ProcessIdentity]]:
             os.kill(one.pid, signal.SIGKILL)
 
 
-async def test_an_agent_whose_workflow_was_terminated_is_taken_up_again(daemon: DaemonProcess) -> None:
+async def test_an_agent_whose_workflow_was_terminated_is_taken_up_or_ended_if_asked(
+    daemon: DaemonProcess,
+) -> None:
     session, agent = await running(daemon, ["cat"])
     await nothing_differs(daemon)
     await (await workflow(daemon, session)).terminate()
@@ -109,11 +118,7 @@ async def test_an_agent_whose_workflow_was_terminated_is_taken_up_again(daemon: 
     assert (told["kind"], told["subject"]) == ("session_without_workflow", session)
     # The workflow has it: what ends the agent is heard, and the session goes on.
     os.kill(agent.pid, signal.SIGKILL)
-    await generation(daemon, session, 2)
-
-
-async def test_it_is_ended_if_that_is_asked_for(daemon: DaemonProcess) -> None:
-    session, agent = await running(daemon, ["cat"])
+    _, agent = await generation(daemon, session, 2)
     await (await workflow(daemon, session)).terminate()
     assert (await one_found(daemon, "session_without_workflow", end_orphans=True))["outcome"] == "repaired"
     await daemon.wait(session, "ended")
@@ -142,72 +147,53 @@ async def test_a_session_without_agent_ends_with_its_terminated_workflow(daemon:
     }
     assert (await daemon.wait(queued, "ended"))["reason"] == "its workflow had been terminated"
     assert (await daemon.wait(paused, "ended"))["position"] is None
-    await daemon.command(first, "terminate")
+    # The one that runs ends without its workflow, and who gets its slot hears of it.
+    await (await workflow(daemon, first)).terminate()
+    _, agent = await generation(daemon, first, 1)
+    os.kill(agent.pid, signal.SIGKILL)
     await daemon.wait(last, "running")
     await nothing_differs(daemon)
 
 
-async def test_a_workflow_whose_session_was_deleted_is_told_and_ended_only_if_asked(daemon: DaemonProcess) -> None:
-    client = await daemon.client()
+async def test_a_workflow_without_session_is_told_and_terminated_only_if_asked(
+    stack: Stack, database: str, namespace: str, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await Client.connect(stack.temporal_address, namespace=namespace, data_converter=pydantic_data_converter)
+    opened = await Database.open(database, b"k" * 32, connections=3)
+    control = Control(home, "here", opened, client)
     session = str(uuid.uuid4())
-    # Nobody works on it: no row is ever written.
-    handle = await client.start_workflow("Session", id=workflow_id(session), task_queue=f"{TASK_QUEUE}-of-nobody")
-    await nothing_differs(daemon)  # it may be about to begin
-    async with daemon.connection() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM sessions") == 0
-    await handle.terminate()
+    try:
+        # Nobody takes its tasks: no row is ever written.
+        handle = await client.start_workflow("Session", id=workflow_id(session), task_queue=f"{TASK_QUEUE}-of-nobody")
+        assert (await control.reconcile()).differences == ()  # it may be about to begin
+        monkeypatch.setattr("stratavore.reconcile.compare.WORKFLOW_PATIENCE", timedelta(0))
+
+        async def told() -> Any:
+            return (await control.reconcile()).differences
+
+        (left,) = await answer(told, what="the search that finds it")
+        assert (left.kind, left.subject, left.outcome) == ("workflow_without_session", session, "left")
+        (ended,) = (await control.reconcile(end_orphans=True)).differences
+        assert ended.outcome == "repaired"
+        assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
+        types = [one.type for one in await control.list_events()]
+        assert sorted(types) == ["system.alert", "system.reconciled"]
+    finally:
+        await opened.close()
 
 
-async def test_processes_of_a_runner_that_has_ended_are_ended(
+async def test_processes_and_terminals_of_a_runner_that_has_ended_are_ended(
     daemon: DaemonProcess, stray: list[ProcessIdentity]
 ) -> None:
     session, _ = await running(daemon, ["cat"])
     await daemon.command(session, "pause")
     await daemon.wait(session, "paused")
-    stray.append(orphan(daemon, f"{session}.1"))
+    stray.append(orphan(daemon.home.root, f"{session}.1"))
     found = await one_found(daemon, "orphan_processes")
     assert found["what"] == (f"Processes of the runner {session[:8]}.1 live ({stray[0].pid}), but its end is recorded")
     assert found["outcome"] == "repaired"
     assert liveness(stray[0]) is Liveness.DEAD
-    await nothing_differs(daemon)
-
-
-async def test_what_postgres_does_not_know_is_never_ended_unasked(
-    daemon: DaemonProcess, stray: list[ProcessIdentity]
-) -> None:
-    """A database restored from a backup knows less than the host: that proves nothing."""
-    runner = f"{uuid.uuid4()}.1"
-    stray.append(orphan(daemon, runner))
-    found = await one_found(daemon, "orphan_processes")
-    assert (found["subject"], found["outcome"]) == (runner, "left")
-    assert "which proves nothing" in found["what"]
-    await reconcile(daemon)
-    assert liveness(stray[0]) is Liveness.ALIVE
-    (told,) = await alerts(daemon)
-    assert (told["data"]["subject"], told["data"]["severity"]) == (runner, "warning")
-    assert (await one_found(daemon, "orphan_processes", end_orphans=True))["outcome"] == "repaired"
-    assert liveness(stray[0]) is Liveness.DEAD
-    await nothing_differs(daemon)
-
-
-async def test_processes_of_another_state_directory_are_not_looked_at(
-    daemon: DaemonProcess, stray: list[ProcessIdentity], tmp_path: Any
-) -> None:
-    marks = {"STRATAVORE_RUNNER_ID": f"{uuid.uuid4()}.1", "STRATAVORE_HOME": str(tmp_path)}
-    process = subprocess.Popen(["sleep", "600"], env=os.environ | marks)
-    try:
-        await nothing_differs(daemon)
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
-
-
-async def test_a_terminal_of_a_runner_that_has_ended_is_closed(daemon: DaemonProcess) -> None:
-    session, _ = await running(daemon, ["cat"])
     (row,) = await daemon.fetch("SELECT project_id::text FROM sessions")
-    await daemon.command(session, "pause")
-    await daemon.wait(session, "paused")
     socket = daemon.home.tmux_socket(row["project_id"])
     name = f"{session}_1"
     tmux = ("tmux", "-S", str(socket))
@@ -216,6 +202,27 @@ async def test_a_terminal_of_a_runner_that_has_ended_is_closed(daemon: DaemonPro
     found = await one_found(daemon, "orphan_terminal")
     assert (found["subject"], found["outcome"]) == (f"{session}.1", "repaired")
     assert subprocess.run([*tmux, "has-session", "-t", f"={name}"], capture_output=True, check=False).returncode != 0
+    await nothing_differs(daemon)
+
+
+async def test_what_postgres_does_not_know_is_never_ended_unasked(
+    daemon: DaemonProcess, stray: list[ProcessIdentity]
+) -> None:
+    """A database restored from a backup knows less than the host: that proves nothing."""
+    other = daemon.home.root / "another"  # a state directory of its own: none of our business
+    stray.append(orphan(other, f"{uuid.uuid4()}.1"))
+    await nothing_differs(daemon)
+    runner = f"{uuid.uuid4()}.1"
+    stray.append(orphan(daemon.home.root, runner))
+    found = await one_found(daemon, "orphan_processes")
+    assert (found["subject"], found["outcome"]) == (runner, "left")
+    assert "which proves nothing" in found["what"]
+    await reconcile(daemon)
+    assert liveness(stray[1]) is Liveness.ALIVE
+    (told,) = await alerts(daemon)
+    assert (told["data"]["subject"], told["data"]["severity"]) == (runner, "warning")
+    assert (await one_found(daemon, "orphan_processes", end_orphans=True))["outcome"] == "repaired"
+    assert [liveness(one) for one in stray] == [Liveness.ALIVE, Liveness.DEAD]
     await nothing_differs(daemon)
 
 
@@ -285,7 +292,8 @@ async def _in_line(daemon: DaemonProcess, session: str) -> bool:
     return bool(await answer(look, what="a place in the line"))
 
 
-async def test_a_run_directory_that_nobody_knows_is_kept_while_it_is_young(daemon: DaemonProcess) -> None:
+async def test_what_only_a_person_can_judge_is_told(daemon: DaemonProcess) -> None:
+    session, agent = await running(daemon, ["cat"])
     young, old = (daemon.home.run_directory(f"{uuid.uuid4()}.1") for _ in range(2))
     strange = daemon.home.runners / "not-ours"
     for one in (young, old, strange):
@@ -301,10 +309,7 @@ async def test_a_run_directory_that_nobody_knows_is_kept_while_it_is_young(daemo
     assert found[old.name]["outcome"] == "repaired"
     assert (young.exists(), old.exists(), strange.exists()) == (True, False, True)
     assert [one["subject"] for one in await reconcile(daemon)] == [young.name]
-
-
-async def test_a_host_that_is_away_is_told(daemon: DaemonProcess) -> None:
-    session, agent = await running(daemon, ["cat"])
+    shutil.rmtree(young)
     await daemon.fetch(
         "INSERT INTO hosts (name, daemon_id, state_directory, version, boot_id, renewed_at, lease_expires_at)"
         " SELECT 'elsewhere', daemon_id, gen_random_uuid(), version, boot_id, now() - interval '1 hour',"
