@@ -141,8 +141,13 @@ def _temporal_refusal(error: Exception, address: str, settings: "TemporalSetting
     if (wrong := trouble(error)) is not None:
         hint = "See temporal.ca, cert, key and server_name, and 'TLS' in docs/deployment.md"
         return ServerAway(server="Temporal", address=address, reason=wrong, hint=hint)
-    if _BROKE_OFF in text and not settings.uses_tls:
-        reason, hint = "it ended the connection", "If it speaks TLS, set temporal.tls or temporal.ca"
+    if _BROKE_OFF in text and "transport::Error" in text:
+        reason = "it ended the connection at once"
+        hint = (
+            "If it asks for a client certificate, see temporal.cert and temporal.key under 'TLS' in docs/deployment.md"
+            if settings.uses_tls
+            else "If it speaks TLS, set temporal.tls or temporal.ca"
+        )
         return ServerAway(server="Temporal", address=address, reason=reason, hint=hint)
     return ServerAway(server="Temporal", address=address, reason="it does not answer", hint=HINT)
 

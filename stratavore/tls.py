@@ -31,7 +31,7 @@ _SIGNS = (
     (("CertificateRequired", "CERTIFICATE_REQUIRED", "certificate required"), _WANTS_CLIENT),
     # The server's words on our certificate.
     (("UnknownCA", "UNKNOWN_CA", "unknown ca", "BadCertificate", "BAD_CERTIFICATE", "bad certificate"), _WANTS_CLIENT),
-    (("close_notify", "UNEXPECTED_EOF", "EOF occurred in violation"), _ENDED),
+    (("UNEXPECTED_EOF", "EOF occurred in violation"), _ENDED),
     (("InvalidContentType", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "corrupt message"), _NO_TLS),
 )
 
@@ -67,7 +67,9 @@ class TlsFiles:
 def trouble(error: BaseException) -> str | None:
     """What is wrong with TLS; None if the error does not tell of it."""
     found: BaseException | None = error
-    while found is not None:
+    seen: set[int] = set()  # causes and contexts may go in a ring
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
         if isinstance(found, ssl.SSLCertVerificationError):
             return _VERIFY_CODES.get(found.verify_code) or _NOT_TRUSTED
         text = str(found)

@@ -17,7 +17,7 @@ from aio_pika.exceptions import (
     DeliveryError,
     ProbableAuthenticationError,
 )
-from aiormq.exceptions import ChannelAccessRefused, ChannelInvalidStateError, ConnectionNotAllowed
+from aiormq.exceptions import ChannelAccessRefused, ChannelInvalidStateError, ConnectionNotAllowed, InvalidFrameError
 from yarl import URL
 
 from stratavore.addresses import shown, split_urls
@@ -292,8 +292,8 @@ def _reason(error: BaseException) -> str:
     match error:
         case AuthenticationError() | ProbableAuthenticationError():
             return "it does not take the user or the password of rabbitmq.url"
-        case ConnectionNotAllowed():
-            return f"it does not let the user in: {str(error).lower()}"
+        case ConnectionNotAllowed() | InvalidFrameError():
+            return "it does not let the user in; check the virtual host at the end of rabbitmq.url"
         case ChannelAccessRefused():
             return f"{error}; see 'Rights' in docs/deployment.md"
     return trouble(error) or str(error) or type(error).__name__

@@ -1,0 +1,119 @@
+"""A Temporal of one's own: behind mutual TLS and an API key, with a role that may do little."""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from stratavore import connect
+from stratavore.config import TemporalSettings
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.errors import InvalidInput, NamespaceMissing, RightsMissing, ServerAway, StratavoreError
+from stratavore.servers import namespace as preparation
+from stratavore.servers import trials
+from tests.support.certificates import Certificates
+from tests.support.temporal_front import TemporalFront
+
+API_KEY = "k3y"
+OF_ADMINISTRATORS = ("RegisterNamespace", "AddSearchAttributes", "ListSearchAttributes")
+
+
+@pytest.fixture
+async def front(stack: EmbeddedStack, certificates: Certificates) -> AsyncIterator[TemporalFront]:
+    """Who comes in shows a certificate and an API key."""
+    made = TemporalFront.before(stack.temporal_address, certificates.server, client_ca=certificates.ca, api_key=API_KEY)
+    async with made as found:
+        yield found
+
+
+def settings(certificates: Certificates, name: str | None = None, **changes: Any) -> TemporalSettings:
+    """Those that the front lets in."""
+    client = certificates.client
+    full = {"ca": certificates.ca, "cert": client.cert, "key": client.key, "api_key": API_KEY}
+    return TemporalSettings.model_validate(
+        full | {"namespace": name or f"test-{uuid.uuid4().hex[:12]}", "address": "localhost:1"} | changes
+    )
+
+
+async def refused(address: str, found: TemporalSettings) -> StratavoreError:
+    with pytest.raises(StratavoreError) as raised:
+        await connect.temporal(address, found)
+    assert API_KEY not in str(raised.value)
+    return raised.value
+
+
+async def test_a_namespace_is_made_once_through_mutual_tls_with_an_api_key(
+    front: TemporalFront, certificates: Certificates
+) -> None:
+    client = await connect.temporal(front.address, settings(certificates))
+    looked = [step.state for step in await preparation.prepare(client, change=False)]
+    assert looked == ["to make", "to make"]
+    assert [step.state for step in await preparation.prepare(client)] == ["made", "made"]
+    assert [step.state for step in await preparation.prepare(client)] == ["found", "found"]
+    tried = [trial async for trial in trials.temporal(front.address, settings(certificates, client.namespace), "h")]
+    assert [(trial.check, trial.ok) for trial in tried] == [
+        ("connect", True),
+        ("namespace", True),
+        ("workers", False),
+    ]
+    assert tried[-1].detail.startswith("Nobody works on the task queue stratavore. Start a daemon")
+
+
+async def test_what_is_wrong_with_tls_or_the_key_is_told(
+    front: TemporalFront, certificates: Certificates, stack: EmbeddedStack
+) -> None:
+    stranger = certificates.stranger
+    for changes, kind, meaning in (
+        ({"ca": certificates.other_ca}, ServerAway, "not signed by an authority that is trusted here"),
+        ({"cert": None, "key": None}, ServerAway, "asks for a client certificate, see temporal.cert"),
+        (
+            {"cert": stranger.cert, "key": stranger.key},
+            ServerAway,
+            "asks for a client certificate, see temporal.cert",
+        ),
+        ({"server_name": "other.example"}, ServerAway, "its certificate is for another host name"),
+        ({"api_key": "wr0ng"}, RightsMissing, "does not let 'this API key'"),
+        ({"api_key": None}, RightsMissing, "does not let 'a client without an API key'"),
+        ({"tls": False}, ServerAway, "If it speaks TLS, set temporal.tls"),
+        ({"ca": "/nowhere/ca.pem"}, InvalidInput, "The file /nowhere/ca.pem, which temporal.ca names, cannot be read"),
+    ):
+        error = await refused(front.address, settings(certificates, **changes))
+        assert isinstance(error, kind), (changes, error)
+        assert meaning in str(error)
+    away = await refused(stack.temporal_address, settings(certificates))
+    assert "it does not speak TLS on this port" in str(away)
+    away = await refused("localhost:1", settings(certificates))
+    assert str(away) == f"Temporal cannot be reached at localhost:1: it does not answer. {connect.HINT}."
+
+
+async def test_an_expired_certificate_is_told(stack: EmbeddedStack, certificates: Certificates) -> None:
+    async with TemporalFront.before(stack.temporal_address, certificates.expired) as front:
+        assert "its certificate has expired" in str(await refused(front.address, settings(certificates)))
+
+
+async def test_a_name_in_the_certificate_can_be_named(stack: EmbeddedStack, certificates: Certificates) -> None:
+    async with TemporalFront.before(stack.temporal_address, certificates.elsewhere) as front:
+        await connect.temporal(front.address, settings(certificates, server_name="elsewhere.example"))
+
+
+async def test_who_may_make_nothing_works_with_what_an_administrator_made(
+    stack: EmbeddedStack, namespace: str, certificates: Certificates
+) -> None:
+    async with TemporalFront.before(stack.temporal_address, certificates.server, denied=OF_ADMINISTRATORS) as front:
+        client = await connect.temporal(front.address, settings(certificates, namespace))
+        assert [step.state for step in await preparation.prepare(client)] == ["found", "found"]
+        other = await connect.temporal(front.address, settings(certificates, "no-such"))
+        with pytest.raises(NamespaceMissing, match="has no namespace 'no-such', and does not let us create it: "):
+            await preparation.prepare(other)
+
+
+async def test_attributes_that_may_not_be_added_are_told_with_the_command(
+    stack: EmbeddedStack, certificates: Certificates
+) -> None:
+    async with TemporalFront.before(stack.temporal_address, certificates.server, denied=OF_ADMINISTRATORS[1:]) as front:
+        client = await connect.temporal(front.address, settings(certificates))
+        with pytest.raises(RightsMissing) as raised:
+            await preparation.prepare(client)
+        command = f"temporal operator search-attribute create --namespace {client.namespace} --name Project"
+        assert command in str(raised.value)
