@@ -13,7 +13,8 @@ _NOT_YET = "its certificate is not valid yet; compare the clocks of both machine
 _OTHER_NAME = "its certificate is for another host name; use a name that the certificate has"
 _NOT_TRUSTED = "its certificate is not signed by an authority that is trusted here; name the right CA file"
 _WANTS_CLIENT = "it asks for a client certificate that it trusts; name one, with its key"
-_ENDED = "it ended the connection while TLS began; perhaps it asks for a client certificate that it trusts"
+ENDED = "it ended the connection while TLS began; perhaps it asks for a client certificate that it trusts"
+"""For who knows that TLS was spoken: the alert that says so is lost when the connection is reset."""
 _NO_TLS = "it does not speak TLS on this port; use its TLS port, or connect without TLS"
 
 _VERIFY_CODES = {
@@ -31,7 +32,7 @@ _SIGNS = (
     (("CertificateRequired", "CERTIFICATE_REQUIRED", "certificate required"), _WANTS_CLIENT),
     # The server's words on our certificate.
     (("UnknownCA", "UNKNOWN_CA", "unknown ca", "BadCertificate", "BAD_CERTIFICATE", "bad certificate"), _WANTS_CLIENT),
-    (("UNEXPECTED_EOF", "EOF occurred in violation"), _ENDED),
+    (("UNEXPECTED_EOF", "EOF occurred in violation"), ENDED),
     (("InvalidContentType", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "corrupt message"), _NO_TLS),
 )
 

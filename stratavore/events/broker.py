@@ -24,7 +24,7 @@ from stratavore.addresses import shown, split_urls
 from stratavore.errors import ServerAway
 from stratavore.events.envelope import CONTENT_TYPE, EventRow
 from stratavore.events.topics import LONGEST_KEY, normal
-from stratavore.tls import TlsFiles, trouble
+from stratavore.tls import ENDED, TlsFiles, trouble
 
 EXCHANGE = "stratavore.events"
 
@@ -217,16 +217,15 @@ class Broker:
         urls = split_urls(self._url() or "")
         if not urls:
             raise BrokerAway("there is no RabbitMQ")
-        failures: dict[str, Exception] = {}
+        failures: dict[str, str] = {}
         for url in urls:
             try:
                 return *await self._reach_one(url, use), shown(url)
             except _Away as error:
-                failures[shown(url)] = error
-        last = list(failures.values())[-1]
+                failures[shown(url)], last = _reason(error, url), error
         if len(failures) == 1:
-            raise BrokerAway(_reason(last)) from last
-        raise BrokerAway("; ".join(f"{place}: {_reason(error)}" for place, error in failures.items())) from last
+            raise BrokerAway(*failures.values()) from last
+        raise BrokerAway("; ".join(f"{place}: {reason}" for place, reason in failures.items())) from last
 
     async def _reach_one(
         self, url: str, use: Callable[[AbstractConnection], Awaitable[T]]
@@ -286,7 +285,7 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and event.get("specversion") == "1.0" else None
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, url: str = "") -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:.0f} s"
     match error:
@@ -296,4 +295,6 @@ def _reason(error: BaseException) -> str:
             return "it does not let the user in; check the virtual host at the end of rabbitmq.url"
         case ChannelAccessRefused():
             return f"{error}; see 'Rights' in docs/deployment.md"
+    if url.startswith("amqps:") and any(word in str(error) for word in ("reset", "unexpectedly closed", "Broken pipe")):
+        return ENDED
     return trouble(error) or str(error) or type(error).__name__
