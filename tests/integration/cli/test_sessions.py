@@ -78,8 +78,9 @@ async def test_what_programs_read(daemon: DaemonProcess, cli: CommandLine) -> No
     assert [list(one) for one in found["servers"]] == [SERVER_KEYS] * len(found["servers"])
     assert [one["name"] for one in found["servers"]] == ["temporal", "postgres", "rabbitmq", "metrics"]
     quotas = await cli.json("quotas", "set", "site", "max-runners", "5")
-    assert {"scope": "project", "project": "site", "name": "max_concurrent_runners"}.items() <= quotas[-1].items()
-    assert quotas[-1]["limit"] == 5
+    assert [(one["scope"], one["limit"]) for one in quotas] == [("global", None)] * 3 + [
+        ("project", limit) for limit in (5, None, None)
+    ]
     for words in (
         ["projects"],
         ["sessions"],
