@@ -44,6 +44,7 @@ COMMANDS = {
     "test": Entry("cli.trials:test", "Try the servers and the daemon, with round trips.", RULE),
     "health": Entry("cli.health:health", "Check whether all is well; ends with 1 if not.", RULE),
     "reconcile": Entry("cli.reconcile:reconcile", "Compare all who know of sessions, and repair what is safe.", RULE),
+    "completion": Entry("cli.completion:completion", "Let your shell complete words.", RULE),
     "daemon": Entry("cli.daemon:DAEMON", "Start and stop what runs in the background.", RULE),
     "config": Entry("cli.config:CONFIG", "Show and check the settings.", RULE),
 }

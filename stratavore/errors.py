@@ -4,7 +4,6 @@ The docstring of a class is its message; ``{names}`` in it are filled from the k
 travels over the private API; ``exit_code`` is what ``stratavore`` ends with (listed in ``docs/cli.md``).
 """
 
-import inspect
 from typing import Any, ClassVar
 
 EXIT_FAILED = 1
@@ -24,7 +23,7 @@ class StratavoreError(Exception):
 
     def __init__(self, **details: Any) -> None:
         self.details = details
-        super().__init__(" ".join((inspect.getdoc(type(self)) or "").split()).format(**details))
+        super().__init__(" ".join((type(self).__doc__ or "").split()).format(**details))
 
     def to_wire(self) -> dict[str, Any]:
         """The error as the private API sends it."""
