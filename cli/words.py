@@ -46,7 +46,12 @@ def _described(found: Any) -> Table:
             for name in param.opts
             if name.startswith("--")
         },
-        "arguments": [_param(param) for param in params if param.param_type_name == "argument"],
+        "arguments": [
+            _param(param) | {"kind": kind}
+            for param in params
+            if param.param_type_name == "argument"
+            for kind in (param.metavar or "").split(" ")  # some take several things in one
+        ],
     }
     if isinstance(found, Group):
         made["default"] = found.default
