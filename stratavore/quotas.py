@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from stratavore.errors import InvalidInput
+from stratavore.near_names import did_you_mean
 
 NONE = "none"
 """As a value: there is no limit."""
@@ -39,7 +40,8 @@ def find_quota(name: str) -> Quota:
     for quota in QUOTAS:
         if spelled in (quota.short, quota.name.replace("_", "-")):
             return quota
-    raise InvalidInput(reason=f"There is no limit '{name}'; there is: {', '.join(one.short for one in QUOTAS)}")
+    known = [one.short for one in QUOTAS]
+    raise InvalidInput(reason=f"There is no limit '{name}'{did_you_mean(name, known)}; there is: {', '.join(known)}")
 
 
 def check_value(quota: Quota, value: int | None) -> None:

@@ -51,7 +51,10 @@ async def test_commands_that_are_none(cli: CommandLine) -> None:
         (("launch",), "Missing argument 'PROJECT'. See: stratavore launch --help"),
         (("events", "lst"), "'stratavore events' has no command 'lst'; did you mean 'list'?"),
         (("status", "--wach"), "No such option: --wach"),
-        (("quotas", "set", "site", "runners", "3"), "There is no limit 'runners'; there is: max-runners, max-memory"),
+        (
+            ("quotas", "set", "site", "runners", "3"),
+            "There is no limit 'runners' (did you mean 'max-runners'?); there is: max-runners",
+        ),
         (("quotas", "set", "site", "max-memory", "4GB"), "max-memory is a whole number of MB or 'none', not '4GB'."),
         (("quotas", "set", "site", "max-runners", "-3"), "max-runners is a number of runners from 0 to 1000000, or"),
         (("quotas", "set", "site", "max-runners"), "Say PROJECT LIMIT N, or --global for PROJECT."),
