@@ -253,7 +253,7 @@ class PostgresTooOld(StratavoreError):
 
 
 class ExtensionMissing(StratavoreError):
-    """Postgres at {address} does not have the extension {name}. Install pgvector there (in Debian's packages it is postgresql-{version}-pgvector), or name another server in postgres.dsn."""
+    """Postgres at {address} does not have the extension {name}. Install pgvector there (its package is mostly called postgresql-{version}-pgvector), or name another server in postgres.dsn."""
 
     code = "extension_missing"
     exit_code = EXIT_REFUSED
