@@ -52,7 +52,7 @@ ELSEWHERE = {
     "transcripts.store": "tests/integration/worker/test_transcripts.py",
     "transcripts.account": "counts a sign for people, which may be counted twice or not at all",
     "restore.rename": "tests/integration/worker/test_transcripts.py",
-    "project.delete": "one transaction, and repeated it finds nothing to delete: tests/integration/test_projects.py",
+    "project.delete": "one transaction; repeated, nothing is left: tests/integration/cli/test_projects.py",
     "reconcile": "tests/integration/reconcile/test_deaths.py",
     "reconcile.ask": "asks, and changes nothing",
     "reconcile.tell": "an alert has a key: told again, it is one",
