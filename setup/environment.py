@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setup import system
+from setup import packages
 from setup.progress import report, run
 
 REPOSITORY = Path(__file__).parents[1]
@@ -46,7 +46,7 @@ def provide(kind: str) -> None:
 
 def _make() -> None:
     if importlib.util.find_spec("ensurepip") is None:  # Debian has it in a package of its own
-        system.install(["python3-venv"])
+        packages.install(["python3-venv"])
     run("Making the virtual environment", [sys.executable, "-m", "venv", "--clear", VENV])
 
 

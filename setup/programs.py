@@ -4,10 +4,11 @@ import sys
 from collections.abc import Set
 
 from setup import claude_code, system, temporal
+from setup.packages import PROMETHEUS, RABBITMQ, TMUX
 from setup.progress import report
 
-FOR_SESSIONS = frozenset({system.TMUX})
-FOR_TESTS = frozenset({system.TMUX, system.RABBITMQ, system.PROMETHEUS})
+FOR_SESSIONS = frozenset({TMUX})
+FOR_TESTS = frozenset({TMUX, RABBITMQ, PROMETHEUS})
 
 
 def provide(needed: Set[str]) -> None:

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,12 @@ def test_what_was_interrupted_is_done_again(steps: list[str]) -> None:
     steps.clear()
     environment.provide("run")
     assert steps == ALL
+
+
+@pytest.mark.parametrize("module", ["setup.environment", "setup.compose_env"])
+def test_what_runs_before_anything_is_installed_needs_the_standard_library_only(module: str) -> None:
+    alone = [sys.executable, "-S", "-c", f"import {module}"]
+    subprocess.run(alone, cwd=REPOSITORY, env={}, check=True)
 
 
 @pytest.mark.parametrize("kind", environment.KINDS)

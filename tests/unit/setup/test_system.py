@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from setup import system
+from setup import packages, system
+from setup.packages import PROMETHEUS, RABBITMQ, TMUX
 from setup.progress import SetupFailed
-from setup.system import PROMETHEUS, RABBITMQ, TMUX
 from tests.unit.setup.conftest import Machine
 
 
@@ -13,8 +13,8 @@ from tests.unit.setup.conftest import Machine
 def systemd(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where systemd would show itself. Nor is there a RabbitMQ, which is looked for at fixed places too."""
     monkeypatch.setattr(system, "find_server", lambda: None)
-    monkeypatch.setattr(system, "SYSTEMD", machine.programs / "systemd")
-    return system.SYSTEMD
+    monkeypatch.setattr(packages, "SYSTEMD", machine.programs / "systemd")
+    return packages.SYSTEMD
 
 
 @pytest.fixture
