@@ -26,7 +26,9 @@ ON_THE_PATH = (
     "control.start",
     "control.signal",
     "project.create",
+    "quota.configure",
     "quota.set",
+    "god",
     "admit",
     "place",
     "launch.prepare",
@@ -58,6 +60,7 @@ ELSEWHERE = {
     "reconcile.tell": "an alert has a key: told again, it is one",
     "refuse": "tests/workflow: a request that is refused twice is refused once",
 }
+SETTINGS = {"STRATAVORE_QUOTAS__MAX_CONCURRENT_RUNNERS": "10"}
 
 
 class Survivor:
@@ -69,7 +72,7 @@ class Survivor:
         self.deaths = 0
 
     async def begin(self) -> None:
-        self.process.spawn(kill_at=self.kill_at)
+        self.process.spawn(kill_at=self.kill_at, settings=SETTINGS)
         await self.ready()
 
     async def ready(self) -> None:
@@ -82,7 +85,7 @@ class Survivor:
                 if self.process.ended:
                     assert self.process.end() == -signal.SIGKILL, self.process.tail()
                     self.deaths += 1
-                    self.process.spawn()
+                    self.process.spawn(settings=SETTINGS)
                 await asyncio.sleep(0.02)
 
     async def call(self, method: str, /, **params: Any) -> Any:
@@ -144,7 +147,8 @@ async def test_a_death_here_changes_nothing(process: DaemonProcess, effect: str,
         assert error.code == "project_exists"  # it died after it had answered nobody
     await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=1)
     session = str(uuid.uuid4())
-    await daemon.call("launch", project=project, session_ids=[session])
+    operator = {"id": str(uuid.uuid4()), "user": "ann", "uid": os.getuid(), "host": "h"}
+    await daemon.call("launch", project=project, session_ids=[session], god=operator)
     await daemon.state(session, "running", generation=1)
     typed = await send(daemon, session)
     await daemon.command(session, "pause")
@@ -199,7 +203,12 @@ async def everything_happened_once(daemon: Survivor, session: str, typed: bool) 
         "runner.failed": 1,
         "session.paused": 1,
         "session.ended": 1,
+        "system.god": 1,
     }
+    (by_god,) = await process.fetch("SELECT count(*) AS times FROM events WHERE type = 'system.god' AND session_id IS NULL")
+    assert by_god["times"] == 1
+    (configured,) = await process.fetch("SELECT count(*) AS times FROM limits WHERE source IS NOT NULL")
+    assert configured["times"] == 1
     echoed = (process.home.run_directory(f"{session}.1") / "log").read_text().count("some words")
     assert echoed in ((2,) if typed else (0, 1, 2))  # cat's echo and output, or nobody knows
     async with asyncio.timeout(60):
