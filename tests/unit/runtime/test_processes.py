@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -154,7 +155,7 @@ async def test_who_ignores_the_request_is_killed_and_the_others_are_asked() -> N
 
 
 def test_the_marker_is_found_and_the_own_family_is_never_named() -> None:
-    runner = "00000000-0000-4000-8000-000000000000.3"
+    runner = f"{uuid.uuid4()}.3"
     program = (
         "from stratavore.runtime.processes import Snapshot, identify; import os, subprocess\n"
         "with subprocess.Popen(['sleep', '600']) as child:\n"

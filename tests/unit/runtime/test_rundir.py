@@ -29,7 +29,7 @@ folders = (anything | shellish).map(lambda name: name.replace("/", "")).filter(l
 
 def home_in(directory: Path) -> Home:
     home = Home(directory / "it's a $HOME")
-    home.runners.mkdir(parents=True)  # not all of it: its sockets would lie elsewhere, and stay
+    home.runners.mkdir(parents=True, exist_ok=True)  # not all of it: its sockets would lie elsewhere, and stay
     return home
 
 
