@@ -80,8 +80,9 @@ def stop_daemon(home: Home) -> bool:
     pid = daemon_pid(home)
     try:
         client.call(home.api_socket, "stop_daemon", {}, _ANSWER_SECONDS)
-    except client.Unanswered:
-        raise DaemonSilent(pid=pid) from None
+    except client.Unanswered as unanswered:
+        if unanswered.silent:
+            raise DaemonSilent(pid=pid) from None
     with Progress() as progress:
         if not _until(lambda: not daemon_lives(home), STOP_SECONDS, lambda: progress.show("the daemon is stopping …")):
             raise StratavoreError(reason=f"The daemon did not stop in {STOP_SECONDS:.0f} s; end it with: kill -9 {pid}")

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stratavore.errors import RemoteError
+from stratavore import __version__
+from stratavore.errors import EXIT_FAILED, OtherVersion, RemoteError, StrangeDaemon, UnknownCall
 
 _PIECE = 64 * 1024
 
@@ -30,13 +31,15 @@ def call(path: Path, method: str, params: dict[str, Any], timeout: float) -> Any
     Raises:
         Unanswered: the daemon is not there, went away before its answer, or gave none in time.
         RemoteError: it answered with an error.
+        OtherVersion: it does not know the call.
+        StrangeDaemon: what answers is no daemon.
     """
     with _connection(path, timeout) as connection:
         connection.sendall(_asked(method, params))
         line = next(_lines(connection), None)
     if line is None:
         raise Unanswered
-    return _result(line, "result")
+    return _result(path, line, "result")
 
 
 def stream(path: Path, method: str, params: dict[str, Any]) -> Iterator[Any]:
@@ -45,22 +48,33 @@ def stream(path: Path, method: str, params: dict[str, Any]) -> Iterator[Any]:
     Raises:
         Unanswered: the daemon is not there.
         RemoteError: it answered with an error.
+        OtherVersion: it does not know the call.
+        StrangeDaemon: what answers is no daemon.
     """
     with _connection(path, None) as connection:
         connection.sendall(_asked(method, params))
         for line in _lines(connection):
-            yield _result(line, "item")
+            yield _result(path, line, "item")
 
 
 def _asked(method: str, params: dict[str, Any]) -> bytes:
     return json.dumps({"method": method, "params": params}).encode() + b"\n"
 
 
-def _result(line: bytes, key: str) -> Any:
-    answer = json.loads(line)
-    if "error" in answer:
-        raise RemoteError(**answer["error"])
-    return answer[key]
+def _result(path: Path, line: bytes, key: str) -> Any:
+    """What a line holds under ``key``; keys that only another version of the daemon knows are left alone."""
+    try:
+        answer = json.loads(line)
+        if "error" not in answer:
+            return answer[key]
+        error = answer["error"]
+        code, message = str(error["code"]), str(error["message"])
+        exit_code = int(error.get("exit_code", EXIT_FAILED))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StrangeDaemon(path=path) from None
+    if code == UnknownCall.code:
+        raise OtherVersion(daemon=answer.get("version"), client=__version__)
+    raise RemoteError(code=code, message=message, exit_code=exit_code)
 
 
 @contextmanager
@@ -91,12 +105,11 @@ def _connect(connection: socket.socket, path: Path, timeout: float | None) -> No
 
 def _lines(connection: socket.socket) -> Iterator[bytes]:
     """Whole lines; the beginning of one that was cut off by the daemon's end is none."""
-    rest = b""
+    begun: list[bytes] = []
     while piece := connection.recv(_PIECE):
         *whole, last = piece.split(b"\n")
-        if not whole:
-            rest += piece
-            continue
-        yield rest + whole[0]
-        yield from whole[1:]
-        rest = last
+        if whole:
+            yield b"".join([*begun, whole[0]])
+            yield from whole[1:]
+            begun = []
+        begun.append(last)

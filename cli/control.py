@@ -43,7 +43,7 @@ def send(
     Returns when the agent has taken it. While the agent asks something nothing is typed, since Enter would
     answer: --answer does that. With --wait the reply is printed; if the agent asks something instead, that is
     told and the exit code is 5; if an error ends its turn, 6. While no daemon runs
-    the text is noted, and typed when one is back.
+    the text is noted, and typed when one is back; --wait waits for that too.
 
     Examples:
         stratavore send site 'Now run the tests'
@@ -66,11 +66,9 @@ def send(
         answer=answer,
         wants_reply=wait,
     )
-    if service.without_daemon:
-        return
     if wait:
         print_reply(sent["session_id"], request_id)
-    else:
+    elif not service.without_daemon:
         typer.echo(f"Sent to {text.short(sent['session_id'])}.")
 
 

@@ -7,13 +7,13 @@ import typer
 from cli import text
 from cli.output import Format, FormatOption, pick, show_value
 from cli.service import UNTOLD, service
-from stratavore.errors import EXIT_FAILED, DaemonAway, ServerAway, StratavoreError
+from stratavore.errors import EXIT_FAILED, DaemonAway, DaemonSilent, ServerAway, StratavoreError
 
 KEYS = ("healthy", "parts")
 PART_KEYS = ("name", "state", "detail", "hint", "figures")
 SECONDS = 15.0
 
-_UNREACHED = {DaemonAway.code: "daemon", ServerAway.code: "servers"}
+_UNREACHED = {DaemonAway.code: "daemon", DaemonSilent.code: "daemon", ServerAway.code: "servers"}
 
 
 def health(

@@ -163,8 +163,15 @@ def _unexpected(error: Exception) -> int:
     """A fault of this program: one sentence for the person, the whole of it for who mends it."""
     from traceback import format_exc
 
+    from cli.service import service
+    from stratavore.errors import OtherVersion
     from stratavore.paths import Home
 
+    with suppress(Exception):
+        try:
+            service.check_version()
+        except OtherVersion as other:
+            return _failed(str(other), other.exit_code)
     log = Home.from_environment().logs / "cli.log"
     try:
         with log.open("a") as file:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli import client
 from cli.terminal import note
-from stratavore.errors import DaemonAway, DaemonSilent, ServerAway, StratavoreError
+from stratavore import __version__
+from stratavore.errors import DaemonAway, DaemonSilent, OtherVersion, ServerAway, StratavoreError
 from stratavore.paths import Home
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Service:
         except client.Unanswered as unanswered:
             try:
                 result = self._call_directly(method, params | dict(alone or {}))
+            except DaemonAway:
+                raise self._missing(unanswered) from None
             except ServerAway:
                 if unanswered.silent and away not in (RECORDED, UNTOLD):
                     note("The daemon has heard of it and may do it later; look with: stratavore sessions")
@@ -134,6 +137,17 @@ class Service:
         except client.Unanswered as unanswered:
             raise self._missing(unanswered) from None
         raise DaemonAway
+
+    def check_version(self) -> None:
+        """See whether what is not understood comes from a daemon of another version.
+
+        Raises:
+            OtherVersion: it does.
+        """
+        if self._answered:
+            daemon = client.call(self.home.api_socket, "daemon_status", {}, PATIENCE)["version"]
+            if daemon != __version__:
+                raise OtherVersion(daemon=daemon, client=__version__)
 
     def close(self) -> None:
         """Close what was opened without a daemon."""

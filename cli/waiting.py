@@ -25,6 +25,7 @@ def wait_once(session_id: str, states: Iterable[str], seconds: float, generation
     """The session in one of the states, or after ``seconds`` as it is; None: nobody knows it yet."""
     found: Session | None = service.call(
         "wait",
+        away="what was asked for is noted, and takes effect when a daemon is back",
         session_id=session_id,
         states=list(states),
         timeout_s=seconds,

@@ -186,6 +186,27 @@ class DaemonSilent(StratavoreError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class StrangeDaemon(StratavoreError):
+    """What listens at {path} does not answer as a daemon of Stratavore does. See what it is with: ss -xlp | grep {path}; end it, and start the daemon: stratavore daemon start."""
+
+    code = "strange_daemon"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class UnknownCall(StratavoreError):
+    """The daemon does not know the call '{call}' with these parameters. Is the program that asks of the same version, {version}?"""
+
+    code = "unknown_call"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class OtherVersion(StratavoreError):
+    """The daemon is of version {daemon}, this program of version {client}, and they do not understand each other. Upgrade the older one, then start the daemon anew: stratavore daemon stop, and stratavore daemon start (sessions go on)."""
+
+    code = "other_version"
+    exit_code = EXIT_UNAVAILABLE
+
+
 class DaemonRunning(StratavoreError):
     """A daemon already runs for {home} (process {pid}). See: stratavore daemon status."""
 

@@ -7,11 +7,12 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from stratavore import connect
-from stratavore.errors import InvalidInput, StratavoreError
+from stratavore import __version__, connect
+from stratavore.errors import StratavoreError, UnknownCall
 from stratavore.models.base import as_json
 from stratavore.operators import user_name
 
@@ -80,15 +81,17 @@ class ApiServer:
         await _write(writer, answer)
 
     async def _call(self, line: bytes, writer: asyncio.StreamWriter) -> Any:
+        name = ""
         try:
             asked = json.loads(line)
-            method = self._methods[asked["method"]]
-            params = asked.get("params") or {}
+            name, params = asked["method"], dict(asked.get("params") or {})
+            method = self._methods[name]
+            signature(method).bind(**params)
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidInput(reason="This daemon does not know that call; is it of another version?") from error
+            raise UnknownCall(call=name, version=__version__) from error
         if isinstance(god := params.get("god"), dict):
             uid = _caller(writer)
-            params = {**params, "god": {**god, "uid": uid, "user": user_name(uid)}}
+            params["god"] = {**god, "uid": uid, "user": user_name(uid)}
         result = method(**params)
         if isinstance(result, AsyncIterator):
             return result
@@ -116,7 +119,7 @@ class ApiServer:
 
 
 async def _write(writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
-    writer.write(json.dumps(answer).encode() + b"\n")
+    writer.write(json.dumps({**answer, "version": __version__}).encode() + b"\n")
     await writer.drain()
 
 
@@ -131,8 +134,5 @@ def _told(error: Exception) -> StratavoreError:
     """An error that is no sentence yet, as one."""
     if failure := connect.failure(error):
         return failure
-    if isinstance(error, TypeError):
-        log.exception("a call with wrong parameters")
-        return InvalidInput(reason="This daemon does not take these parameters; is it of another version?")
     log.exception("a call failed in a way nobody thought of")
     return StratavoreError(reason=f"{type(error).__name__}: {error}; the daemon's log has more")
