@@ -26,6 +26,7 @@ from stratavore.config_path import name_file
 from stratavore.config_reading import Configuration, read_configuration
 from stratavore.control import Control
 from stratavore.control.configured_limits import ConfiguredLimits
+from stratavore.control.lost_workflows import LostWorkflows
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
@@ -118,6 +119,7 @@ class Daemon:
             client,
             host,
             tmux,
+            LostWorkflows(self._home, self._settings.host, database, client).go_on,
             interval=self._settings.monitor_interval_seconds,
         )
         recovered = await monitor.recover()

@@ -67,15 +67,18 @@ class HostMonitor:
         client: Client,
         host: RunnerHost,
         tmux: Tmux,
+        go_on: Callable[[str, str], Awaitable[None]],
         *,
         interval: float,
     ) -> None:
+        """``go_on`` starts the workflow of a session again that Temporal has lost, with this runner of it."""
         self.daemon_id = daemon_id
         self._home = home
         self._host_name = host_name
         self._database = database
         self._client = client
         self._host = host
+        self._go_on = go_on
         self._interval = interval
         self._watched: dict[str, Watched] = {}
         self._stops: set[asyncio.Task[None]] = set()
@@ -280,7 +283,10 @@ class HostMonitor:
         return True
 
     async def _record_without_workflow(self, workflow_id: str, watched: Watched, end: RunnerExit) -> bool:
-        """A workflow that somebody terminated decides nothing any more: its runner's end is the session's."""
+        """A workflow that somebody terminated decides nothing any more: its runner's end is the session's.
+
+        One that Temporal does not even know was lost, and is started again.
+        """
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()
             if description.status is WorkflowExecutionStatus.RUNNING:
@@ -288,6 +294,8 @@ class HostMonitor:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
+            await self._go_on(watched.session_id, watched.runner_id)
+            return False  # the workflow asks for the end, or hears it the next time
         recorded = await record(
             self._database,
             RecordRequest(

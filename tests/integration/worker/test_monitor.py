@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import PauseActivityRequest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, PauseActivityRequest
+from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore.environment import write_environment
 from stratavore.naming import workflow_id
@@ -330,6 +331,30 @@ async def test_the_end_of_an_agent_without_workflow_is_the_sessions(daemon: Daem
     assert await daemon.fetch("SELECT 1 FROM admissions") == []
     await daemon.command(session, "resume")
     await generation(daemon, session, 2)
+
+
+async def test_a_session_whose_workflow_is_lost_goes_on(daemon: DaemonProcess) -> None:
+    """As after the loss of Temporal's data: it does not know the workflow at all, and nobody decided anything."""
+    session, agent = await running(daemon, ["cat"])
+    client = await daemon.client()
+    handle = client.get_workflow_handle(workflow_id(session))
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=handle.id)
+        )
+    )
+
+    async def lost() -> bool:
+        try:
+            await handle.describe()
+        except RPCError as error:
+            return error.status is RPCStatusCode.NOT_FOUND
+        return False
+
+    await answer(lost, what="the deletion of the workflow")
+    send(agent, signal.SIGKILL)
+    await generation(daemon, session, 2)
+    assert (await daemon.wait(session, "running"))["reason"] is None
 
 
 @pytest.mark.parametrize("action", ["terminate", "pause"])
