@@ -10,9 +10,10 @@ import typer
 from cli import terminal, text
 from cli.commands import Entry, Noun
 from cli.control import end_all
-from cli.output import Column, Format, FormatOption, pick, show_value, table
+from cli.output import READABLE, Column, Format, FormatOption, pick, show_value, table
 from cli.service import service
 from cli.terminal import Progress, interactive, note
+from cli.widths import wrap
 from stratavore.errors import DaemonAway, InvalidInput, ServerAway, StratavoreError
 from stratavore.paths import Home
 
@@ -73,8 +74,15 @@ def status(form: FormatOption = Format.TABLE) -> None:
         show_value(pick(found, KEYS) | {"servers": [pick(one, SERVER_KEYS) for one in servers]}, form)
         return
     uptime = text.duration(found["uptime_s"])
-    typer.echo(f"stratavored {found['version']} on {found['host']}, process {found['pid']}, up {uptime}\n")
-    typer.echo("\n".join(table(servers, _COLUMNS, terminal.width(), colour=terminal.colours())))
+    head, width = (
+        f"stratavored {found['version']} on {found['host']}, process {found['pid']}, up {uptime}",
+        terminal.width(),
+    )
+    lines = [*wrap(head, width), "", *table(servers, _COLUMNS, width, colour=terminal.colours())]
+    for one in servers:
+        if one["detail"]:
+            lines += ["", *wrap(f"{one['name']}: {text.one_line(one['detail'])}", width)]
+    typer.echo("\n".join(lines))
     below = {"Web UI": _web_ui(found), "Database": found["psql"]}
     for title, value in below.items():
         if value:
@@ -181,9 +189,8 @@ def _metrics(found: dict[str, Any]) -> Iterable[dict[str, Any]]:
 
 _COLUMNS = [
     Column("SERVER", lambda row: row["name"]),
-    Column("ADDRESS", lambda row: row["address"], cut=True),
+    Column("ADDRESS", lambda row: row["address"], cut=True, least=READABLE),
     Column("STATE", lambda row: row["state"], state=True),
     Column("PID", lambda row: row["pid"], right=True, drop=2),
     Column("WEB", lambda row: None if row["name"] == _WEB_UI_OF else row["ui"], drop=1),  # it has a line of its own
-    Column("DETAIL", lambda row: row["detail"], cut=True, drop=3),
 ]

@@ -115,7 +115,7 @@ def _columns(rows: list[Row]) -> list[Column]:
     short = text.short_ids(row["session_id"] for row in rows if row["session_id"])
     return [
         Column("TIME", lambda row: text.clock(row["time"])),
-        Column("TYPE", lambda row: row["type"], cut=True, least=12),
+        Column("TYPE", lambda row: row["type"], cut=True),
         Column("PROJECT", lambda row: row["project"], cut=True, drop=1),
         Column("SESSION", lambda row: short.get(row["session_id"] or "", "")),
         Column("NO", lambda row: row["sequence"], right=True, drop=3),

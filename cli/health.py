@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import text
+from cli import terminal, text
 from cli.output import Format, FormatOption, pick, show_value
 from cli.service import UNTOLD, service
+from cli.widths import wrap
 from stratavore.errors import EXIT_FAILED, DaemonAway, DaemonSilent, ServerAway, StratavoreError
 
 KEYS = ("healthy", "parts")
@@ -34,7 +35,7 @@ def health(
     if form is not Format.TABLE:
         show_value(pick(found, KEYS) | {"parts": [pick(one, PART_KEYS) for one in found["parts"]]}, form)
     else:
-        typer.echo("\n".join(_lines(found, verbose=verbose)))
+        typer.echo("\n".join(_lines(found, terminal.width(), verbose=verbose)))
     if not found["healthy"]:
         raise typer.Exit(EXIT_FAILED)
 
@@ -51,13 +52,15 @@ def _look() -> dict[str, Any]:
     return found
 
 
-def _lines(found: dict[str, Any], *, verbose: bool) -> list[str]:
+def _lines(found: dict[str, Any], columns: int | None, *, verbose: bool) -> list[str]:
     """What is wrong; with ``verbose`` what is right too."""
     shown = [one for one in found["parts"] if verbose or one["state"] != "ok"]
     width = max((len(one["name"]) for one in shown), default=0)
+    indent = " " * (7 + 2 + width + 2)
     lines = []
     for one in shown:
-        lines.append(f"{one['state']:<7}  {one['name']:<{width}}  {text.one_line(one['detail'])}")
+        before = f"{one['state']:<7}  {one['name']:<{width}}  "
+        lines += wrap(text.one_line(one["detail"]), columns, before=before, indent=indent)
         if one["hint"]:
-            lines.append(f"{'':<7}  {'':<{width}}  {text.one_line(one['hint'])}.")
+            lines += wrap(f"{text.one_line(one['hint'])}.", columns, before=indent, indent=indent)
     return [*lines, "healthy" if found["healthy"] else "not healthy"]

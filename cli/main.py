@@ -95,6 +95,9 @@ def stratavore(
         stratavore status --watch                 see them all
         stratavore kill site                      end them
     """
+    from cli import terminal
+
+    ctx.color = True if terminal.colours() else None  # else what goes into a pipe would lose them
     if config is not None:
         name_file(config)
     if god:

@@ -12,6 +12,7 @@ import typer
 
 from cli import terminal
 from cli.text import one_line
+from cli.widths import cut, size
 
 Row = Mapping[str, Any]
 
@@ -112,15 +113,15 @@ def table(rows: Sequence[Row], columns: Sequence[Column], width: int | None, *, 
     """The lines of a table that is at most ``width`` columns wide."""
     cells = [[column.title, *(one_line(column.text(row)) for row in rows)] for column in columns]
     kept = [i for i, column in enumerate(columns) if not column.drop or any(cells[i][1:])]
-    sizes = {i: max(map(_size, cells[i])) for i in kept}
+    sizes = {i: max(map(size, cells[i])) for i in kept}
     if width is not None:
         _fit(kept, sizes, columns, width)
     lines = []
     for number in range(len(rows) + 1):
         parts = []
         for i in kept:
-            text = _cut(cells[i][number], sizes[i])
-            padding = " " * (sizes[i] - _size(text))
+            text = cut(cells[i][number], sizes[i])
+            padding = " " * (sizes[i] - size(text))
             if colour and number == 0:
                 text = _coloured(text, "1")
             elif colour and columns[i].state:
@@ -147,23 +148,6 @@ def _fit(kept: list[int], sizes: dict[int, int], columns: Sequence[Column], widt
         if not flexible:
             break
         sizes[max(flexible, key=lambda i: sizes[i])] -= 1
-
-
-def _size(text: str) -> int:
-    """Columns on the terminal."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _cut(text: str, size: int) -> str:
-    if _size(text) <= size:
-        return text
-    while _size(text) > size - 1:
-        text = text[:-1]
-    return text + "…"
 
 
 def _coloured(text: str, code: str | None) -> str:

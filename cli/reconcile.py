@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import text
+from cli import terminal, text
 from cli.output import Format, FormatOption, pick, show_value
 from cli.service import service
 from cli.terminal import note
+from cli.widths import wrap
 from stratavore.errors import EXIT_FAILED
 
 KEYS = ("dry_run", "differences", "unseen")
@@ -65,11 +66,14 @@ def reconcile(
 
 
 def _tell(found: dict[str, Any]) -> None:
-    differences = found["differences"]
+    differences, width = found["differences"], terminal.width()
     for one in differences:
         since = f" (since {text.clock(one['since'])})" if one["since"] else ""
-        typer.echo(f"{text.one_line(one['what'])}{since}.")
-        typer.echo(f"  {_WORDS[one['outcome']]}: {text.one_line(one['action'])}")
+        for line in (
+            *wrap(f"{text.one_line(one['what'])}{since}.", width),
+            *wrap(f"{_WORDS[one['outcome']]}: {text.one_line(one['action'])}", width, before="  ", indent="    "),
+        ):
+            typer.echo(line)
     outcomes = [one["outcome"] for one in differences]
     counts = [f"{outcomes.count(name)} {word}" for name, word in _WORDS.items() if name in outcomes]
     typer.echo(f"{text.plural(len(differences), 'difference')}: {', '.join(counts)}." if counts else "Nothing differs.")

@@ -81,7 +81,10 @@ ENVIRONMENT = {
     "`$XDG_STATE_HOME/stratavore`, else `~/.local/state/stratavore`.",
     "STRATAVORE_CONFIG": "The configuration file, as `--config` names it. `docs/configuration.md` has the variables of "
     "single settings.",
-    "NO_COLOR": "If it is set, tables have no colours.",
+    "NO_COLOR": "If it is set, there are no colours.",
+    "FORCE_COLOR": "If it is set, and NO_COLOR is not, there are colours in a pipe and in a file too; so with "
+    "`CLICOLOR_FORCE`.",
+    "TERM": "With `dumb` there are no colours, no lines that tell of progress and no screen that is drawn anew.",
     "STRATAVORE_DEBUG": "If it is set, a fault of the program itself is shown whole.",
 }
 

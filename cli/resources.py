@@ -51,14 +51,14 @@ _UNKNOWN = dict.fromkeys(MACHINE_KEYS)
 _USED = [
     Column("RUNNERS", lambda row: row["runners"], right=True),
     Column("MEMORY", lambda row: text.megabytes(row["used_mb"]), right=True),
-    Column("CPU", lambda row: f"{row['used_cpu']:.0f} %", right=True),
+    Column("CPU", lambda row: f"{row['used_cpu']:.0f} %", right=True, drop=1),
 ]
 _HOSTS = [
     Column("HOST", lambda row: row["host"], cut=True),
     Column("STATE", lambda row: "running" if row["up"] else "unreachable", state=True),
     *_USED,
-    Column("LOAD", lambda row: "" if row["load"] is None else f"{row['load']:.1f} on {row['processors']}", drop=3),
-    Column("MEMORY FREE", lambda row: _free(row["memory_available_mb"], row["memory_mb"]), drop=1),
-    Column("DISK FREE", lambda row: _free(row["disk_free_mb"], row["disk_mb"]), drop=2),
+    Column("LOAD", lambda row: "" if row["load"] is None else f"{row['load']:.1f} on {row['processors']}", drop=4),
+    Column("MEMORY FREE", lambda row: _free(row["memory_available_mb"], row["memory_mb"]), drop=2),
+    Column("DISK FREE", lambda row: _free(row["disk_free_mb"], row["disk_mb"]), drop=3),
 ]
 _PROJECTS = [Column("PROJECT", lambda row: row["project"], cut=True), *_USED]

@@ -8,6 +8,7 @@ import typer
 from cli import terminal, text
 from cli.output import Format, FormatOption, Row, pick, show_value
 from cli.service import service
+from cli.widths import wrap
 
 KEYS = ("session_id", "project", "agent", "role", "at", "subagent", "message_id", "rank", "excerpt")
 _MARKED = re.compile("\x02(.*?)\x03", re.DOTALL)
@@ -37,13 +38,13 @@ def search(
         show_value([pick(one, KEYS) | {"excerpt": _MARKED.sub(r"\1", one["excerpt"])} for one in found], form)
     elif found:
         short = text.short_ids(one["session_id"] for one in found)
-        colour = terminal.colours()
-        typer.echo("\n\n".join(shown(one, short[one["session_id"]], colour=colour) for one in found))
+        width, colour = terminal.width(), terminal.colours()
+        typer.echo("\n\n".join(shown(one, short[one["session_id"]], width, colour=colour) for one in found))
     else:
         terminal.note("Nothing was found.")
 
 
-def shown(found: Row, session: str, *, colour: bool) -> str:
+def shown(found: Row, session: str, width: int | None, *, colour: bool) -> str:
     """Where it was said, and the words around what was found."""
     who = "another agent" if found["subagent"] else found["role"]
     head = f"{session}  {found['project']}  {who}  {text.clock(found['at'])}"
@@ -55,4 +56,4 @@ def shown(found: Row, session: str, *, colour: bool) -> str:
         before, after = spaces[number]
         part = f"\x1b[1;33m{part}\x1b[0m" if colour and number % 2 else part
         words += f"{' ' if before and words else ''}{part}{' ' if after and part else ''}"
-    return f"{head}\n    {words.strip()}"
+    return "\n".join([head, *wrap(words.strip(), width, before="    ", indent="    ")])

@@ -9,6 +9,7 @@ from cli.output import Format, FormatOption, pick, show_value, table
 from cli.service import RECORDED, service
 from cli.sessions import KEYS as SESSION_KEYS
 from cli.sessions import columns
+from cli.widths import wrap
 from stratavore.errors import InvalidInput, StratavoreError
 
 KEYS = ("projects", "sessions", "activities", "waiting_in_line", "events_undelivered", "live", "health")
@@ -51,8 +52,7 @@ def lines(found: Status, width: int | None, *, colour: bool) -> list[str]:
     if undelivered:
         head.append(f"{text.plural(undelivered, 'event')} not delivered yet; see: stratavore daemon status")
     head += [text.one_line(one) for one in found["health"]]
-    if width is not None:
-        head = [line if len(line) <= width else line[: width - 1] + "…" for line in head]
+    head = [line for sentence in head for line in wrap(sentence, width, indent="  ")]
     return [*head, "", *table(live, columns(live), width, colour=colour)] if live else head
 
 
@@ -72,10 +72,10 @@ def _frame(width: int | None, height: int | None) -> list[str]:
     try:
         found = lines(service.call("status"), width, colour=terminal.colours())
     except StratavoreError as error:
-        found = [f"Error: {error}"]
+        found = wrap(f"Error: {error}", width)
     else:
         if service.without_daemon:
-            found = [f"{service.absence}; {RECORDED}.", *found]
+            found = [*wrap(f"{service.absence}; {RECORDED}.", width), *found]
     if height is not None and len(found) > height:
         found = [*found[: height - 1], f"… and {len(found) - height + 1} more"]
     return found

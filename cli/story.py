@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cli import text
-from cli.output import READABLE, Column, Row
+from cli.output import Column, Row
 
 KEYS = ("at", "generation", "what", "after_s", "detail")
 
@@ -87,5 +87,5 @@ COLUMNS = [
     Column("RUNNER", lambda row: row["generation"], right=True, drop=1),
     Column("WHAT", lambda row: row["what"], state=True),
     Column("AFTER", lambda row: text.exactly(row["after_s"]), right=True, drop=2),
-    Column("WHY, OR HOW", lambda row: row["detail"], cut=True, least=READABLE),
+    Column("WHY, OR HOW", lambda row: row["detail"], cut=True),
 ]

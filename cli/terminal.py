@@ -17,8 +17,20 @@ def width() -> int | None:
 
 
 def colours() -> bool:
-    """Whether the output takes colours (https://no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether the output takes colours: see https://no-color.org and https://bixense.com/clicolors."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return colours_forced() or (sys.stdout.isatty() and obeys())
+
+
+def colours_forced() -> bool:
+    """Whether somebody wants colours, whatever the output is."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+
+
+def obeys() -> bool:
+    """Whether the terminal moves its cursor and takes lines away when told to."""
+    return os.environ.get("TERM") != "dumb"
 
 
 def interactive() -> bool:
@@ -51,7 +63,7 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Say what is waited for now."""
-        if self.seconds >= QUIET_SECONDS and sys.stderr.isatty():
+        if self.seconds >= QUIET_SECONDS and sys.stderr.isatty() and obeys():
             columns = typer.get_terminal_size().columns
             sys.stderr.write(f"{_ERASE}{f'{text} ({self.seconds:.0f} s)'[: columns - 1]}")
             sys.stderr.flush()

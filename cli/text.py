@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 SHORTEST_ID = 8
+_JOINERS = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufe0e\ufe0f"))
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
@@ -48,10 +49,11 @@ def exactly(seconds: float | None) -> str:
 
 
 def clock(moment: str) -> str:
-    """When it was, by the clock here; with the date unless it was today."""
-    there = datetime.fromisoformat(moment).astimezone()
-    today = there.date() == datetime.now().astimezone().date()
-    return f"{there:%H:%M:%S}" if today else f"{there:%Y-%m-%d %H:%M:%S}"
+    """When it was, by the clock here; with the day unless it was today, and the year unless it was in this one."""
+    there, now = datetime.fromisoformat(moment).astimezone(), datetime.now().astimezone()
+    if there.year != now.year:
+        return f"{there:%Y-%m-%d %H:%M:%S}"
+    return f"{there:%H:%M:%S}" if there.date() == now.date() else f"{there:%b %d %H:%M:%S}"
 
 
 def amount(number: int) -> str:
@@ -74,8 +76,10 @@ def dollars(cost: float | None, unpriced_tokens: int = 0) -> str:
 
 
 def megabytes(size: float | None) -> str:
-    """A size; empty if it is not known."""
-    return "" if size is None else f"{size:.0f} MB"
+    """A size, in GB from 10 of them on; empty if it is not known."""
+    if size is None:
+        return ""
+    return f"{size:.0f} MB" if size < 10 * 1024 else f"{size / 1024:.1f} GB"
 
 
 def plural(count: int, noun: str) -> str:
@@ -91,6 +95,6 @@ def command_line(words: Iterable[str]) -> str:
 
 
 def one_line(value: Any) -> str:
-    """Text on one line, without what a terminal would obey."""
-    text = " ".join(str(value).split()) if value is not None else ""
+    """Text on one line, without what a terminal would obey; nothing joins its letters, as terminals differ in that."""
+    text = " ".join(str(value).translate(_JOINERS).split()) if value is not None else ""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

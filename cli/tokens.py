@@ -64,12 +64,12 @@ def _total(rows: list[Row]) -> dict[str, Any]:
 def _columns(by: By) -> list[Column]:
     return [
         Column(by.upper(), lambda row: row["key"] or "?", cut=by is not By.SESSION),
-        Column("PROJECT", lambda row: row["project"], cut=True, drop=4),
-        Column("REPLIES", lambda row: row["replies"], right=True, drop=3),
+        Column("PROJECT", lambda row: row["project"], cut=True, drop=5),
+        Column("REPLIES", lambda row: row["replies"], right=True, drop=4),
         Column("INPUT", lambda row: text.amount(row["input_tokens"]), right=True, drop=2),
         Column("OUTPUT", lambda row: text.amount(row["output_tokens"]), right=True, drop=2),
-        Column("CACHED", lambda row: text.amount(row["cache_creation_tokens"]), right=True, drop=1),
-        Column("FROM CACHE", lambda row: text.amount(row["cache_read_tokens"]), right=True, drop=1),
+        Column("CACHED", lambda row: text.amount(row["cache_creation_tokens"]), right=True, drop=3),
+        Column("FROM CACHE", lambda row: text.amount(row["cache_read_tokens"]), right=True, drop=3),
         Column("TOKENS", lambda row: text.amount(row["tokens_used"]), right=True),
         Column("COST", lambda row: text.dollars(row["cost_usd"], row["unpriced_tokens"]), right=True),
     ]

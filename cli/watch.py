@@ -23,7 +23,7 @@ Frame = Callable[[int | None, int | None], list[str]]
 
 def every(seconds: float, frame: Frame) -> None:
     """Show ``frame(width, height)`` every so often, until ``q`` or Ctrl-C."""
-    if not terminal.interactive():
+    if not (terminal.interactive() and terminal.obeys()):
         while True:
             typer.echo("\n".join([*frame(terminal.width(), None), ""]))
             sys.stdout.flush()

@@ -91,7 +91,7 @@ def found(**changes: Any) -> dict[str, Any]:
 def test_what_was_found_is_marked_on_a_terminal_only(run: Run, fake: Serve) -> None:
     fake(search=[found()])
     assert run("search", "again").out.splitlines()[1] == "    try again, with ?[2Ja backoff"
-    assert "try \x1b[1;33magain\x1b[0m, with" in search.shown(found(), "1a2b3c4d", colour=True)
+    assert "try \x1b[1;33magain\x1b[0m, with" in search.shown(found(), "1a2b3c4d", None, colour=True)
     (plain,) = json.loads(run("search", "again", "--format", "json").out)
     assert "again, with" in plain["excerpt"]
     assert "\x02" not in plain["excerpt"]

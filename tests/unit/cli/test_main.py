@@ -62,28 +62,6 @@ def test_who_waits_and_for_what_is_shown_before_all_else(
     assert columns == PHONE or "May it use Bash? ma" in line
 
 
-@pytest.mark.parametrize(
-    ("words", "answers"),
-    [
-        (("status",), {"status": examples.status(examples.session())}),
-        (("sessions",), {"list_sessions": [examples.session()]}),
-        (("runners",), {"list_runners": [examples.runner(generation=12)]}),
-        (("projects",), {"list_projects": [examples.project()]}),
-        (("events", "list"), {"list_events": [examples.event(type="session.resumed")]}),
-        (("quotas", "show"), {"show_quotas": [examples.quota()]}),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_tables_fit_a_narrow_terminal(
-    run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], answers: dict[str, Any]
-) -> None:
-    monkeypatch.setattr(terminal, "width", lambda: PHONE)
-    fake(**answers)
-    lines = run(*words).out.splitlines()
-    assert len(lines) >= 2
-    assert max(map(len, lines)) <= PHONE
-
-
 def test_the_web_ui_is_shown_whole(run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "width", lambda: PHONE)
     fake(daemon_status=examples.daemon())

@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.output import NARROWEST, Column, Format, _size, show, table
+from cli.output import NARROWEST, Column, Format, show, table
+from cli.widths import size
 
 COLUMNS = [
     Column("ID", lambda row: row["id"]),
@@ -57,8 +58,8 @@ def test_states_have_colours_and_names_have_none() -> None:
 
 def test_wide_letters_take_two_columns() -> None:
     lines = table([ROWS[0] | {"name": "日本語の長い名前です"}], COLUMNS[:3], 24, colour=False)
-    assert _size(lines[0]) == _size(lines[1]) - 2
-    assert all(_size(line) <= 24 for line in lines)
+    assert size(lines[0]) == size(lines[1]) - 2
+    assert all(size(line) <= 24 for line in lines)
 
 
 @given(
@@ -67,7 +68,7 @@ def test_wide_letters_take_two_columns() -> None:
 )
 def test_a_table_fits(texts: list[str], width: int) -> None:
     rows = [{"id": "x", "name": one, "state": one[:6], "size": 1, "note": one} for one in texts]
-    assert all(_size(line) <= width for line in table(rows, COLUMNS, width, colour=False))
+    assert all(size(line) <= width for line in table(rows, COLUMNS, width, colour=False))
 
 
 def test_programs_get_the_documented_keys_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
