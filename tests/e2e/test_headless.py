@@ -163,7 +163,7 @@ async def test_a_session_keeps_what_it_was_launched_with(daemon: DaemonProcess) 
             (("--add-dir", "nowhere"), f"There is no directory {site}/nowhere"),
             (("--mcp-config", "library"), f"There is no file {site}/library"),
             (("--permission-mode", "all"), "There is no permission mode 'all'; there is: default, "),
-            (("--agent", "claud"), "There is no agent 'claud'. Known are: claude, command"),
+            (("--agent", "claud"), "There is no agent 'claud' (did you mean 'claude'?). Known are: claude, command"),
             (("--", "--resume", "x"), "'--resume' cannot be given to Claude Code here"),
         ):
             assert told in await person.cli.refused(2, "launch", "site", "--print", "x", *wrong)
