@@ -149,8 +149,10 @@ def main() -> None:
 
 
 def _failed(message: str, code: int) -> int:
+    from cli.terminal import note
+
     with suppress(OSError):
-        typer.echo(f"Error: {message}", err=True)
+        note(f"Error: {message}")
     return code
 
 

@@ -9,7 +9,7 @@ from cli.output import Format, FormatOption, pick, show_value, table
 from cli.service import RECORDED, service
 from cli.sessions import KEYS as SESSION_KEYS
 from cli.sessions import columns
-from cli.widths import wrap
+from cli.widths import cut, wrap
 from stratavore.errors import InvalidInput, StratavoreError
 
 KEYS = ("projects", "sessions", "activities", "waiting_in_line", "events_undelivered", "live", "health")
@@ -42,8 +42,8 @@ def status(
         typer.echo("\n".join(lines(service.call("status"), terminal.width(), colour=terminal.colours())))
 
 
-def lines(found: Status, width: int | None, *, colour: bool) -> list[str]:
-    """The status for a person."""
+def lines(found: Status, width: int | None, *, colour: bool, brief: bool = False) -> list[str]:
+    """The status for a person; ``brief``: each sentence is one line, shortened if need be."""
     live = found["live"]
     head = [_counts(found)]
     waiting, undelivered = found["waiting_in_line"], found["events_undelivered"]
@@ -52,6 +52,8 @@ def lines(found: Status, width: int | None, *, colour: bool) -> list[str]:
     if undelivered:
         head.append(f"{text.plural(undelivered, 'event')} not delivered yet; see: stratavore daemon status")
     head += [text.one_line(one) for one in found["health"]]
+    if brief and width is not None:
+        head = [cut(sentence, width) for sentence in head]
     head = [line for sentence in head for line in wrap(sentence, width, indent="  ")]
     return [*head, "", *table(live, columns(live), width, colour=colour)] if live else head
 
@@ -70,7 +72,7 @@ def _counts(found: Status) -> str:
 def _frame(width: int | None, height: int | None) -> list[str]:
     """What is watched, now; a failure is shown and does not end it."""
     try:
-        found = lines(service.call("status"), width, colour=terminal.colours())
+        found = lines(service.call("status"), width, colour=terminal.colours(), brief=True)
     except StratavoreError as error:
         found = wrap(f"Error: {error}", width)
     else:

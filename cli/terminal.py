@@ -6,6 +6,8 @@ import time
 
 import typer
 
+from cli.widths import wrap
+
 _ERASE = "\r\x1b[K"
 QUIET_SECONDS = 1.0
 """What is over sooner needs no progress."""
@@ -39,8 +41,17 @@ def interactive() -> bool:
 
 
 def note(text: str) -> None:
-    """Tell a person something that is no result."""
+    """Tell a person something that is no result; on a terminal no word is torn apart."""
+    if sys.stderr.isatty():
+        columns = typer.get_terminal_size().columns
+        text = "\n".join(part for line in text.split("\n") for part in _wrapped(line, columns))
     typer.echo(text, err=True)
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    words = line.lstrip(" ")
+    indent = line[: len(line) - len(words)]
+    return wrap(words, columns, before=indent, indent=indent)
 
 
 class Progress:

@@ -1,7 +1,11 @@
 """How much room text takes on a terminal, and making it fit: wide letters take two columns, accents none."""
 
 import re
+from collections.abc import Iterator
 
+_WORD = r"[\w/*#'=-]+(?:\.[\w/*#'=-]+)*"
+_UNBROKEN = re.compile(rf"stratavore(?: {_WORD})*\S*")
+"""A command, with what ends its sentence."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -25,7 +29,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def wrap(text: str, columns: int | None, *, before: str = "", indent: str = "") -> list[str]:
-    """The lines of a text, none longer than ``columns`` unless a single word is: commands and paths stay whole.
+    """The lines of a text, none longer than ``columns`` unless a word is: paths stay whole, and commands that fit.
 
     Args:
         text: one line, with spaces between its words.
@@ -37,10 +41,21 @@ def wrap(text: str, columns: int | None, *, before: str = "", indent: str = "") 
         return [before + text]
     lines, line = [], before
     fresh = True
-    for word in text.split(" "):
+    for word in _words(text, columns - size(indent)):
         if not fresh and size(line) + 1 + size(word) > columns:
             lines.append(line)
             line, fresh = indent, True
         line += word if fresh else f" {word}"
         fresh = False
     return [*lines, line]
+
+
+def _words(text: str, columns: int) -> Iterator[str]:
+    """The words of a text; a command counts as one, so that it can be copied."""
+    end = 0
+    for found in _UNBROKEN.finditer(text):
+        if size(found[0]) <= columns:
+            yield from filter(None, text[end : found.start()].split(" "))
+            yield found[0]
+            end = found.end()
+    yield from filter(None, text[end:].split(" "))

@@ -14,6 +14,7 @@ from cli.widths import cut, size, wrap
 from stratavore.models.findings import Health, Part, PartState
 from stratavore.models.states import Activity, SessionState
 from stratavore.models.views import HostView, ProjectResourcesView, ResourcesView
+from stratavore.paths import Home
 from tests.unit.cli import examples
 from tests.unit.cli.conftest import Run, Serve
 from tests.unit.cli.test_consumption import MACHINE, spent
@@ -177,3 +178,15 @@ def test_what_is_wrapped_is_all_there_and_fits(words: list[str]) -> None:
 
 def test_how_wide_letters_are() -> None:
     assert [size(one) for one in ("abc", "日本", "e\u0301", "🚀", "\x1b[31mred\x1b[0m")] == [3, 4, 1, 2, 3]
+
+
+def test_a_command_stays_whole_to_be_copied(run: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert run("events", "subscribe").err.splitlines() == [
+        "Error: The daemon does not answer. Start",
+        "it with: stratavore daemon start.",
+    ]
+    command = "stratavore projects delete site --with-history"
+    assert wrap(f"Delete it, for ever: {command}. Or not.", 48) == ["Delete it, for ever:", f"{command}.", "Or not."]
+    assert wrap(f"Delete it: {command}.", 30) == ["Delete it: stratavore projects", "delete site --with-history."]
