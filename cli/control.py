@@ -206,18 +206,19 @@ def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
 
 
 def _report(asked: list[str], wished: str, effect: Callable[[str, Progress], Session], form: Format) -> None:
-    """Wait for the effect on each session, and print what it is."""
+    """Wait for the effect on each session, and print what it is; without a daemon there is none to wait for."""
+    happens = not service.without_daemon
     with Progress() as progress:
-        if service.without_daemon:
-            found = [one for session_id in asked if (one := wait_once(session_id, (), 0))]
-        else:
+        if happens:
             found = [effect(session_id, progress) for session_id in asked]
+        else:
+            found = [one for session_id in asked if (one := wait_once(session_id, (), 0))]
     if form is not Format.TABLE:
         show_value([pick(one, KEYS) for one in found], form)
         return
     if not asked:
         note("No session is live.")
-    for one in found if not service.without_daemon else ():
+    for one in found if happens else ():
         because = f": {text.one_line(one['reason'])}" if one["reason"] and one["state"] != wished else ""
         typer.echo(f"{text.short(one['session_id'])}  {state_of(one)}{because}")
 

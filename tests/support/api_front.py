@@ -9,10 +9,12 @@ from stratavore.paths import Home
 
 
 @asynccontextmanager
-async def killed_after(home: Home, method: str, kill: Callable[[], None]) -> AsyncIterator[list[str]]:
+async def killed_after(
+    home: Home, method: str, kill: Callable[[], None], state: str | None = None
+) -> AsyncIterator[list[str]]:
     """Pass calls on, until the daemon has answered one of ``method``: it is killed, and the answer is lost.
 
-    Gives the names of the methods that were called.
+    With ``state`` it is the first answer that is a session in that state. Gives the methods that were called.
     """
     behind = home.api_socket.with_name("behind")
     called: list[str] = []
@@ -24,7 +26,7 @@ async def killed_after(home: Home, method: str, kill: Callable[[], None]) -> Asy
         to_daemon.write(line)
         answer = await of_daemon.readline()
         to_daemon.close()
-        if called[-1] == method:
+        if called[-1] == method and (state is None or _state(answer) == state):
             server.close()
             home.api_socket.unlink()
             kill()
@@ -40,3 +42,9 @@ async def killed_after(home: Home, method: str, kill: Callable[[], None]) -> Asy
     finally:
         server.close()
         behind.unlink(missing_ok=True)
+
+
+def _state(answer: bytes) -> str | None:
+    """Of the session that is told; None if nobody knows it yet."""
+    session = json.loads(answer)["result"]
+    return session["state"] if session else None

@@ -119,7 +119,17 @@ def test_a_daemon_that_dies_while_its_effect_is_waited_for(
     assert result.code == 0, result
     assert len(daemon.asked(method)) == 1
     assert straight.asked(method) == [], "it was answered: nothing is asked twice"
+    assert f"  {becomes}\n" in result.out, "what was seen is told"
     assert result.err.count("what was asked for is noted, and takes effect when a daemon is back") == 1
+
+
+def test_a_daemon_that_dies_while_a_reply_is_waited_for(run: Run, fake: Serve, straight: FakeDaemon) -> None:
+    daemon = fake(**(willing() | {"reply": Raw(b"")}))
+    result = run("send", "--wait", "site", "hello")
+    assert (result.code, result.out) == (0, "All is well.\n")
+    assert straight.asked("send") == []
+    assert only(straight.asked("reply")) == only(daemon.asked("reply"))
+    assert "the reply is printed when a daemon is back" in result.err
 
 
 @pytest.mark.parametrize(
