@@ -94,7 +94,7 @@ def this_host() -> str:
     try:
         return str(json.loads(service.home.daemon_file.read_text())["host"])
     except (OSError, ValueError, KeyError, TypeError):
-        from stratavore.config_reading import read_settings  # pydantic: more than half of a command's time
+        from stratavore.config.reading import read_settings  # pydantic: more than half of a command's time
 
         return read_settings().host
 

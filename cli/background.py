@@ -15,7 +15,7 @@ from cli import client
 from cli.service import daemon_pid
 from cli.terminal import Progress
 from cli.text import one_line
-from stratavore.config_path import VARIABLE, configuration_file
+from stratavore.config.path import VARIABLE, configuration_file
 from stratavore.errors import EXIT_FAILED, DaemonSilent, RemoteError, StratavoreError
 from stratavore.paths import Home
 from stratavore.runtime.logs import trim_logs

@@ -43,9 +43,9 @@ def show_config(
         stratavore config show --source
         stratavore --config ~/other.yaml config show
     """
-    from stratavore.config_keys import SETTINGS
-    from stratavore.config_reading import read_configuration
-    from stratavore.config_secrets import shown
+    from stratavore.config.keys import SETTINGS
+    from stratavore.config.reading import read_configuration
+    from stratavore.config.secrets import shown
 
     configuration = read_configuration()
     rows: list[dict[str, Any]] = [
@@ -75,8 +75,8 @@ def validate(
         stratavore config validate
         stratavore config validate /etc/stratavore/stratavore.yaml
     """
-    from stratavore.config_path import name_file
-    from stratavore.config_reading import read_configuration
+    from stratavore.config.path import name_file
+    from stratavore.config.reading import read_configuration
 
     if file is not None:
         name_file(file)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from stratavore.config_keys import SECTIONS, SETTINGS, Setting
+from stratavore.config.keys import SECTIONS, SETTINGS, Setting
 
 INTRODUCTION = """\
 # Configuration

@@ -14,7 +14,7 @@ from cli import unit
 from cli.service import service
 from cli.terminal import note
 from cli.unit import NAME, Scope
-from stratavore.config_path import VARIABLE, configuration_file
+from stratavore.config.path import VARIABLE, configuration_file
 from stratavore.errors import NotRoot, ServiceOfAnother, SystemdAway, SystemdFailed
 from stratavore.paths import Home, private_directory
 

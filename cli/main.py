@@ -10,7 +10,7 @@ import typer.main
 
 from cli.commands import CONTEXT, Entry, Group
 from stratavore import __version__
-from stratavore.config_path import name_file
+from stratavore.config.path import name_file
 from stratavore.errors import EXIT_FAILED, StratavoreError
 from stratavore.near_names import near_names
 from stratavore.project_names import HELP

@@ -27,7 +27,7 @@ def setup(
         stratavore setup --dry-run
         stratavore setup
     """
-    from stratavore.config_reading import read_settings
+    from stratavore.config.reading import read_settings
 
     steps = asyncio.run(_prepare(read_settings(), change=not dry_run))
     show(steps, form, KEYS, _COLUMNS, empty="No servers are configured: the daemon starts its own and prepares them.")

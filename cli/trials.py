@@ -65,7 +65,7 @@ async def _try(servers: list[str]) -> list[dict[str, Any]]:
 
 def _ways() -> "dict[str, Trials]":
     """How each is tried: as it is configured, else as the last daemon wrote it down."""
-    from stratavore.config_reading import read_settings
+    from stratavore.config.reading import read_settings
     from stratavore.embedded.stack import EmbeddedStack
     from stratavore.servers import trials  # Temporal's SDK: most of a second
     from stratavore.tls import TlsFiles

@@ -1,8 +1,8 @@
 """What the daemon will be told, on which it depends what has to be installed."""
 
 from setup.progress import SetupFailed
-from stratavore.config import Settings
-from stratavore.config_reading import read_settings
+from stratavore.config.reading import read_settings
+from stratavore.config.settings import Settings
 from stratavore.errors import StratavoreError
 
 

@@ -23,7 +23,7 @@ from stratavore.store.database import Database
 from stratavore.tls import trouble
 
 if TYPE_CHECKING:
-    from stratavore.config import TemporalSettings
+    from stratavore.config.settings import TemporalSettings
 
 CONNECT_SECONDS = 10.0
 """A server that is stopped takes a connection and says nothing."""

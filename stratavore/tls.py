@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from stratavore.config import RabbitmqSettings
+    from stratavore.config.settings import RabbitmqSettings
 
 _EXPIRED = "its certificate has expired; renew it on the server"
 _NOT_YET = "its certificate is not valid yet; compare the clocks of both machines"

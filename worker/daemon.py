@@ -21,9 +21,9 @@ from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from stratavore import __version__, connect, telemetry
-from stratavore.config import Settings
-from stratavore.config_path import name_file
-from stratavore.config_reading import Configuration, read_configuration
+from stratavore.config.path import name_file
+from stratavore.config.reading import Configuration, read_configuration
+from stratavore.config.settings import Settings
 from stratavore.control import Control
 from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.control.lost_workflows import LostWorkflows

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from stratavore import connect
-from stratavore.config_reading import read_settings
+from stratavore.config.reading import read_settings
 from stratavore.control.consumption import Consumption
 from stratavore.control.conversations import Conversations
 from stratavore.control.launching import Launching

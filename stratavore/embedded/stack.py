@@ -24,7 +24,7 @@ from stratavore.errors import StratavoreError
 from stratavore.paths import Home
 
 if TYPE_CHECKING:  # takes half a second to import, which who only reads the records need not pay
-    from stratavore.config import Settings
+    from stratavore.config.settings import Settings
 
 LONGEST_PAUSE = 60.0
 

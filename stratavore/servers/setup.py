@@ -10,7 +10,7 @@ from stratavore.servers.steps import State, Step
 from stratavore.tls import TlsFiles
 
 if TYPE_CHECKING:
-    from stratavore.config import Settings
+    from stratavore.config.settings import Settings
 
 
 async def prepare(settings: "Settings", *, change: bool = True) -> AsyncIterator[Step]:

@@ -24,7 +24,7 @@ from stratavore.store.queries import load
 from stratavore.tls import TlsFiles
 
 if TYPE_CHECKING:
-    from stratavore.config import TemporalSettings
+    from stratavore.config.settings import TemporalSettings
 
 SQL = load(__file__)
 ANSWER_SECONDS = 10.0

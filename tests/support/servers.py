@@ -24,7 +24,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from stratavore.config import MetricsSettings, PostgresSettings, RabbitmqSettings, Settings, TemporalSettings
+from stratavore.config.settings import MetricsSettings, PostgresSettings, RabbitmqSettings, Settings, TemporalSettings
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.paths import Home
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stratavore.config_keys import SETTINGS
+from stratavore.config.keys import SETTINGS
 from tests.support.stacks import IMAGES
 
 REPOSITORY = Path(__file__).parents[2]

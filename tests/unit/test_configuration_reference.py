@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli import configuration_reference
-from stratavore.config import Settings
-from stratavore.config_file import read_file
-from stratavore.config_keys import SECTIONS, SETTINGS
+from stratavore.config.file import read_file
+from stratavore.config.keys import SECTIONS, SETTINGS
+from stratavore.config.settings import Settings
 from tests.support.servers import REPOSITORY
 
 EXAMPLE = REPOSITORY / "deploy/stratavore.yaml"

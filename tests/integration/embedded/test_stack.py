@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from temporalio.client import Client
 
-from stratavore.config import PostgresSettings, RabbitmqSettings, Settings, TemporalSettings
+from stratavore.config.settings import PostgresSettings, RabbitmqSettings, Settings, TemporalSettings
 from stratavore.embedded import ports, rabbitmq
 from stratavore.embedded.process import Process
 from stratavore.embedded.server import MARK

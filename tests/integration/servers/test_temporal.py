@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stratavore import connect
-from stratavore.config import TemporalSettings
+from stratavore.config.settings import TemporalSettings
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import InvalidInput, NamespaceMissing, RightsMissing, ServerAway, StratavoreError
 from stratavore.servers import namespace as preparation

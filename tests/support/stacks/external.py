@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from setup import temporal_cluster
-from stratavore.config import PostgresSettings, TemporalSettings
+from stratavore.config.settings import PostgresSettings, TemporalSettings
 from stratavore.embedded import accounts
 from stratavore.embedded.keeper import Keeper
 from stratavore.embedded.ports import LOOPBACK

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stratavore.config_keys import SETTINGS
+from stratavore.config.keys import SETTINGS
 from tests.unit.cli.conftest import Run
 
 SECRET = "s3cret"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_json
 
-from stratavore.config import Settings
+from stratavore.config.settings import Settings
 
 PREFIX = "STRATAVORE_"
 BETWEEN = "__"

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from stratavore import config_path
-from stratavore.config_keys import SECTIONS, SETTINGS
-from stratavore.config_path import VARIABLE, configuration_file
-from stratavore.config_reading import NO_SETTINGS, read_configuration, read_settings
-from stratavore.config_secrets import shown
+from stratavore.config import path as config_path
+from stratavore.config.keys import SECTIONS, SETTINGS
+from stratavore.config.path import VARIABLE, configuration_file
+from stratavore.config.reading import NO_SETTINGS, read_configuration, read_settings
+from stratavore.config.secrets import shown
 from stratavore.errors import ConfigurationInvalid, ConfigurationMissing, StratavoreError
 from tests.support.servers import REPOSITORY
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from stratavore.config_keys import SECTIONS, SETTINGS, NotUnderstood
+from stratavore.config.keys import SECTIONS, SETTINGS, NotUnderstood
 from stratavore.errors import ConfigurationInvalid
 from stratavore.near_names import near_names
 from stratavore.yaml_lines import YamlFault, compose, construct, entries, line_of, says_nothing

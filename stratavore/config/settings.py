@@ -1,6 +1,6 @@
 """What a daemon can be told: every setting with its type, its default and its meaning.
 
-``stratavore/config_reading.py`` reads them; ``docs/configuration.md`` is written from them.
+``stratavore/config/reading.py`` reads them; ``docs/configuration.md`` is written from them.
 """
 
 import re

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import ValidationError
 
-from stratavore.config import Contradiction, Settings
-from stratavore.config_file import read_file, readable_by_others
-from stratavore.config_keys import BETWEEN, PREFIX, SETTINGS, NotUnderstood
-from stratavore.config_path import configuration_file
+from stratavore.config.file import read_file, readable_by_others
+from stratavore.config.keys import BETWEEN, PREFIX, SETTINGS, NotUnderstood
+from stratavore.config.path import configuration_file
+from stratavore.config.settings import Contradiction, Settings
 from stratavore.errors import ConfigurationInvalid
 
 NO_SETTINGS = frozenset(

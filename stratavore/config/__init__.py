@@ -1,0 +1,1 @@
+"""What a person can set: by file, environment and default; ``docs/configuration.md`` says it all."""
