@@ -106,11 +106,13 @@ async def test_a_session_that_ends_gives_the_terminal_back(
     await cli.done("new", "site", "--", *ECHO)
     person.stratavore("launch", "site")
     await person.sees(".1")
+    session = await the_session(cli)
     person.presses("C-d")
     await person.sees("has ended: it ended by itself.")
     await person.is_back()
     person.stratavore("attach", "site")
-    await person.sees("so it cannot be attached to. Run it again with:")
+    await person.sees("so it cannot be attached to.")
+    await person.sees(f"stratavore resume {session[:8]}.")
     await person.is_back()
 
 
