@@ -8,7 +8,7 @@ from stratavore.store import requests, runners, sessions
 from stratavore.store.connection import Connection
 from stratavore.store.runners import Turn
 
-SETTLED = timedelta(seconds=3)
+SETTLED = timedelta(seconds=5)
 """An agent that is idle for so long and told of no prompt took it without one: within a turn, or as a command."""
 
 _RECOVERS = (SessionState.RUNNING, SessionState.STARTING, SessionState.RECOVERING)

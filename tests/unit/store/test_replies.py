@@ -43,8 +43,8 @@ def turn(activity: Activity, since: float, prompted: float | None, ended: float 
         (turn(Activity.UNKNOWN, 0.5, 0, -9), 100, "busy", ""),
         # Taken into the turn that was under way; or a command of the agent's own, which replies nothing.
         (turn(Activity.IDLE, 1, -10, 1), 2, "busy", ""),
-        (turn(Activity.IDLE, 1, -10, 1), 5, "answered", "The reply."),
-        (turn(Activity.IDLE, -9, -10, -9), 4, "answered", ""),
+        (turn(Activity.IDLE, 1, -10, 1), 7, "answered", "The reply."),
+        (turn(Activity.IDLE, -9, -10, -9), 6, "answered", ""),
     ],
 )
 def test_a_reply(found: Turn, now: float, state: str, text: str) -> None:
