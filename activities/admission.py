@@ -4,7 +4,7 @@ import asyncpg
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from stratavore.events.envelope import NewEvent
+from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import LiveRunner
 from stratavore.models.states import SessionState
 from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placed, PlaceRequest
@@ -45,7 +45,7 @@ class AdmissionActivities:
                     NewEvent(
                         session_id=request.session_id,
                         key="created",
-                        type="session.created",
+                        type=EventType.SESSION_CREATED,
                         project=request.project,
                         data={"agent": request.spec.agent, "cwd": request.spec.cwd},
                     )
@@ -56,7 +56,7 @@ class AdmissionActivities:
                     NewEvent(
                         session_id=request.session_id,
                         key=request.step,
-                        type="system.god",
+                        type=EventType.SYSTEM_GOD,
                         project=request.project,
                         data={**request.god.model_dump(), "command": "take a slot", "passed": passed},
                     )
@@ -69,7 +69,7 @@ class AdmissionActivities:
                     NewEvent(
                         session_id=request.session_id,
                         key=request.step,
-                        type="quota.exceeded",
+                        type=EventType.QUOTA_EXCEEDED,
                         project=request.project,
                         data={"limit": joined.limit, "position": joined.position, "reason": joined.reason},
                     )

@@ -15,6 +15,7 @@ from cli.plain import Plain, drawn, plain
 from cli.service import service
 from cli.terminal import note
 from cli.waiting import wait_once
+from stratavore.naming import generation_of
 
 LOOK_SECONDS = 0.1
 STATE_SECONDS = 1.0
@@ -55,7 +56,7 @@ def _show_answer(terminal: dict[str, Any], *, follow: bool) -> None:
 
     session = terminal["session"]
     answers = Answers(adapter_for(session["agent"]), LaunchFormat.TABLE)
-    generation = int(terminal["runner_id"].rpartition(".")[2])
+    generation = generation_of(terminal["runner_id"])
     if follow:
         follow_answer(session["session_id"], answers, generation)
         note(f"The session {text.short(session['session_id'])} has ended.")
@@ -82,7 +83,7 @@ def _follow(terminal: dict[str, Any]) -> None:
     """Write what is written to the log, and to the next runner's, until the session has ended."""
     session_id = terminal["session"]["session_id"]
     while True:
-        generation = int(terminal["runner_id"].rpartition(".")[2])
+        generation = generation_of(terminal["runner_id"])
         if _follow_runner(Path(terminal["log"]), session_id, generation) == generation:
             note(f"The session {text.short(session_id)} has ended.")
             return

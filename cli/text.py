@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from stratavore.naming import plural as plural
+
 SHORTEST_ID = 8
 _JOINERS = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufe0e\ufe0f"))
 
@@ -80,11 +82,6 @@ def megabytes(size: float | None) -> str:
     if size is None:
         return ""
     return f"{size:.0f} MB" if size < 10 * 1024 else f"{size / 1024:.1f} GB"
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 session``, ``2 sessions``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def command_line(words: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Names that several parts must spell the same way."""
+"""Names and numbers that several parts must spell the same way."""
 
 TASK_QUEUE = "stratavore"
 """Where every daemon takes session workflows from."""
@@ -21,6 +21,16 @@ def session_of(runner_id: str) -> str:
     return runner_id.partition(".")[0]
 
 
+def generation_of(runner_id: str) -> int:
+    """The generation of a runner id ``<session>.<generation>``."""
+    return int(runner_id.rpartition(".")[2])
+
+
 def short(session_id: str) -> str:
     """The beginning of an id that people type."""
     return session_id[:8]
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 session``, ``2 sessions``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -91,15 +91,15 @@ def environment_value(pid: int, name: str) -> str | None:
 
 def _environment(pid: int) -> bytes:
     """The process's environment; in the middle of an exec, in which it reads as empty, that of the next program."""
-    for _ in range(_EXEC_LOOKS):
+    found = _read(f"/proc/{pid}/environ")
+    looks, over = 0, False
+    while not found and not over and looks < _EXEC_LOOKS:
         # The kernel sets the words first and the environment a moment later.
-        has_words = bool(_read(f"/proc/{pid}/cmdline")) or stat(pid).ended
-        if found := _read(f"/proc/{pid}/environ"):
-            return found
+        over = bool(_read(f"/proc/{pid}/cmdline")) or stat(pid).ended
         time.sleep(_EXEC_LOOK_SECONDS)
-        if has_words:
-            break
-    return _read(f"/proc/{pid}/environ")
+        found = _read(f"/proc/{pid}/environ")
+        looks += 1
+    return found
 
 
 def command_line(pid: int) -> list[str]:

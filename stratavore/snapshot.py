@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
 from stratavore.models.views import QuotaView
-from stratavore.store import limits
+from stratavore.store import health, limits
 from stratavore.store.queries import load
 
 if TYPE_CHECKING:
@@ -66,16 +66,15 @@ async def snapshot(connection: "Connection") -> Snapshot:
         if row["exit_kind"]:
             ends[row["exit_kind"]] += row["n"]
         tokens_used += row["tokens"]
-    outbox = await connection.fetchrow(SQL.outbox)
-    assert outbox is not None
+    outbox = await health.outbox(connection)
     return Snapshot(
         runners=statuses,
         ends=ends,
         activities={row["activity"]: _several(row) for row in await connection.fetch(SQL.activities)},
         sessions={row["state"]: _several(row) for row in await connection.fetch(SQL.sessions)},
         tokens_used=tokens_used,
-        outbox=Several(outbox["pending"], outbox["oldest_s"]),
-        events_dead=outbox["dead"],
+        outbox=Several(outbox.waiting, outbox.oldest_s or 0.0),
+        events_dead=outbox.dead,
         leases={row["name"]: row["lease_expires_at"] for row in await connection.fetch(SQL.hosts)},
         quotas=tuple(await limits.views(connection)),
     )

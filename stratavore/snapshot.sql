@@ -11,13 +11,6 @@ FROM sessions GROUP BY state
 SELECT activity, count(*) AS n, extract(epoch FROM now() - min(activity_at))::float8 AS oldest_s
 FROM runners WHERE ended_at IS NULL AND status = 'running' GROUP BY activity
 
--- name: outbox
-SELECT (SELECT count(*) FROM outbox WHERE NOT delivered AND NOT dead) AS pending,
-       (SELECT count(*) FROM outbox WHERE dead) AS dead,
-       coalesce((SELECT extract(epoch FROM now() - events.time)::float8
-                 FROM outbox JOIN events ON events.id = event_id
-                 WHERE NOT delivered AND NOT dead ORDER BY outbox.id LIMIT 1), 0) AS oldest_s
-
 -- name: hosts
 -- One that has not been there for a week is no fault any more.
 SELECT name, extract(epoch FROM lease_expires_at)::float8 AS lease_expires_at

@@ -99,6 +99,17 @@ HttpUrl = Annotated[str, AfterValidator(_http)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Limit = Annotated[int, Field(ge=0)]
 
+CaFile = Annotated[
+    WholePath | None,
+    Field(
+        description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's.",
+        examples=["/etc/stratavore/ca.pem"],
+    ),
+]
+KeyFile = Annotated[
+    WholePath | None, Field(description="File (PEM) of the key of `cert`.", examples=["/etc/stratavore/client.key"])
+]
+
 
 class Section(BaseModel, frozen=True, extra="forbid"):
     """Settings that belong together."""
@@ -115,13 +126,7 @@ class TemporalSettings(Section):
         bool | None,
         Field(description="Speak TLS. Unset: yes if `ca`, `cert` or `api_key` is set.", examples=[True]),
     ] = None
-    ca: Annotated[
-        WholePath | None,
-        Field(
-            description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's.",
-            examples=["/etc/stratavore/ca.pem"],
-        ),
-    ] = None
+    ca: CaFile = None
     cert: Annotated[
         WholePath | None,
         Field(
@@ -129,9 +134,7 @@ class TemporalSettings(Section):
             examples=["/etc/stratavore/client.pem"],
         ),
     ] = None
-    key: Annotated[
-        WholePath | None, Field(description="File (PEM) of the key of `cert`.", examples=["/etc/stratavore/client.key"])
-    ] = None
+    key: KeyFile = None
     server_name: Annotated[
         str | None,
         Field(
@@ -198,20 +201,12 @@ class RabbitmqSettings(Section):
             examples=["amqps://stratavore:password@mq.example:5671/"],
         ),
     ] = None
-    ca: Annotated[
-        WholePath | None,
-        Field(
-            description="File (PEM) of the authorities that its certificate is checked with. Unset: the system's.",
-            examples=["/etc/stratavore/ca.pem"],
-        ),
-    ] = None
+    ca: CaFile = None
     cert: Annotated[
         WholePath | None,
         Field(description="File (PEM) of the client's certificate.", examples=["/etc/stratavore/client.pem"]),
     ] = None
-    key: Annotated[
-        WholePath | None, Field(description="File (PEM) of the key of `cert`.", examples=["/etc/stratavore/client.key"])
-    ] = None
+    key: KeyFile = None
     management_url: Annotated[
         HttpUrl | None,
         Field(

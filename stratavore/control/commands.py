@@ -9,7 +9,7 @@ from stratavore import targets
 from stratavore.control.god import God
 from stratavore.control.refusals import wrong_state
 from stratavore.models.session import Operator, PauseSignal, RestartSignal, ResumeSignal, TerminateSignal
-from stratavore.models.states import RESTING_STATES, SessionState
+from stratavore.models.states import RESUMABLE_STATES, SessionState
 from stratavore.models.views import SessionView
 from stratavore.project_names import ALL
 from stratavore.store import sessions
@@ -128,8 +128,8 @@ def _takes(session: SessionView, action: Action, *, past_the_line: bool) -> bool
         case "resume" if past_the_line and session.state is SessionState.QUEUED:
             return True
         case "resume":
-            return session.state in RESTING_STATES or session.state is SessionState.ENDED
+            return session.state in RESUMABLE_STATES
         case "pause":
-            return session.state not in RESTING_STATES and session.state is not SessionState.ENDED
+            return session.state not in RESUMABLE_STATES
         case "terminate":
             return session.state is not SessionState.ENDED

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
@@ -12,8 +12,9 @@ from stratavore import machine, targets
 from stratavore.control.reach import Reach
 from stratavore.errors import InvalidInput
 from stratavore.models.views import ModelUsageView, ResourcesView, SpentView
-from stratavore.store import hosts, projects, usage
+from stratavore.store import health, hosts, projects, usage
 
+T = TypeVar("T")
 By = Literal["project", "session", "model", "day"]
 PATIENCE = 3.0
 """Seconds that a server may take to say its version."""
@@ -57,23 +58,22 @@ class Consumption(Reach):
 
     async def server_versions(self) -> dict[str, str | None]:
         """The versions of Temporal, Postgres and pgvector; None of one that does not say."""
+        postgres = await _said(self._postgres_versions())
         return {
             "temporal": await _said(self._temporal_version()),
-            "postgres": await _said(self._postgres_version("SHOW server_version")),
-            "pgvector": await _said(
-                self._postgres_version("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-            ),
+            "postgres": postgres.postgres if postgres else None,
+            "pgvector": postgres.pgvector if postgres else None,
         }
 
     async def _temporal_version(self) -> str:
         return (await self._client.workflow_service.get_system_info(GetSystemInfoRequest())).server_version
 
-    async def _postgres_version(self, question: str) -> str:
+    async def _postgres_versions(self) -> health.Versions:
         async with self._database.pool.acquire() as connection:
-            return str(await connection.fetchval(question))
+            return await health.versions(connection)
 
 
-async def _said(answer: Awaitable[str]) -> str | None:
+async def _said(answer: Awaitable[T]) -> T | None:
     """An answer, if it comes: that a server is away is no reason to tell nothing of the others."""
     with suppress(Exception):
         return await asyncio.wait_for(answer, PATIENCE)

@@ -124,11 +124,11 @@ class Projects(God):
             names = [naming.short(one.session_id) for one in live[:MOST_NAMED]]
             more = [f"{len(live) - MOST_NAMED} more"] if len(live) > MOST_NAMED else []
             raise ProjectInUse(
-                project=found.name, count=_counted(len(live), "live session"), sessions=", ".join([*names, *more])
+                project=found.name, count=naming.plural(len(live), "live session"), sessions=", ".join([*names, *more])
             )
         ended = sum(found.sessions.values())
         if ended and not with_history:
-            raise ProjectHasHistory(project=found.name, count=_counted(ended, "ended session"))
+            raise ProjectHasHistory(project=found.name, count=naming.plural(ended, "ended session"))
 
     def _delete_files(self, files: projects.Files) -> None:
         """What is left of ended runners and sessions on this host. Secrets are among it: environments."""
@@ -136,7 +136,3 @@ class Projects(God):
             self._home.session_environment(session_id).unlink(missing_ok=True)
         for runner_id in files.runners:
             shutil.rmtree(self._home.run_directory(runner_id), ignore_errors=True)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,17 +1,17 @@
 """Temporal, Postgres and RabbitMQ, as this process is connected to them."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Protocol
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from stratavore import naming
 from stratavore.models.findings import Part, PartState
+from stratavore.servers import pollers
 from stratavore.store import health
 from stratavore.store.connection import Connection
 from stratavore.store.migrate import HEAD
@@ -36,10 +36,8 @@ async def temporal(client: Client, host: str) -> Part:
     began = perf_counter()
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
     took = (perf_counter() - began) * 1000
-    sessions, of_host = await asyncio.gather(
-        _polled(client, naming.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
-        _polled(client, naming.host_queue(host), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-    )
+    listed = await asyncio.gather(pollers.of_sessions(client), pollers.of_host(client, host))
+    sessions, of_host = (_lately(those) for those in listed)
     figures: dict[str, float | int | str | None] = {
         "namespace": client.namespace,
         "round_trip_ms": round(took, 1),
@@ -98,13 +96,10 @@ def _without_broker(*, daemon: bool) -> Part:
     return Part(name="rabbitmq", state=PartState.WARNING, detail="only a daemon is connected to it", hint=hint)
 
 
-async def _polled(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> int:
-    """How many workers asked for tasks of a queue lately."""
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
-    )
+def _lately(those: Iterable[PollerInfo]) -> int:
+    """How many workers asked for tasks lately."""
     now = datetime.now(UTC)
-    asked = [one.last_access_time.ToDatetime(UTC) for one in answer.pollers]
+    asked = [one.last_access_time.ToDatetime(UTC) for one in those]
     return sum((now - one).total_seconds() < POLLED_SECONDS for one in asked)
 
 

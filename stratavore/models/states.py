@@ -29,6 +29,9 @@ ACTIVE_STATES = frozenset(
 RESTING_STATES = frozenset({SessionState.PAUSED, SessionState.PARKED})
 """States of sessions that are put away, until somebody resumes them."""
 
+RESUMABLE_STATES = RESTING_STATES | {SessionState.ENDED}
+"""States of sessions that nothing runs for, and that take no slot."""
+
 
 class Activity(StrEnum):
     """What an agent is doing, beside its session's state. ``waiting``: it asks a person something."""

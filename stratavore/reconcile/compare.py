@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stratavore.models.findings import DifferenceKind
-from stratavore.models.states import RESTING_STATES, SessionState
-from stratavore.naming import session_of, short
+from stratavore.models.states import RESUMABLE_STATES, SessionState
+from stratavore.naming import generation_of, session_of, short
 from stratavore.reconcile.facts import Facts
 from stratavore.reconcile.temporal import Closed
 from stratavore.store.reconcile import RunnerRow, SessionRow
@@ -179,7 +179,7 @@ def _orphans(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
 
 def _over(facts: Facts, runner_id: str) -> str | None:
     """Why a runner is over for good, by the same proof as the store's ``proven_over``; None: nothing proves it."""
-    generation = int(runner_id.rpartition(".")[2])
+    generation = generation_of(runner_id)
     session = facts.recorded.sessions.get(session_of(runner_id))
     runner = facts.recorded.runners.get(runner_id)
     if runner:
@@ -213,7 +213,7 @@ def _slots(facts: Facts) -> Iterator[Finding]:
     recorded = facts.recorded
     for session_id, slot in recorded.slots.items():
         session = recorded.sessions[session_id]
-        if session.state is SessionState.ENDED or session.state in RESTING_STATES:
+        if session.state in RESUMABLE_STATES:
             holds = "a slot" if slot.granted_at else "a place in the line"
             yield Finding(
                 DifferenceKind.SLOT_UNUSED,
@@ -259,4 +259,4 @@ def _hosts(facts: Facts) -> Iterator[Finding]:
 
 
 def _short_runner(runner_id: str) -> str:
-    return f"{short(runner_id)}.{runner_id.rpartition('.')[2]}"
+    return f"{short(runner_id)}.{generation_of(runner_id)}"

@@ -16,9 +16,9 @@ from stratavore import naming
 from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import PauseSignal, ResumeSignal, TerminateSignal
-from stratavore.models.states import RESTING_STATES, ExitKind, RunnerStatus, SessionState
+from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RecordRequest, RunnerExit
-from stratavore.naming import session_of
+from stratavore.naming import generation_of, session_of
 from stratavore.reconcile.compare import Finding, Repair
 from stratavore.reconcile.here import Here
 from stratavore.reconcile.temporal import closed
@@ -134,17 +134,14 @@ class Repairs:
             return False
         workflow = self._client.get_workflow_handle(naming.workflow_id(finding.subject))
         await workflow.terminate("Postgres has no such session; terminated by stratavore reconcile --end-orphans")
-        async with self._database.transaction("reconcile") as transaction:
-            self._emit(transaction, finding, None)
+        await self._tell_repaired(finding)
         return True
 
     # Runners of this host
 
     async def _watch(self, finding: Finding) -> bool:
-        here = self._on_host()
-        await here.watch_all()
-        async with self._database.transaction("reconcile") as transaction:
-            self._emit(transaction, finding, finding.session)
+        await self._on_host().watch_all()
+        await self._tell_repaired(finding)
         return True
 
     async def _end_runner(self, finding: Finding) -> bool:
@@ -216,8 +213,9 @@ class Repairs:
                 return False
             transaction, session = found
             connection = transaction.connection
-            rests = session.state is SessionState.ENDED or session.state in RESTING_STATES
-            if not rests or await reconcile.has_unended_runner(connection, session.session_id):
+            if session.state not in RESUMABLE_STATES:
+                return False
+            if await reconcile.has_unended_runner(connection, session.session_id):
                 return False
             grants = await admission.leave(connection, session.session_id)
             self._emit(transaction, finding, session)
@@ -325,4 +323,4 @@ def _project(finding: Finding) -> str:
 
 
 def _parts(runner_id: str) -> tuple[str, int]:
-    return session_of(runner_id), int(runner_id.rpartition(".")[2])
+    return session_of(runner_id), generation_of(runner_id)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.killpoints import effect
+from stratavore.naming import generation_of, session_of
 from stratavore.paths import Home
 from stratavore.runtime.batch import Batch
 from stratavore.runtime.logs import last_lines, plain_tail
@@ -201,8 +202,8 @@ class RunnerHost:
         recorded = [each for each in (previous.agent(), previous.wrapper()) if _unless_dead(each)]
 
         def of_the_session(marked: Mapping[str, list[ProcessIdentity]]) -> list[ProcessIdentity]:
-            living = [runner for runner in marked if runner.rpartition(".")[0] == spec.session_id]
-            if any(int(runner.rpartition(".")[2]) > spec.generation for runner in living):
+            living = [runner for runner in marked if session_of(runner) == spec.session_id]
+            if any(generation_of(runner) > spec.generation for runner in living):
                 raise StaleGeneration(runner_id=spec.runner_id)
             found = [each for runner in living if runner != spec.runner_id for each in marked[runner]]
             return found + [each for each in recorded if each and _unless_dead(each) and each not in found]

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from stratavore import connect, naming
 from stratavore.addresses import shown
 from stratavore.errors import StratavoreError
 from stratavore.events.broker import EXCHANGE, Broker, BrokerAway
-from stratavore.servers import exchange, namespace
+from stratavore.servers import exchange, namespace, pollers
 from stratavore.store import connection as store
+from stratavore.store import health
 from stratavore.store.migrate import EXTENSION, HEAD, examine
 from stratavore.store.queries import load
 from stratavore.tls import TlsFiles
@@ -80,7 +78,7 @@ async def database(dsn: str) -> AsyncIterator[Trial]:
         found = await examine(connections[0], dsn)
         if found.schema != HEAD:
             raise Failed(f"The schema is {found.schema or 'not there'} and has to be {HEAD}. Run: stratavore setup.")
-        vector = await connections[0].fetchval(SQL.extension_version, EXTENSION)
+        vector = (await health.versions(connections[0])).pgvector
         return f"Postgres {found.version}, {EXTENSION} {vector}, schema {HEAD}"
 
     async def write() -> str:
@@ -162,16 +160,14 @@ async def temporal(address: str, settings: "TemporalSettings", host: str) -> Asy
         return f"{settings.namespace}, keeps histories for {kept.days} days, search attributes known"
 
     async def workers() -> str:
-        for queue, kind in (
-            (naming.TASK_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
-            (naming.host_queue(host), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+        (client,) = clients
+        queue = naming.host_queue(host)
+        for name, found in (
+            (naming.TASK_QUEUE, await pollers.of_sessions(client)),
+            (queue, await pollers.of_host(client, host)),
         ):
-            request = DescribeTaskQueueRequest(
-                namespace=settings.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-            )
-            found = await clients[0].workflow_service.describe_task_queue(request)
-            if not found.pollers:
-                raise Failed(f"Nobody works on the task queue {queue}. Start a daemon: stratavore daemon start.")
+            if not found:
+                raise Failed(f"Nobody works on the task queue {name}. Start a daemon: stratavore daemon start.")
         return f"{naming.TASK_QUEUE} and {queue} are worked on"
 
     async for trial in _in_order("temporal", connect=enter, namespace=prepared, workers=workers):

@@ -23,9 +23,6 @@ WHERE schemaname = (SELECT relnamespace::regnamespace::text FROM pg_class WHERE 
 -- name: notify
 SELECT pg_notify($1, '');
 
--- name: extension_version
-SELECT extversion FROM pg_extension WHERE extname = $1;
-
 -- name: encryption
 -- As the server sees this connection: TLS by its version, or null.
 SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl;

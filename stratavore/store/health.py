@@ -20,6 +20,13 @@ class DatabaseFacts(Model):
     schema_version: str
 
 
+class Versions(Model):
+    """Of the server and of its extension; None: the extension is not there."""
+
+    postgres: str
+    pgvector: str | None
+
+
 class OutboxFacts(Model):
     """Events on their way. ``oldest_s``: seconds since the oldest that waits happened; None if none waits."""
 
@@ -40,6 +47,13 @@ async def database(connection: Connection) -> DatabaseFacts:
     row = await connection.fetchrow(SQL.database)
     assert row is not None
     return DatabaseFacts.model_validate(as_dict(row) | {"schema_version": row["schema"]})
+
+
+async def versions(connection: Connection) -> Versions:
+    """What it is."""
+    row = await connection.fetchrow(SQL.versions)
+    assert row is not None
+    return Versions.model_validate(as_dict(row))
 
 
 async def outbox(connection: Connection) -> OutboxFacts:

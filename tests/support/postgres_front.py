@@ -3,8 +3,10 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
+
+from tests.support.proxy import copy
 
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 
@@ -48,16 +50,8 @@ class PostgresFront:
             await writer.start_tls(self._context)
             self.encrypted += 1
             there, back = await asyncio.open_connection(self._there.hostname, self._there.port)
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(copy(reader, back), copy(there, writer))
         except (OSError, EOFError):
             pass  # a client that does not like our certificate, or we its
         finally:
             writer.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while piece := await reader.read(64 * 1024):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()

@@ -46,12 +46,13 @@ class Proxy:
         there, back = await asyncio.open_connection(self._to.host, self._to.port)
         self._writers.add(writer)
         try:
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+            await asyncio.gather(copy(reader, back), copy(there, writer))
         finally:
             self._writers.discard(writer)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, to its end."""
     with suppress(OSError):
         while piece := await reader.read(64 * 1024):
             writer.write(piece)
