@@ -23,6 +23,7 @@ class PersonTerminal:
 
     def type(self, keys: str) -> None:
         """Press keys."""
+        time.sleep(0.005)  # no person is faster; what comes within a millisecond tmux takes for pasted, the prefix too
         os.write(self._descriptor, keys.encode())
 
     def until(self, text: str, timeout: float = 20) -> None:
