@@ -12,6 +12,7 @@ from hypothesis import settings
 from stratavore.paths import Home
 from tests.support import guardian, servers, stacks
 from tests.support.daemon import DaemonProcess
+from tests.support.hosts import Hosts, several
 from tests.support.stacks import Stack
 
 
@@ -108,3 +109,10 @@ async def daemon(daemon_process: DaemonProcess) -> DaemonProcess:
     """A daemon that answers."""
     await daemon_process.start()
     return daemon_process
+
+
+@pytest.fixture
+async def hosts(homes: Path, stack: Stack, database: str) -> AsyncIterator[Hosts]:
+    """Hosts that are made when the test asks for them, on the same servers, without a broker."""
+    async with several(homes, temporal=stack.temporal_address, dsn=database) as made:
+        yield made

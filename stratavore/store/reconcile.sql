@@ -1,6 +1,6 @@
 -- name: sessions
 -- Those that have not ended, those that hold a slot, and those that are asked for.
-SELECT sessions.id::text AS session_id, project_id::text, projects.name AS project, state, reason, generation, host, incarnation,
+SELECT sessions.id::text AS session_id, project_id::text, projects.name AS project, state, reason, generation, sessions.host, incarnation,
        sessions.updated_at
 FROM sessions JOIN projects ON projects.id = project_id
 WHERE state <> 'ended' OR sessions.id = ANY ($1::uuid[]) OR sessions.id IN (SELECT session_id FROM admissions)
@@ -23,7 +23,7 @@ SELECT runner_id FROM unnest($1::text[]) AS asked (runner_id)
 WHERE NOT EXISTS (SELECT FROM runners WHERE runners.id = asked.runner_id)
 
 -- name: session
-SELECT sessions.id::text AS session_id, project_id::text, projects.name AS project, state, reason, generation, host, incarnation,
+SELECT sessions.id::text AS session_id, project_id::text, projects.name AS project, state, reason, generation, sessions.host, incarnation,
        sessions.updated_at
 FROM sessions JOIN projects ON projects.id = project_id WHERE sessions.id = $1
 

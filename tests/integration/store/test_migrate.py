@@ -155,6 +155,7 @@ RELEASED = {
     "0001_path.sql": "165b3f917b4d6f6b7dee987e0a8139be76a6b94bf7d767f2cd348094681ce781",
     "0002_conversations.sql": "11d970dbf66e8fea83d182db5110ddc894e2e457af174a9168d3e7264d2193b4",
     "0003_limits.sql": "983136ce410ba5cec82e465808f434accf7c6f3650d4d6457bc97a020842f1a6",
+    "0004_hosts.sql": "e949542e869af1e3dab1cc83b37088dfd5a2bf83b8a37408d04ca22975215428",
 }
 """Databases have been made with these: what they did is never changed, only added to by the next one."""
 

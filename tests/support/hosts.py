@@ -1,0 +1,109 @@
+"""Several hosts on this machine: daemons with their own state directories, HOMEs and terminals, on the same servers."""
+
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support import guardian, servers
+from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer
+
+LEASE_SECONDS = 3.0
+"""Long enough for a busy machine to renew it, short enough to wait for its end."""
+
+
+class HostProcess(DaemonProcess):
+    """The daemon of one of several hosts. What stands for its machine is its state directory and HOME."""
+
+    lease_seconds = LEASE_SECONDS
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the daemon, and a command line that works beside it, are started with."""
+        home = self.home.root / "home"
+        home.mkdir(exist_ok=True)
+        return super().environment | {
+            "HOME": str(home),
+            "STRATAVORE_HOST_LEASE_SECONDS": str(self.lease_seconds),
+        }
+
+    def freeze(self) -> None:
+        """Stop the daemon as a machine that swaps does: its agents live, its lease runs out."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class Hosts:
+    """Makes hosts. They share the servers, a namespace and a database, and a directory that all of them see."""
+
+    def __init__(self, directory: Path, *, temporal: str, dsn: str, rabbitmq: str | None) -> None:
+        self._directory = directory
+        self._temporal = temporal
+        self._dsn = dsn
+        self._rabbitmq = rabbitmq
+        self._namespace = f"test-{uuid.uuid4().hex[:12]}"
+        self.made: list[HostProcess] = []
+
+    def new(self, name: str) -> HostProcess:
+        """A host whose daemon is not started yet."""
+        made = HostProcess(
+            servers.new_home(self._directory),
+            temporal=self._temporal,
+            namespace=self._namespace,
+            dsn=self._dsn,
+            rabbitmq=self._rabbitmq,
+            host=name,
+        )
+        self.made.append(made)
+        return made
+
+    async def start(self, name: str) -> HostProcess:
+        """A host whose daemon answers."""
+        made = self.new(name)
+        await made.start()
+        return made
+
+    async def away(self, host: HostProcess, *, by: HostProcess, timeout: float = 30) -> None:
+        """Wait until a host counts as away, as another one shows it."""
+
+        async def is_away() -> bool:
+            return not (await self.shown(host, by=by))["up"]
+
+        await answer(is_away, timeout, f"that {host.host} is away")
+
+    async def back(self, host: HostProcess, *, by: HostProcess, timeout: float = 30) -> None:
+        """Wait until a host counts as up, as another one shows it."""
+
+        async def is_up() -> bool:
+            return bool((await self.shown(host, by=by))["up"])
+
+        await answer(is_up, timeout, f"that {host.host} is back")
+
+    async def shown(self, host: HostProcess, *, by: HostProcess) -> dict[str, Any]:
+        """A host as another one shows it."""
+        (found,) = [one for one in (await by.call("show_resources"))["hosts"] if one["host"] == host.host]
+        return dict(found)
+
+    async def end(self) -> None:
+        """End all daemons, and what ran for them."""
+        for one in self.made:
+            one.kill()
+        for one in self.made:
+            await guardian.clean(one.home)
+
+
+@asynccontextmanager
+async def several(directory: Path, *, temporal: str, dsn: str, rabbitmq: str | None = None) -> AsyncIterator[Hosts]:
+    """Hosts that end with the block."""
+    made = Hosts(directory, temporal=temporal, dsn=dsn, rabbitmq=rabbitmq)
+    try:
+        yield made
+    finally:
+        await made.end()
