@@ -1,8 +1,6 @@
 """Starting, watching, typing into and ending runners: activities on the queue of the host that holds them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -10,6 +8,7 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeats import heartbeats
 from activities.typing import Attention, Typist
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
@@ -33,8 +32,6 @@ from stratavore.runtime.tmux import Tmux
 from stratavore.store import runners, sessions
 from stratavore.store.database import Database
 from stratavore.store.runners import Followed
-
-HEARTBEAT_SECONDS = 1.0
 
 
 class Monitor(Attention, Protocol):
@@ -65,7 +62,7 @@ class RunnerActivities:
     @activity.defn
     async def launch(self, request: LaunchRequest) -> Launched:
         """Start the agent, or adopt it if it is found alive, and show it as running."""
-        async with _heartbeats():
+        async with heartbeats():
             try:
                 started = await self._start(request)
             except (StratavoreError, OSError) as error:
@@ -93,7 +90,7 @@ class RunnerActivities:
     @activity.defn
     async def stop(self, request: StopRequest) -> None:
         """End all processes of a runner. Of one that has ended, nothing is left to do."""
-        async with _heartbeats():
+        async with heartbeats():
             await self._host.stop(
                 request.runner_id,
                 request.project_id,
@@ -104,7 +101,7 @@ class RunnerActivities:
     @activity.defn
     async def send(self, request: SendRequest) -> Sent:
         """Type text, at most once."""
-        async with _heartbeats():
+        async with heartbeats():
             return await self._typist.send(request)
 
     async def _start(self, request: LaunchRequest) -> Started:
@@ -189,20 +186,3 @@ class RunnerActivities:
                         data=data,
                     )
                 )
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Heartbeat while the body runs, so that the death of this process is noticed within seconds."""
-
-    async def beat() -> None:
-        while True:
-            # What is over sooner costs the server no heartbeat.
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            activity.heartbeat()
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

@@ -5,6 +5,19 @@ TASK_QUEUE = "stratavore"
 
 WORKFLOW = "Session"
 
+UPKEEP_QUEUE = "stratavore-upkeep"
+"""Where every daemon takes upkeep of the servers from."""
+
+UPKEEP_WORKFLOW = "Upkeep"
+
+UPKEEP_OF_SERVERS = "upkeep-servers"
+"""The schedule of what Temporal and Postgres tell each other; its runs are named after it, with their time."""
+
+
+def upkeep_of_host(host: str) -> str:
+    """The schedule of what is compared on a host."""
+    return f"upkeep-host-{host}"
+
 
 def workflow_id(session_id: str) -> str:
     """The id of a session's workflow."""

@@ -34,6 +34,14 @@ TRANSCRIPT_REFUSED = Counter(
 UNMETERED_TURNS = Counter(
     "stratavore_unmetered_turns_total", "Turns that ended and of which nothing says what they used", ["agent"]
 )
+RECONCILE_FINDINGS = Counter(
+    "stratavore_reconcile_findings", "Differences that scheduled upkeep found at this daemon", ["kind", "outcome"]
+)
+_RECONCILED = Gauge(
+    "stratavore_reconcile_last_run_timestamp_seconds",
+    "When this daemon last did scheduled upkeep of a part, in Unix time; before that, when it started",
+    ["part"],
+)
 _SERVER = Gauge(
     "stratavore_server_up", "Whether this daemon got an answer of the server when it last asked; 1 or 0", ["server"]
 )
@@ -50,6 +58,11 @@ def describe_daemon(host: str, version: str) -> None:
 def show_server(name: str, *, up: bool) -> None:
     """Show whether a server answered just now."""
     _SERVER.labels(name).set(up)
+
+
+def show_upkeep(part: str) -> None:
+    """Show that upkeep of a part was done now, or is awaited from now on."""
+    _RECONCILED.labels(part).set_to_current_time()
 
 
 def watch_disk(directory: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
+from activities.upkeep import UpkeepActivities
 from stratavore import __version__, connect, telemetry
 from stratavore.config.path import name_file
 from stratavore.config.reading import Configuration, read_configuration
@@ -27,6 +28,7 @@ from stratavore.config.settings import Settings
 from stratavore.control import Control
 from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.control.lost_workflows import LostWorkflows
+from stratavore.control.regular_upkeep import RegularUpkeep
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
@@ -34,6 +36,7 @@ from stratavore.errors import HostTaken, ServerAway, StratavoreError
 from stratavore.events.broker import Broker
 from stratavore.events.relay import Relay
 from stratavore.killpoints import effect
+from stratavore.models.upkeep import UpkeepPart
 from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
 from stratavore.procfs import boot_id
@@ -41,7 +44,7 @@ from stratavore.reconcile.here import Here
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.logs import trim_logs
 from stratavore.runtime.tmux import Tmux
-from stratavore.servers import namespace
+from stratavore.servers import namespace, schedules
 from stratavore.snapshot import show, snapshot
 from stratavore.store import hosts
 from stratavore.store.database import Database
@@ -51,7 +54,7 @@ from worker.api.server import ApiServer
 from worker.identity import state_directory_id
 from worker.lock import DaemonLock
 from worker.monitor import HostMonitor
-from worker.registry import host_worker, session_worker
+from worker.registry import host_worker, session_worker, upkeep_worker
 from worker.service_manager import ServiceManager
 
 log = logging.getLogger("stratavored")
@@ -64,6 +67,7 @@ LEASE_SECONDS = 5.0
 LOOK_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 LOGS_SECONDS = 10.0
+SCHEDULES_SECONDS = 2.0
 
 
 class Daemon:
@@ -128,19 +132,23 @@ class Daemon:
         activities = RunnerActivities(self._home, database, host, tmux, monitor)
         broker = Broker(lambda: self._stack.rabbitmq_url, tls=TlsFiles.of(self._settings.rabbitmq))
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
+        here = Here(self._home, tmux, monitor)
         control = Control(
             self._home,
             self._settings.host,
             database,
             client,
-            Here(self._home, tmux, monitor),
+            here,
             broker if self._settings.rabbitmq.enabled else None,
         )
+        upkeep = UpkeepActivities(RegularUpkeep(self._home, self._settings.host, database, client, here))
         limits = ConfiguredLimits(self._home, self._settings.host, database, client)
         for change in await limits.apply(self._settings.quotas.model_dump()):
             log.info("limits: %s", change)
         telemetry.describe_daemon(self._settings.host, __version__)
         telemetry.watch_disk(self._home.root)
+        for part in UpkeepPart:
+            telemetry.show_upkeep(part)
         metrics = self._settings.metrics
         self._metrics_address = telemetry.metrics_url(telemetry.serve(metrics.port, metrics.address))
         api = ApiServer(self._home.api_socket, self._methods(control, broker))
@@ -149,7 +157,8 @@ class Daemon:
 
         workers = [
             session_worker(client, admission, records),
-            host_worker(client, self._settings.host, activities),
+            host_worker(client, self._settings.host, activities, upkeep),
+            upkeep_worker(client, upkeep),
         ]
         jobs = [
             *(self._work(worker) for worker in workers),
@@ -158,6 +167,7 @@ class Daemon:
             self._every(SERVERS_SECONDS, self._stack.ensure),
             self._every(LEASE_SECONDS, lambda: self._renew_lease(database)),
             self._every(LOGS_SECONDS, self._trim_logs),
+            self._until_done(lambda: self._keep_schedules(client)),
             self._every(LOOK_SECONDS, lambda: self._ask("postgres", lambda: self._snapshot(database))),
             self._every(LOOK_SECONDS, lambda: self._ask("temporal", client.service_client.check_health)),
         ]
@@ -206,6 +216,23 @@ class Daemon:
             except Exception as error:
                 log.warning("a background job failed, and is tried again: %s", str(error) or type(error).__name__)
             await asyncio.sleep(seconds)
+
+    async def _until_done(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do a job once, however often it has to be tried. Returns never: what ends would end the daemon."""
+        while True:
+            try:
+                await job()
+                break
+            except Exception as error:
+                log.warning("a beginning failed, and is tried again: %s", str(error) or type(error).__name__)
+            await asyncio.sleep(SCHEDULES_SECONDS)
+        await asyncio.Event().wait()
+
+    async def _keep_schedules(self, client: Client) -> None:
+        with effect("schedules.keep"):
+            await schedules.keep(
+                client, self._settings.host, timedelta(seconds=self._settings.reconcile_interval_seconds)
+            )
 
     async def _renew_lease(self, database: Database) -> None:
         async with database.pool.acquire() as connection:

@@ -9,11 +9,16 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
-from stratavore.naming import TASK_QUEUE, host_queue
+from activities.upkeep import UpkeepActivities
+from stratavore.naming import TASK_QUEUE, UPKEEP_QUEUE, host_queue
 from workflows.session import SessionWorkflow
+from workflows.upkeep import UpkeepWorkflow
 
 STICKY_TIMEOUT = timedelta(seconds=1)
 """A workflow task that a dead worker held in its cache goes to another one after this; the default is 10 s."""
+
+_FEW_POLLS = 2
+"""The fewest that ask for workflow tasks; upkeep comes every few minutes."""
 
 GRACE = timedelta(seconds=5)
 """What running activities get when the daemon is asked to stop; the SDK's default is none."""
@@ -36,12 +41,30 @@ def session_worker(client: Client, admission: AdmissionActivities, records: Reco
     )
 
 
-def host_worker(client: Client, host: str, runners: RunnerActivities) -> Worker:
+def host_worker(client: Client, host: str, runners: RunnerActivities, upkeep: UpkeepActivities) -> Worker:
     """Takes what has to happen on this host."""
     return Worker(
         client,
         task_queue=host_queue(host),
-        activities=[runners.launch, runners.supervise, runners.stop, runners.send],
+        workflows=[UpkeepWorkflow],
+        activities=[runners.launch, runners.supervise, runners.stop, runners.send, upkeep.keep_up],
         max_concurrent_activities=200,
+        max_concurrent_workflow_task_polls=_FEW_POLLS,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def upkeep_worker(client: Client, upkeep: UpkeepActivities) -> Worker:
+    """Takes upkeep of the servers, as every daemon does."""
+    return Worker(
+        client,
+        task_queue=UPKEEP_QUEUE,
+        workflows=[UpkeepWorkflow],
+        activities=[upkeep.keep_up],
+        max_concurrent_activities=2,
+        max_concurrent_activity_task_polls=1,
+        max_concurrent_workflow_task_polls=_FEW_POLLS,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=GRACE,
     )

@@ -271,6 +271,13 @@ class Settings(Section):
     monitor_interval_seconds: Annotated[
         Seconds, Field(description="Seconds between two writes of what the runners do and use.")
     ] = 1.0
+    reconcile_interval_seconds: Annotated[
+        Seconds,
+        Field(
+            description="Seconds between two comparisons of all who know of sessions, each with its repairs. "
+            "Between servers it is the one of the daemon that started last."
+        ),
+    ] = 300.0
     temporal: TemporalSettings = TemporalSettings()
     postgres: PostgresSettings = PostgresSettings()
     rabbitmq: RabbitmqSettings = RabbitmqSettings()

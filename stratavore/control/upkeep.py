@@ -14,15 +14,17 @@ class Upkeep(Reach):
 
     async def reconcile(self, dry_run: bool = False, end_orphans: bool = False) -> Reconciliation:
         """Compare everyone who knows of sessions, and repair what is safe. See :class:`Reconciler`."""
-        reconciler = Reconciler(
-            self._client, self._database, self._host, self._here, take_up=self._start_again, wake=self._wake
-        )
-        return await reconciler.run(dry_run=dry_run, end_orphans=end_orphans)
+        return await self._reconciler().run(dry_run=dry_run, end_orphans=end_orphans)
 
     async def health(self) -> Health:
         """How the running system is, part by part."""
         daemon = self._here is not None
         return await checks.look(self._home, self._host, self._database, self._client, self._broker, daemon=daemon)
+
+    def _reconciler(self) -> Reconciler:
+        return Reconciler(
+            self._client, self._database, self._host, self._here, take_up=self._start_again, wake=self._wake
+        )
 
     async def _start_again(self, session_id: str, signal: str, message: Any) -> None:
         async with self._database.pool.acquire() as connection:

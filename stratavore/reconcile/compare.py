@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from stratavore.models.findings import DifferenceKind
 from stratavore.models.states import RESUMABLE_STATES, SessionState
+from stratavore.models.upkeep import UpkeepPart
 from stratavore.naming import generation_of, session_of, short
 from stratavore.reconcile.facts import Facts
 from stratavore.reconcile.temporal import Closed
@@ -16,6 +17,15 @@ WORKFLOW_PATIENCE = timedelta(seconds=60)
 """How long a workflow may take to open its session's row: a worker may be away."""
 DIRECTORY_AGE = timedelta(days=30)
 """A run directory that nobody knows, and that was not written to for so long, is removed."""
+_OF_A_HOST = frozenset(
+    {
+        DifferenceKind.RUNNER_UNWATCHED,
+        DifferenceKind.RUNNER_OUTLIVES_SESSION,
+        DifferenceKind.ORPHAN_PROCESSES,
+        DifferenceKind.ORPHAN_TERMINAL,
+        DifferenceKind.RUN_DIRECTORY_UNKNOWN,
+    }
+)
 _END_ORPHANS = "to end it: stratavore reconcile --end-orphans"
 
 
@@ -52,17 +62,33 @@ class Finding:
     """Nothing proves that the repair is safe: a person asked for it."""
 
 
-def compare(facts: Facts, *, end_orphans: bool = False) -> list[Finding]:
+def compare(facts: Facts, *, end_orphans: bool = False, part: UpkeepPart | None = None) -> list[Finding]:
     """All differences, in an order in which they can be repaired one after the other.
 
     Args:
         facts: what everyone says.
         end_orphans: end what nobody decides for any more, instead of taking it up or leaving it to a person.
+        part: those of this part only: each difference is of one of them.
     """
     found = [*_workflows(facts, end_orphans)]
     if facts.seen:
         found += [*_runners(facts), *_orphans(facts, end_orphans), *_directories(facts)]
-    return [*found, *_slots(facts), *_hosts(facts)]
+    found += [*_slots(facts), *_hosts(facts)]
+    return [one for one in found if part in (None, _part(facts, one))]
+
+
+def _part(facts: Facts, finding: Finding) -> UpkeepPart | None:
+    """Whose difference it is; None: another host's."""
+    if finding.kind in _OF_A_HOST:
+        return UpkeepPart.HOST
+    if finding.kind is DifferenceKind.SESSION_WITHOUT_WORKFLOW:
+        assert finding.session is not None
+        # Its own host knows whether the agent is just ending; of one that is away nobody does.
+        runner = _launched(facts, finding.session)
+        host = facts.recorded.hosts.get(runner.host) if runner else None
+        if host and not host.away:
+            return UpkeepPart.HOST if host.name == facts.host else None
+    return UpkeepPart.SERVERS
 
 
 def _workflows(facts: Facts, end_orphans: bool) -> Iterator[Finding]:

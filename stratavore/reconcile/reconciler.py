@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 
 from stratavore.errors import StratavoreError
 from stratavore.models.findings import Difference, Outcome, Reconciliation
+from stratavore.models.upkeep import UpkeepPart
 from stratavore.reconcile.compare import Finding, compare
 from stratavore.reconcile.facts import Facts, gather
 from stratavore.reconcile.here import Here
@@ -35,25 +36,29 @@ class Reconciler:
         self._here = here
         self._repairs = Repairs(client, database, take_up, wake, here)
 
-    async def run(self, *, dry_run: bool, end_orphans: bool) -> Reconciliation:
+    async def run(
+        self, *, dry_run: bool = False, end_orphans: bool = False, part: UpkeepPart | None = None
+    ) -> Reconciliation:
         """Find what differs, and repair what is safe to be repaired; with ``dry_run`` change nothing.
 
         Args:
             dry_run: only say what would be done.
             end_orphans: end what nobody decides for any more, instead of taking it up or leaving it.
+            part: leave what is not of this part.
 
         Raises:
             RPCError, asyncpg.PostgresError: Temporal or Postgres does not answer; nothing was changed.
         """
         facts = await self._gather()
-        found = compare(facts, end_orphans=end_orphans)
+        found = compare(facts, end_orphans=end_orphans, part=part)
         if found:
             await asyncio.sleep(SECOND_LOOK_SECONDS)
             before = {(one.kind, one.subject) for one in found}
             facts = await self._gather()
-            found = [one for one in compare(facts, end_orphans=end_orphans) if (one.kind, one.subject) in before]
+            found = compare(facts, end_orphans=end_orphans, part=part)
+            found = [one for one in found if (one.kind, one.subject) in before]
         differences = [await self._settle(one, dry_run=dry_run) for one in found]
-        return Reconciliation(dry_run=dry_run, differences=tuple(differences), unseen=tuple(_unseen(facts)))
+        return Reconciliation(dry_run=dry_run, differences=tuple(differences), unseen=tuple(_unseen(facts, part)))
 
     async def _gather(self) -> Facts:
         return await gather(self._client, self._database, self._host, self._here)
@@ -89,11 +94,14 @@ def _difference(finding: Finding, outcome: Outcome, action: str) -> Difference:
     )
 
 
-def _unseen(facts: Facts) -> Iterator[str]:
+def _unseen(facts: Facts, part: UpkeepPart | None) -> Iterator[str]:
+    """What could not be looked at; of one part, nothing that is left to others."""
+    if facts.seen:
+        yield from facts.seen.unseen
+    if part:
+        return
     if facts.seen is None:
         yield f"processes, terminals and run directories of the host {facts.host}: only its daemon looks at them"
-    else:
-        yield from facts.seen.unseen
     for host in facts.recorded.hosts.values():
         if host.name != facts.host and host.runners:
             yield f"processes, terminals and run directories of the host {host.name}: run 'stratavore reconcile' there"

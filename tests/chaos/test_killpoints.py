@@ -56,6 +56,8 @@ ELSEWHERE = {
     "restore.rename": "tests/integration/worker/test_transcripts.py",
     "project.delete": "one transaction; repeated, nothing is left: tests/integration/cli/test_projects.py",
     "reconcile": "tests/integration/reconcile/test_deaths.py",
+    "upkeep": "tests/integration/reconcile/test_schedules.py",
+    "schedules.keep": "the next start makes them, or brings them up to date",
     "reconcile.ask": "asks, and changes nothing",
     "reconcile.tell": "an alert has a key: told again, it is one",
     "refuse": "tests/workflow: a request that is refused twice is refused once",

@@ -52,6 +52,7 @@ class DaemonProcess:
             "STRATAVORE_POSTGRES__DSN": self.dsn,
             "STRATAVORE_METRICS__PORT": "0",
             "STRATAVORE_MONITOR_INTERVAL_SECONDS": "0.2",
+            "STRATAVORE_RECONCILE_INTERVAL_SECONDS": "86400",  # never amid a test: it asks for it
         }
         if self._rabbitmq:
             settings["STRATAVORE_RABBITMQ__URL"] = self._rabbitmq
