@@ -234,8 +234,10 @@ class Broker:
         patient = URL(url).update_query(heartbeat=HEARTBEAT_SECONDS)
         context = self._tls.context() if patient.scheme == "amqps" else None
         async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await aio_pika.connect(patient, ssl_context=context)
+            # Not aio_pika.connect(): it keeps the connection that it could not make, and nobody can close that.
+            connection = aio_pika.Connection(patient, ssl_context=context)
             try:
+                await connection.connect()
                 return connection, await use(connection)
             except BaseException:
                 await _close(connection)
@@ -269,11 +271,15 @@ class Broker:
 
 
 async def _close(connection: AbstractConnection) -> None:
+    """Close it, so that its finalizer has nothing to do: it would complain in a thread in which no loop runs."""
     try:
         async with asyncio.timeout(2):
             await connection.close()
     except _Away:
         pass  # it is gone already
+    finally:
+        if not connection.is_closed:
+            await connection.close()  # only marks it, now that the first attempt is over
 
 
 def _parsed(body: bytes) -> dict[str, Any] | None:

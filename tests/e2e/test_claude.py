@@ -100,8 +100,7 @@ async def test_after_a_clear_and_a_kill_the_right_conversation_goes_on(daemon: D
         (row,) = await daemon.fetch("SELECT agent_session_id FROM sessions")
         assert row["agent_session_id"] != session
         await talk.kill(session)
-        await daemon.wait(session, "recovering", "starting")
-        await daemon.wait(session, "running")
+        await daemon.wait_for_generation(session, 2)
         await talk.does(session, "idle")
         assert await talk.ask(session, "after the kill") == "three"
         last = " ".join(talk.asked[-1])
@@ -174,8 +173,7 @@ async def test_a_persons_own_hooks_and_settings_keep_working(daemon: DaemonProce
         await talk.does(session, "idle")
         assert await talk.ask(session, "first") == "one"
         await talk.kill(session)
-        await daemon.wait(session, "recovering", "starting")
-        await daemon.wait(session, "running")
+        await daemon.wait_for_generation(session, 2)
         made = [talk.site / "of-the-person", talk.site / "of-the-launch"]
         await until(lambda: all(path.exists() for path in made), what="hooks of the first turn")
         for path in made:

@@ -161,6 +161,15 @@ class DaemonProcess:
         except TimeoutError:
             raise AssertionError(f"not {states} but {found}\n{self.tail()}") from None
 
+    async def wait_for_generation(self, session: str, generation: int, timeout: float = 30) -> dict[str, Any]:
+        """The session, once its runner of this generation runs: what lasts, where `recovering` is soon over."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while (found := await self.wait(session, "running", timeout=timeout))["generation"] < generation:
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"not generation {generation} but {found}\n{self.tail()}")
+            await asyncio.sleep(0.05)
+        return found
+
     async def command(self, target: str, action: str, **params: Any) -> None:
         """Pause, resume or terminate."""
         await self.call("command", target=target, action=action, request_id=str(uuid.uuid4()), **params)

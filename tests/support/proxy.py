@@ -13,7 +13,10 @@ class Proxy:
     def __init__(self, to: URL) -> None:
         self._to = to
         self._writers: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
         self._port = 0
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
         self.cuts = 0
         """How many connections were cut."""
 
@@ -22,13 +25,15 @@ class Proxy:
     async def before(cls, url: str | None) -> "AsyncIterator[Proxy]":
         """A proxy before the server that a URL names."""
         proxy = cls(URL(url or ""))
-        server = await asyncio.start_server(proxy._pass, "127.0.0.1", 0)
+        server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
         proxy._port = server.sockets[0].getsockname()[1]
         try:
             yield proxy
         finally:
             server.close()
             proxy.cut()
+            proxy._goes_on.set()
+            await asyncio.gather(*proxy._passing)
 
     @property
     def url(self) -> str:
@@ -42,19 +47,36 @@ class Proxy:
             self.cuts += 1
         self._writers.clear()
 
+    def hold(self) -> None:
+        """Pass on nothing more."""
+        self._goes_on.clear()
+
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing = asyncio.create_task(self._pass(reader, writer))
+        self._passing.add(passing)
+        passing.add_done_callback(self._passing.discard)
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._to.host, self._to.port)
+        try:
+            there, back = await asyncio.open_connection(self._to.host, self._to.port)
+        except OSError:  # the server is away: so is its proxy
+            writer.transport.abort()
+            return
         self._writers.add(writer)
         try:
-            await asyncio.gather(copy(reader, back), copy(there, writer))
+            await asyncio.gather(copy(reader, back, self._goes_on), copy(there, writer, self._goes_on))
         finally:
             self._writers.discard(writer)
 
 
-async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes, to its end."""
+async def copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, goes_on: asyncio.Event | None = None
+) -> None:
+    """Pass on what comes, to its end; only while ``goes_on`` is set, if it is given."""
     with suppress(OSError):
         while piece := await reader.read(64 * 1024):
+            if goes_on:
+                await goes_on.wait()
             writer.write(piece)
             await writer.drain()
     writer.close()

@@ -1,9 +1,11 @@
 """Publishing to a real RabbitMQ and listening to it, also when it refuses, breaks off, or is not there."""
 
 import asyncio
+import gc
 import json
+import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -296,3 +298,36 @@ async def test_a_broker_tells_its_version_while_it_is_connected(exchange: Exchan
     assert exchange.broker.version[0].isdigit()
     await exchange.broker.close()
     assert exchange.broker.version is None
+
+
+async def _breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(8)
+    writer.close()
+
+
+@pytest.fixture
+def collected_late(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Garbage is collected only when the test says so, and all of it: no record of a log holds an exception."""
+    caplog.set_level(logging.CRITICAL, "aiormq")
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("collected_late")
+async def test_a_failed_attempt_leaves_nothing_that_complains_when_a_thread_collects_it() -> None:
+    """The library's connection closes itself when it is collected, and warns if that is where no loop runs."""
+    with pytest.raises(BrokerAway):
+        await Broker(lambda: f"amqp://guest:guest@127.0.0.1:{PORT}/").ready()
+    await asyncio.to_thread(gc.collect)
+
+
+async def test_a_connection_that_hangs_is_closed_for_good(exchange: Exchange) -> None:
+    async with Proxy.before(exchange.url) as proxy:
+        broker = Broker(lambda: proxy.url, exchange=exchange.name)
+        await broker.ready()
+        connection = broker._connection
+        assert connection is not None
+        proxy.hold()
+        await broker.close()
+        assert connection.is_closed
