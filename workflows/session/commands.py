@@ -1,0 +1,85 @@
+"""What people ask a session for: signals, each with the id of its request."""
+
+from temporalio import workflow
+
+from activities.records import RecordActivities
+from stratavore.models.session import (
+    GrantSignal,
+    PauseSignal,
+    RestartSignal,
+    ResumeSignal,
+    SendSignal,
+    TerminateSignal,
+    Wish,
+)
+from stratavore.models.steps import RefuseRequest
+from workflows import timeouts
+from workflows.session.texts import Texts
+
+
+class Commands(Texts):
+    """A signal is heard as soon as it comes; the loop acts on what it changed."""
+
+    @workflow.signal
+    def pause(self, signal: PauseSignal) -> None:
+        """Put the session away."""
+        if not self._is_new(signal.request_id):
+            return
+        self._resumed_at = None
+        if self._wish is Wish.RUN:
+            self._wish = Wish.PAUSE
+
+    @workflow.signal
+    def resume(self, signal: ResumeSignal) -> None:
+        """Run a paused, parked or ended session again."""
+        if not self._is_new(signal.request_id):
+            return
+        self._crashes = 0
+        self._god = signal.god
+        self._woken = self._woken or signal.god is not None  # one that waits in line is let past it
+        if self._wish is Wish.PAUSE:
+            self._wish = Wish.RUN
+        # Postgres can show already that the session is parked or ended while this workflow has yet to hear of it.
+        self._resumed_at = workflow.info().get_current_history_length()
+
+    @workflow.signal
+    def restart(self, signal: RestartSignal) -> None:
+        """End a runner in favour of the next one, now or as soon as this workflow hears that it runs."""
+        if self._is_new(signal.request_id):
+            self._replaced = max(self._replaced, signal.generation)
+
+    @workflow.signal
+    def terminate(self, signal: TerminateSignal) -> None:
+        """End the session. Only a later resume takes this back, once it has ended."""
+        if self._is_new(signal.request_id):
+            self._end()
+            self._force = self._force or signal.force
+            self._ended_by = self._ended_by or signal.god
+
+    @workflow.signal
+    async def send(self, signal: SendSignal) -> None:
+        """Type text into the live runner's terminal; texts are typed one after the other, in the order they came."""
+        if not self._is_new(signal.request_id):
+            return
+        if signal.answer:  # it may be what the texts before it wait for
+            refusal = await self._type(signal)
+        else:
+            async with self._typing:
+                refusal = await self._type(signal)
+        if refusal:
+            await workflow.execute_local_activity_method(
+                RecordActivities.refuse,
+                RefuseRequest(
+                    request_id=signal.request_id,
+                    session_id=self._start.session_id,
+                    kind="send",
+                    reason=refusal,
+                ),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+            )
+
+    @workflow.signal
+    def grant(self, _: GrantSignal) -> None:
+        """A slot may be there: look."""
+        self._woken = True

@@ -1,0 +1,95 @@
+"""What follows from the end of a runner, written down in one transaction, and who is woken by it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from temporalio import workflow
+
+from activities.records import RecordActivities
+from stratavore.models.session import GrantSignal, Wish
+from stratavore.models.states import SessionState
+from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
+from stratavore.naming import workflow_id
+from workflows import timeouts
+from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
+from workflows.session.showing import Showing
+
+
+class Recording(Showing):
+    """Ends and rests."""
+
+    async def _settle(self, end: RunnerExit) -> None:
+        """Decide what follows from a runner's end, record it, and do it."""
+        now = workflow.info().get_current_history_length()
+        decision = decide(
+            end,
+            wish=self._wish,
+            ended_by=self._ended_by,
+            stopped=self._stopped,
+            launches=self._launches,
+            crashes=self._crashes,
+            policy=self._start.policy,
+            headless=self._start.spec.headless,
+        )
+        self._live = None
+        if isinstance(decision, PutAway):
+            self._wish = Wish.PAUSE  # before people can see it, so that a resume from then on counts
+        if isinstance(decision, Relaunch):
+            self._crashes = decision.crashes
+        recorded = await self._record(decision, end)
+        if self._resumed_at is not None and self._resumed_at <= now:
+            if not recorded.repeated or self._resumed_at < now:
+                self._resumed_at = None  # it asked a live runner to be what it was
+            elif self._wish is Wish.PAUSE:
+                # A dead worker had recorded it; this one heard of the end and of the resume that followed at once.
+                self._wish = Wish.RUN
+        if isinstance(decision, Relaunch) and self._state is SessionState.RECOVERING and decision.after:
+            await self._until(lambda: self._wish is not Wish.RUN, timeout=decision.after)
+
+    async def _rest(self) -> None:
+        """Be paused or parked until somebody asks for something else."""
+        if self._admitted or self._state not in (SessionState.PAUSED, SessionState.PARKED):
+            await self._record(PutAway(parked=False, reason=None))
+        await self._until(lambda: self._wish is not Wish.PAUSE or self._may_continue())
+
+    async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> Recorded:
+        """Write the decision with all that follows from it, then wake those who got a slot by it.
+
+        If a worker died right after the commit and a signal came in before the next one, the decision can be another
+        one now. What was written counts: the loop goes on from there.
+        """
+        state = state_after(decision)
+        recorded: Recorded = await self._settled(
+            workflow.start_local_activity_method(
+                RecordActivities.record,
+                RecordRequest(
+                    session_id=self._start.session_id,
+                    step=self._next_step("record"),
+                    project=self._start.project,
+                    state=state,
+                    reason=decision.reason,
+                    release=not isinstance(decision, Relaunch),
+                    exit=end,
+                    status=status_after(decision) if end else None,
+                ),
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+                summary=f"record: {state}",
+            )
+        )
+        self._admitted = self._admitted and not recorded.released
+        self._show(recorded.state, decision.reason)
+        await self._wake(recorded.grants)
+        return recorded
+
+    async def _wake(self, sessions: Sequence[str]) -> None:
+        """Tell sessions that they hold a slot now. One that has closed meanwhile cannot hear it."""
+        await self._settled(
+            asyncio.gather(
+                *(
+                    workflow.get_external_workflow_handle(workflow_id(session)).signal("grant", GrantSignal())
+                    for session in sessions
+                ),
+                return_exceptions=True,
+            )
+        )

@@ -1,0 +1,82 @@
+"""How the session's workflow waits, and how it continues as new when its history has become long."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from temporalio import workflow
+
+from stratavore.models.session import Carried, Wish
+from workflows import timeouts
+from workflows.session.memory import Memory
+
+
+class Waiting(Memory):
+    """Waits that a cancellation from outside does not tear."""
+
+    async def _until(self, condition: Callable[[], bool], timeout: timedelta | None = None) -> None:
+        """Wait for a condition, at most ``timeout``. A cancellation from outside becomes the wish to end."""
+        while True:
+            try:
+                await workflow.wait_condition(condition, timeout=timeout)
+            except TimeoutError:
+                return
+            except asyncio.CancelledError:
+                self._end()
+                continue
+            return
+
+    async def _settled(self, effect: "asyncio.Future[Any]") -> Any:
+        """The result of an effect that a cancellation must not tear: it ends in order, then the session does."""
+        await self._until(effect.done)
+        return effect.result()
+
+    async def _moment(self) -> None:
+        """Come back in another workflow task, before this run ends in favour of the next one.
+
+        Signals are run before the other news of the same task. One that leads to the next run at once would lose a
+        runner's end, or a cancellation, that came with it.
+        """
+        await self._settled(asyncio.ensure_future(workflow.sleep(timeouts.MOMENT)))
+
+    def _may_continue(self) -> bool:
+        """Whether the history is long, no signal is being handled, and more is left to do than to end."""
+        info = workflow.info()
+        length = self._start.policy.history_length
+        long = info.is_continue_as_new_suggested() or (
+            length is not None and info.get_current_history_length() >= length
+        )
+        goes_on = self._live is not None or self._wish is not Wish.TERMINATE
+        told = (self._prompted or self._live is None) and (self._telling_again is None or self._telling_again.done())
+        return long and goes_on and told and workflow.all_handlers_finished()
+
+    async def _is_time_to_continue(self) -> bool:
+        """Whether to continue as new, once everything is heard that this run was told."""
+        if not self._may_continue():
+            return False
+        await self._moment()
+        return self._may_continue()
+
+    def _continue(self) -> NoReturn:
+        carried = Carried(
+            wish=self._wish,
+            force=self._force,
+            step=self._step,
+            launches=self._launches,
+            crashes=self._crashes,
+            seen=tuple(self._seen),
+            live=self._live,
+            admitted=self._admitted,
+            prompted=self._prompted,
+            state=self._state,
+            reason=self._reason,
+            stopped=self._stopped,
+            replaced=self._replaced,
+            god=self._god,
+            ended_by=self._ended_by,
+        )
+        workflow.continue_as_new(
+            self._start.model_copy(update={"carried": carried, "adopts": False}),
+            task_timeout=timeouts.WORKFLOW_TASK,
+        )
