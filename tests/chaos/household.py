@@ -1,0 +1,270 @@
+"""A household of sessions in every state, on a whole Stratavore that a test may hurt."""
+
+import os
+import shutil
+import signal
+import stat
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aio_pika
+
+from cli.client import Unanswered
+from stratavore.agents import sample
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.errors import StratavoreError
+from stratavore.events.broker import EXCHANGE
+from stratavore.paths import Home
+from stratavore.procfs import boot_id
+from stratavore.runtime.processes import Liveness, Snapshot, identify, liveness
+from stratavore.runtime.rundir import RunDirectory
+from tests.support import servers
+from tests.support.daemon import DaemonProcess
+from tests.support.processes import marked
+from tests.support.waiting import answer, until
+
+QUEUE = "household"
+SERVERS = ("temporal", "postgres", "rabbitmq")
+RECOVERY_SECONDS = 60.0
+
+
+class WholeDaemon(DaemonProcess):
+    """A daemon that starts and keeps its servers itself."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home, temporal="", namespace="stratavore", dsn="", rabbitmq=None, host="house")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """No address, and no usual port."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        ports = ("TEMPORAL__PORT", "TEMPORAL__UI_PORT", "POSTGRES__PORT", "RABBITMQ__PORT", "RABBITMQ__MANAGEMENT_PORT")
+        return (
+            kept
+            | {f"STRATAVORE_{name}": "0" for name in (*ports, "METRICS__PORT")}
+            | {
+                "STRATAVORE_HOME": str(self.home.root),
+                "STRATAVORE_CONFIG": os.devnull,
+                "STRATAVORE_HOST": self.host,
+                "STRATAVORE_MONITOR_INTERVAL_SECONDS": "0.2",
+            }
+        )
+
+    async def ready(self) -> None:
+        """Wait until the API answers, and find the database."""
+        await super().ready()
+        self.dsn = self.stack.postgres_dsn
+
+    @property
+    def stack(self) -> EmbeddedStack:
+        """Its servers, as it wrote them down."""
+        found = EmbeddedStack.recorded(self.home)
+        assert found is not None
+        return found
+
+    def server_pid(self, name: str) -> int:
+        """The process of one of its servers."""
+        (pid,) = [one.pid for one in self.stack.servers() if one.name == name]
+        assert pid is not None, name
+        return pid
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How every session stands: state, generation, the agent's process if it runs, and the place in line."""
+
+    state: str
+    generation: int
+    pid: int | None
+    position: int | None
+
+
+@dataclass
+class Household:
+    """Two sessions that run, three that wait for them in line, and one each that is paused, parked and ended."""
+
+    daemon: WholeDaemon
+    running: list[str] = field(default_factory=list)
+    queued: list[str] = field(default_factory=list)
+    resting: list[str] = field(default_factory=list)
+    told: int = 0
+    """Notes that each running agent was given: its conversation."""
+    heard: list[str] = field(default_factory=list)
+    """Ids of the events that came to a queue of its own, in their order."""
+
+    async def move_in(self) -> None:
+        """Bring every session into its state."""
+        daemon = self.daemon
+        await daemon.start()
+        await servers.wait_for_rabbitmq(daemon.stack)
+        await self._listen()
+        project = await daemon.project(list(sample.ARGV))
+        await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=2)
+        for _ in range(2):
+            self.running += await daemon.launch(project)
+            await daemon.wait(self.running[-1], "running")
+        for _ in range(3):
+            self.queued += await daemon.launch(project)
+            await daemon.wait(self.queued[-1], "queued")
+        paused, ended = await daemon.launch(await daemon.project(["cat"]), 2)
+        for session, action, state in ((paused, "pause", "paused"), (ended, "terminate", "ended")):
+            await daemon.wait(session, "running")
+            await daemon.command(session, action)
+            await daemon.wait(session, state)
+        self.resting = [paused, ended, await self._parked()]
+        await self.talk()
+
+    async def talk(self) -> None:
+        """Tell every running agent something; it remembers it for its session."""
+        self.told += 1
+        for session in self.running:
+            await self.daemon.call("send", target=session, text=f"note {self.told}", request_id=str(uuid.uuid4()))
+            runner_id = f"{session}.{(await self.standings())[session].generation}"
+            await self._shown(runner_id, f"Remembered ({self.told} so far)")
+
+    async def standings(self) -> dict[str, Standing]:
+        """How all of them stand now."""
+        pids = {one["runner_id"]: one["pid"] for one in await self.daemon.call("list_runners")}
+        return {
+            one["session_id"]: Standing(one["state"], one["generation"], pids.get(one["runner_id"]), one["position"])
+            for one in await self.daemon.call("list_sessions", all=True)
+        }
+
+    async def is_whole(self, before: Mapping[str, Standing], *, relaunched: bool) -> None:
+        """Wait until who ran runs again, in its next runner or untouched; everybody else stands where he stood."""
+        latest: dict[str, Standing] = {}
+
+        async def runs() -> bool:
+            nonlocal latest
+            try:
+                latest = await self.standings()
+            except (Unanswered, StratavoreError):
+                return False
+            return all(
+                latest[one].state == "running"
+                and latest[one].generation == before[one].generation + relaunched
+                and latest[one].pid is not None
+                for one in self.running
+            )
+
+        try:
+            await answer(runs, RECOVERY_SECONDS, "every session that ran")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {before}\n{latest}\n{self.daemon.tail(60)}") from None
+        for session in self.running:
+            pid = latest[session].pid
+            assert pid is not None
+            process = identify(pid)
+            assert process is not None
+            assert liveness(process) is Liveness.ALIVE
+            assert (pid == before[session].pid) is not relaunched
+            assert {one.pid for one in marked(session_id=session)} >= {pid}
+            if relaunched:
+                await self._shown(f"{session}.{latest[session].generation}", f"I remember {self.told} notes")
+        others = [*self.queued, *self.resting]
+        assert {one: latest[one] for one in others} == {one: before[one] for one in others}
+        assert [latest[one].position for one in self.queued] == [1, 2, 3]
+        assert all(marked(session_id=one) == [] for one in others)
+        assert (await self.daemon.call("reconcile"))["differences"] == []
+
+    async def everything_was_told(self) -> None:
+        """Every event has come to who listens, in the order of its session."""
+
+        async def delivered() -> bool:
+            return not await self.daemon.fetch("SELECT 1 FROM outbox WHERE NOT delivered")
+
+        url = await servers.wait_for_rabbitmq(self.daemon.stack)
+        await answer(delivered, RECOVERY_SECONDS, "an empty outbox")
+        await self._hear(url)
+        rows = await self.daemon.fetch(
+            "SELECT id::text, session_id::text AS session FROM events WHERE session_id IS NOT NULL"
+            " ORDER BY session_id, sequence"
+        )
+        expected: dict[str, list[str]] = {}
+        for row in rows:
+            expected.setdefault(row["session"], []).append(row["id"])
+        for session, ids in expected.items():
+            came = list(
+                dict.fromkeys(one for one in self.heard if one in set(ids))
+            )  # one that came again has the same id
+            assert came == ids, f"of {session}"
+
+    def tmux_servers(self) -> set[int]:
+        """The terminal servers that hold agents."""
+        home = self.daemon.home
+        wrappers = [RunDirectory(home, path.name).wrapper() for path in home.runners.iterdir()]
+        alive = [one for one in wrappers if one is not None and liveness(one) is Liveness.ALIVE]
+        return {int(Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[1]) for one in alive}
+
+    async def agents(self) -> set[int]:
+        """The processes of all agents."""
+        return {one.pid for one in (await self.standings()).values() if one.pid is not None}
+
+    async def power_cut(self) -> None:
+        """No process is left, sockets are gone, and the machine's next start has another boot id.
+
+        The kernel's is not ours to change: it is the past whose boot id becomes another one.
+        """
+        daemon = self.daemon
+        daemon.kill()
+        earlier = "00000000-0000-4000-8000-000000000000"
+        async with daemon.connection() as connection:
+            await connection.execute("UPDATE runners SET boot_id = $1 WHERE boot_id IS NOT NULL", earlier)
+            await connection.execute("UPDATE hosts SET boot_id = $1", earlier)
+        processes = [
+            *self.tmux_servers(),
+            *(one.pid for found in Snapshot().marked(home=daemon.home.root).values() for one in found),
+            *(pid for pid in (info.pid for info in daemon.stack.servers()) if pid),
+        ]
+        kill(*processes)
+        files = [daemon.home.servers_file, *daemon.home.runners.glob("*/started"), *daemon.home.runners.glob("*/pid")]
+        for file in files:
+            mode = stat.S_IMODE(file.stat().st_mode)
+            file.write_text(file.read_text().replace(boot_id(), earlier))
+            file.chmod(mode)
+        shutil.rmtree(daemon.home.sockets)
+
+    async def _shown(self, runner_id: str, text: str) -> None:
+        """Wait until an agent has written this to its terminal."""
+        log = RunDirectory(self.daemon.home, runner_id).log
+        await until(lambda: log.exists() and text in log.read_text(), what=f"{text!r} in {log}")
+
+    async def _parked(self) -> str:
+        """A session whose program was taken away while it ran."""
+        daemon = self.daemon
+        program = daemon.home.root / "program"
+        shutil.copy("/bin/cat", program)
+        (session,) = await daemon.launch(await daemon.project([str(program)]))
+        await daemon.wait(session, "running")
+        program.unlink()
+        (pid,) = [one["pid"] for one in await daemon.call("list_runners") if one["session_id"] == session]
+        os.kill(pid, signal.SIGKILL)
+        await daemon.wait(session, "parked")
+        return session
+
+    async def _listen(self) -> None:
+        connection = await aio_pika.connect(self.daemon.stack.rabbitmq_url)
+        async with connection:
+            channel = await connection.channel()
+            exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+            await (await channel.declare_queue(QUEUE, durable=True)).bind(exchange, "#")
+
+    async def _hear(self, url: str) -> None:
+        """Take what has come."""
+        connection = await aio_pika.connect(url)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.declare_queue(QUEUE, durable=True)
+            while (message := await queue.get(fail=False)) is not None:
+                self.heard.append(str(message.message_id))
+                await message.ack()
+
+
+def kill(*pids: int) -> None:
+    """``kill -9`` of all of them at once; one may have died of another's death."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

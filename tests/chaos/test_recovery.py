@@ -1,0 +1,69 @@
+"""Whatever is killed: who ran runs again with its conversation, and everybody else stands where he stood."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.household import SERVERS, Household, WholeDaemon, kill
+from tests.support import guardian, servers
+
+
+@pytest.fixture(scope="module")
+def household(homes: Path) -> Iterator[Household]:
+    """One household lives through all that happens here, one thing after the other."""
+    made = Household(WholeDaemon(servers.new_home(homes)))
+    try:
+        servers.run_apart(made.move_in())
+        yield made
+    finally:
+        made.daemon.kill()
+        servers.run_apart(guardian.clean(made.daemon.home))
+
+
+async def the_daemon(house: Household) -> None:
+    await house.daemon.restart()
+
+
+async def temporal(house: Household) -> None:
+    kill(house.daemon.server_pid("temporal"))
+
+
+async def postgres(house: Household) -> None:
+    kill(house.daemon.server_pid("postgres"))
+
+
+async def rabbitmq(house: Household) -> None:
+    kill(house.daemon.server_pid("rabbitmq"))
+
+
+async def the_terminals(house: Household) -> None:
+    kill(*house.tmux_servers())
+
+
+async def the_agents(house: Household) -> None:
+    kill(*await house.agents())
+
+
+async def everything_at_once(house: Household) -> None:
+    agents = await house.agents()
+    kill(house.daemon.pid, *map(house.daemon.server_pid, SERVERS), *house.tmux_servers(), *agents)
+    await house.daemon.restart()
+
+
+async def a_reboot(house: Household) -> None:
+    await house.power_cut()
+    await house.daemon.start()
+
+
+TOUCH_NO_AGENT = (the_daemon, temporal, postgres, rabbitmq)
+TAKE_THE_AGENTS = (the_agents, the_terminals, everything_at_once, a_reboot)
+
+
+@pytest.mark.parametrize("fault", [*TOUCH_NO_AGENT, *TAKE_THE_AGENTS], ids=lambda fault: str(fault.__name__))
+async def test_who_ran_runs_again(household: Household, fault: Callable[[Household], Awaitable[None]]) -> None:
+    before = await household.standings()
+    await fault(household)
+    await household.is_whole(before, relaunched=fault in TAKE_THE_AGENTS)
+    await household.talk()
+    await household.everything_was_told()
