@@ -65,6 +65,11 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     for name, value in facts.items():
         if value:
             yield f"{name}: {text.one_line(value)}"
+    yield from last_lines(found)
+
+
+def last_lines(found: dict[str, Any]) -> Iterator[str]:
+    """What an agent showed last, before it ended."""
     if found["last_lines"]:
         yield "Last lines:"
         yield from (f"  {text.one_line(line)}" for line in found["last_lines"].splitlines())

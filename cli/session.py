@@ -7,7 +7,7 @@ import typer
 
 from cli import terminal, text
 from cli.output import Column, Format, FormatOption, pick, show_value, table
-from cli.runner import RUN_KEYS
+from cli.runner import RUN_KEYS, last_lines
 from cli.service import service
 from cli.sessions import KEYS as SESSION_KEYS
 from cli.sessions import state_of
@@ -20,7 +20,7 @@ USAGE_KEYS = (
     *("cost_usd", "unpriced_tokens"),
 )
 TRANSCRIPT_KEYS = ("agent_session_id", "subagent", "name", "path", "bytes")
-KEYS = (*SESSION_KEYS, "host", "reply", "story", "runners", "usage", "transcripts")
+KEYS = (*SESSION_KEYS, "host", "reply", "last_lines", "story", "runners", "usage", "transcripts")
 _MOST_ROWS = 40
 """Of a long story, or of many runners, those that a table shows."""
 _LONGEST_WORDS = 500
@@ -59,10 +59,11 @@ def _found(target: str) -> dict[str, Any]:
     session = service.call("find_session", target=target)
     of = {"session_id": session["session_id"]}
     runners = service.call("session_runners", **of)
-    last = runners[-1] if runners else {"reply": None}
+    last = runners[-1] if runners else {"reply": None, "last_lines": None}
     return {
         **session,
         "reply": last["reply"],
+        "last_lines": last["last_lines"],
         "runners": runners,
         "story": story(service.call("session_story", **of)),
         "usage": service.call("session_usage", **of),
@@ -91,6 +92,7 @@ def _lines(found: dict[str, Any], width: int | None, *, colour: bool) -> Iterato
     for name, value in facts.items():
         if value:
             yield f"{name}: {value}"
+    yield from last_lines(found)
     for rows, columns in (
         (found["story"], STORY_COLUMNS),
         (found["runners"], _RUNNERS),

@@ -57,7 +57,7 @@ def story(events: Iterable[Row]) -> list[dict[str, Any]]:
                 "generation": _generation(data),
                 "what": _WORDS.get(kind, kind),
                 "after_s": after,
-                "detail": _detail(kind, data),
+                "detail": _detail(kind, data, after),
             }
         )
     return rows
@@ -68,12 +68,14 @@ def _generation(data: dict[str, Any]) -> int | None:
     return int(number) if number.isdigit() else None
 
 
-def _detail(kind: str, data: dict[str, Any]) -> str | None:
+def _detail(kind: str, data: dict[str, Any], after: float | None) -> str | None:
     match kind:
         case "session.created":
             return f"{data.get('agent')} in {data.get('cwd')}"
         case "quota.exceeded":
             return f"place {data.get('position')} in line, because of {data.get('limit')}"
+        case "runner.started" if after is not None:
+            return f"runs again {text.exactly(after)} later, as process {data.get('pid')}"
         case "runner.started":
             return f"process {data.get('pid')}"
         case "runner.activity":

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from zlib import crc32
 
 from stratavore.models.session import Operator, Policy, Wish
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RunnerExit
+from stratavore.naming import session_of, short
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class End:
 
 Decision = Relaunch | PutAway | End
 _OF_SIGNALS = 128
+_KILLED = _OF_SIGNALS + 9
+_JITTER = 1 / 3
+"""So much of a wait is left to chance: sessions that died together do not all come back together."""
+_LONGEST_WORDS = 120
 
 
 def decide(
@@ -79,10 +85,27 @@ def decide(
         case ExitKind.CRASHED if headless and not _killed(end):
             return End(end.reason, RunnerStatus.FAILED)
         case ExitKind.CRASHED | ExitKind.LOST:
+            from_outside = end.kind is ExitKind.LOST or end.code == _KILLED
+            if from_outside and end.lived >= policy.settled_after:
+                return Relaunch(timedelta(0), 0 if end.lived >= policy.stable_after else crashes, end.reason)
             in_a_row = 1 if end.lived >= policy.stable_after else crashes + 1
             if end.kind is ExitKind.CRASHED and in_a_row >= policy.crashes_before_park:
-                return PutAway(parked=True, reason=f"{end.reason}; it crashed {in_a_row} times in a row")
-            return Relaunch(_backoff(in_a_row, policy), in_a_row, end.reason)
+                return PutAway(parked=True, reason=_crash_loop(end, in_a_row))
+            after = _backoff(end.runner_id, in_a_row, policy)
+            wait = f"; the next try is {after.total_seconds():.1f} s later" if after else ""
+            return Relaunch(after, in_a_row, end.reason + wait)
+
+
+def _crash_loop(end: RunnerExit, times: int) -> str:
+    """Why it is parked and the way out, in one sentence."""
+    lines = end.last_lines.splitlines()
+    words = f"; its last words: {_cut(lines[-1])}" if lines else ""
+    way_out = f"try again with: stratavore resume {short(session_of(end.runner_id))}"
+    return f"{end.reason}, the last of {times} deaths in a row; {way_out}{words}"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_WORDS else line[: _LONGEST_WORDS - 1] + "…"
 
 
 def ended_on_request(by: Operator | None) -> End:
@@ -95,13 +118,17 @@ def _killed(end: RunnerExit) -> bool:
     return end.code is None or end.code > _OF_SIGNALS
 
 
-def _backoff(crashes: int, policy: Policy) -> timedelta:
-    """At once the first time, then doubling from ``first_backoff`` up to ``longest_backoff``."""
+def _backoff(runner_id: str, crashes: int, policy: Policy) -> timedelta:
+    """At once the first time, then about doubling from ``first_backoff`` up to ``longest_backoff``.
+
+    The chance in it comes from the runner's id: each runner has its own, and a replayed history the same again.
+    """
     if crashes <= 1:
         return timedelta(0)
     # The exponent is bounded: 2**1000 seconds is no timedelta.
     doublings: int = 2 ** min(crashes - 2, 20)
-    return min(policy.first_backoff * doublings, policy.longest_backoff)
+    chance = crc32(runner_id.encode()) / 2**32
+    return min(policy.first_backoff * doublings, policy.longest_backoff) * (1 - _JITTER * chance)
 
 
 def state_after(decision: Decision) -> SessionState:

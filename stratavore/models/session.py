@@ -48,8 +48,12 @@ class Policy(Model):
 
     first_backoff: timedelta = timedelta(seconds=1)
     longest_backoff: timedelta = timedelta(minutes=1)
-    stable_after: timedelta = timedelta(seconds=30)
-    """A runner that lived this long is relaunched at once, and its crash begins a new count."""
+    settled_after: timedelta = timedelta(seconds=30)
+    """A runner that something else ended (SIGKILL, its terminal, its machine) after this long says nothing about the
+    next one: that is relaunched at once. What kills again and again and sooner (want of memory) is waited out."""
+    stable_after: timedelta = timedelta(minutes=10)
+    """A runner that lived this long did work: its crash begins a new count. Less, and an agent that loads a long
+    conversation, goes on with it and dies over it each time would do so, and pay for it, for ever."""
     crashes_before_park: int = 5
     grace: timedelta = timedelta(seconds=10)
     """Between SIGTERM and SIGKILL."""

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from stratavore.environment import read_environment
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.killpoints import effect
 from stratavore.naming import generation_of, session_of
 from stratavore.paths import Home
 from stratavore.runtime.batch import Batch
+from stratavore.runtime.last_words import last_words
 from stratavore.runtime.logs import last_lines, plain_tail
 from stratavore.runtime.processes import (
     Liveness,
@@ -139,7 +141,7 @@ class RunnerHost:
         """After the agent's end: keep the last screen, close the terminal, end what it left.
 
         Returns:
-            The last lines that it showed.
+            The last lines that it showed, without secrets of its environment.
 
         Raises:
             ProcessesRemain: the agent lives (it is not touched), or what it left does not end.
@@ -159,7 +161,8 @@ class RunnerHost:
             # The terminal is for people to look at; the session does not wait for it.
             _log.warning("the terminal of %s was not closed: %s", runner_id, error)
         await self._sweep(runner_id)
-        return last_lines(run.saved_screen()) or last_lines(plain_tail(run.log))
+        environment = read_environment(self._home.session_environment(session_of(runner_id)))
+        return last_words(run.saved_screen(), environment) or last_words(plain_tail(run.log), environment)
 
     async def _settled(self, run: RunDirectory, spec: RunSpec) -> Started:
         """Wait until the agent's process is known, or how it ended, or that there is none."""

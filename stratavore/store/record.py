@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from stratavore.events.envelope import NewEvent
+from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
+from stratavore.naming import short
 from stratavore.store import admission, runners, sessions, steps
 from stratavore.store.database import Database, Transaction
 
@@ -51,13 +52,35 @@ async def record_within(transaction: Transaction, request: RecordRequest) -> Rec
                 key=request.step,
                 type=event,
                 project=request.project,
-                data={"reason": request.reason},
+                data={"reason": request.reason, **_last_of(request)},
             )
         )
+    if request.state is SessionState.PARKED:
+        transaction.emit(_alert(request))
     grants = await admission.leave(connection, request.session_id) if request.release else ()
     recorded = Recorded(state=request.state, released=request.release, grants=grants)
     await steps.keep(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
     return recorded
+
+
+def _last_of(request: RecordRequest) -> dict[str, Any]:
+    """How the runner ended over which a session is parked: nobody was looking."""
+    if request.state is not SessionState.PARKED or request.exit is None:
+        return {}
+    end = request.exit
+    return {"runner_id": end.runner_id, "exit_code": end.code, "last_lines": end.last_lines}
+
+
+def _alert(request: RecordRequest) -> NewEvent:
+    """A session that the system put away waits for a person."""
+    data = {
+        "severity": "warning",
+        "message": f"The session {short(request.session_id)} is parked: {request.reason}",
+        "session_id": request.session_id,
+        **_last_of(request),
+    }
+    key = f"parked/{request.session_id}/{request.step}"
+    return NewEvent(None, key, EventType.SYSTEM_ALERT, request.project, data)
 
 
 async def _end_runner(transaction: Transaction, request: RecordRequest, end: RunnerExit, status: RunnerStatus) -> None:

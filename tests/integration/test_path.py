@@ -82,11 +82,26 @@ async def test_a_program_that_crashes_at_once_is_parked_with_its_last_lines(daem
     project = await daemon.project(["sh", "-c", "echo oh no; exit 3"])
     (session,) = await daemon.launch(project)
     parked = await daemon.wait(session, "parked", timeout=60)
-    assert "5 times" in parked["reason"]
+    assert parked["reason"] == (
+        "it ended with exit code 3, the last of 5 deaths in a row; "
+        f"try again with: stratavore resume {session[:8]}; its last words: oh no"
+    )
     runners = await daemon.call("list_runners", all=True)
     assert [one["status"] for one in runners] == ["failed"] * 5
     assert all("oh no" in one["last_lines"] and one["exit_code"] == 3 for one in runners)
     assert await daemon.fetch("SELECT 1 FROM admissions") == []
+    failed = await daemon.call("list_events", pattern="runner.failed.#")
+    assert [one["data"]["last_lines"] for one in failed] == ["oh no"] * 5
+    (told,) = await daemon.call("list_events", pattern="session.parked.#")
+    (alert,) = await daemon.call("list_events", pattern="system.alert.warning")
+    assert told["session_id"] == alert["data"]["session_id"] == session
+    assert alert["data"]["message"].endswith(parked["reason"])
+    assert {(one["data"]["exit_code"], one["data"]["last_lines"]) for one in (told, alert)} == {(3, "oh no")}
+    waits = await daemon.fetch(
+        "SELECT created_at - lag(ended_at) OVER (ORDER BY generation) AS wait FROM runners ORDER BY generation"
+    )
+    later = [row["wait"].total_seconds() for row in waits[2:]]
+    assert all(wait > least for wait, least in zip(later, (0.66, 1.33, 2.66), strict=True)), later
 
 
 async def test_the_daemon_dies_and_nothing_happens_to_its_sessions(daemon: DaemonProcess) -> None:

@@ -50,6 +50,12 @@ def test_the_timeline_tells_how_long_runners_lived_and_recoveries_took() -> None
     ]
     assert rows[1]["detail"] == "place 2 in line, because of max_concurrent_runners"
     assert rows[3]["detail"] == "May it use Bash?"
+    assert rows[4]["detail"] == "killed by signal 9"
+    assert [rows[at]["detail"] for at in (2, 5, 8)] == [
+        "process 10",
+        "runs again 1m later, as process 11",
+        "process 12",
+    ]
 
 
 def test_it_is_readable_on_a_narrow_terminal(run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from stratavore.models.session import Policy, Wish
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
@@ -11,9 +12,21 @@ from workflows.decisions import Decision, End, PutAway, Relaunch, decide, state_
 POLICY = Policy()
 
 
-def ended(kind: ExitKind, lived: timedelta = timedelta(seconds=1), code: int | None = None) -> RunnerExit:
+def ended(
+    kind: ExitKind,
+    lived: timedelta = timedelta(seconds=1),
+    code: int | None = None,
+    runner_id: str = "s.1",
+    last_lines: str = "",
+) -> RunnerExit:
     return RunnerExit(
-        runner_id="s.1", kind=kind, code=code, at=datetime(2026, 1, 1, tzinfo=UTC), lived=lived, reason="it said so"
+        runner_id=runner_id,
+        kind=kind,
+        code=code,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        lived=lived,
+        reason="it said so",
+        last_lines=last_lines,
     )
 
 
@@ -38,11 +51,44 @@ def test_the_first_crash_is_relaunched_at_once_and_the_next_ones_later_and_later
         assert isinstance(decision, Relaunch)
         crashes = decision.crashes
         waits.append(decision.after.total_seconds())
-    assert waits == [0, 1, 2, 4]
-    last = decide(ended(ExitKind.CRASHED), wish=Wish.RUN, stopped=False, launches=5, crashes=crashes, policy=POLICY)
-    assert last == PutAway(parked=True, reason="it said so; it crashed 5 times in a row")
+    assert waits[0] == 0
+    assert [2 / 3 * longest <= wait <= longest for wait, longest in zip(waits[1:], (1, 2, 4), strict=True)] == [
+        True
+    ] * 3
+    last = decide(
+        ended(ExitKind.CRASHED, last_lines="loading\nKeyError: 'x'"),
+        wish=Wish.RUN,
+        stopped=False,
+        launches=5,
+        crashes=crashes,
+        policy=POLICY,
+    )
+    assert last == PutAway(
+        parked=True,
+        reason="it said so, the last of 5 deaths in a row; try again with: stratavore resume s; "
+        "its last words: KeyError: 'x'",
+    )
     assert state_after(last) is SessionState.PARKED
     assert status_after(last) is RunnerStatus.FAILED
+
+
+def test_those_who_died_together_do_not_come_back_together() -> None:
+    waits = {
+        decision.after
+        for number in range(100)
+        if isinstance(
+            decision := decide(
+                ended(ExitKind.CRASHED, runner_id=f"{number}.3"),
+                wish=Wish.RUN,
+                stopped=False,
+                launches=3,
+                crashes=3,
+                policy=POLICY,
+            ),
+            Relaunch,
+        )
+    }
+    assert len(waits) > 90
 
 
 def test_without_a_terminal_an_exit_code_is_a_result_and_a_signal_is_not() -> None:
@@ -109,8 +155,8 @@ def test_what_people_wish_comes_first_and_nothing_spins(
         assert isinstance(decision, Relaunch)  # what the machine took, the session gets back
     if isinstance(decision, Relaunch):
         assert timedelta(0) <= decision.after <= POLICY.longest_backoff
-        if decision.crashes > 1:
-            assert decision.after >= POLICY.first_backoff
+        if decision.crashes > 1 and (kind is ExitKind.CRASHED or lived < POLICY.settled_after):
+            assert decision.after >= POLICY.first_backoff * 0.66
 
 
 @given(
@@ -131,6 +177,15 @@ def test_states_and_statuses_agree(kind: ExitKind, wish: Wish, stopped: bool, la
         assert decision.reason  # a person who did not ask for it is told why
     if state is SessionState.PAUSED:
         assert wish is Wish.PAUSE
+
+
+def test_what_something_else_ended_after_a_while_is_relaunched_at_once_and_never_parked() -> None:
+    for kind, code in ((ExitKind.LOST, None), (ExitKind.CRASHED, 137)):
+        later = ended(kind, POLICY.settled_after, code)
+        decision = decide(later, wish=Wish.RUN, stopped=False, launches=9, crashes=4, policy=POLICY)
+        assert decision == Relaunch(timedelta(0), 4, "it said so")
+    soon = decide(ended(ExitKind.CRASHED, code=137), wish=Wish.RUN, stopped=False, launches=9, crashes=4, policy=POLICY)
+    assert isinstance(soon, PutAway)
 
 
 @given(crashes=st.lists(st.booleans(), min_size=1, max_size=40))
@@ -165,3 +220,81 @@ def test_the_wait_never_shrinks(crashes: int) -> None:
         assert isinstance(decision, Relaunch)
         waits.append(decision.after)
     assert waits[0] <= waits[1] <= POLICY.longest_backoff
+
+
+class CrashLoops(RuleBasedStateMachine):
+    """A session over many runners, as its workflow keeps count of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.launches = 1
+        self.crashes = 0
+        self.deaths: list[timedelta] = []
+        """How long runners lived, from the last one that lived long or that a person began anew."""
+        self.parked = False
+
+    def died(self, kind: ExitKind, lived: timedelta, code: int | None) -> Decision:
+        decision = decide(
+            ended(kind, lived, code, runner_id=f"s.{self.launches}", last_lines="bye"),
+            wish=Wish.RUN,
+            stopped=False,
+            launches=self.launches,
+            crashes=self.crashes,
+            policy=POLICY,
+        )
+        self.deaths = [*([] if lived >= POLICY.stable_after else self.deaths), lived]
+        self.launches += 1
+        if isinstance(decision, Relaunch):
+            self.crashes = decision.crashes
+        else:
+            self.parked = True
+            assert isinstance(decision, PutAway)
+            assert decision.parked
+            assert "stratavore resume s" in (decision.reason or "")
+            assert "bye" in (decision.reason or "")
+        return decision
+
+    @precondition(lambda self: not self.parked)
+    @rule(lived=st.timedeltas(timedelta(0), timedelta(hours=1)), code=st.sampled_from([1, 134, 137, 139, 143]))
+    def crash(self, lived: timedelta, code: int) -> None:
+        """By an error of its own, or by a signal."""
+        decision = self.died(ExitKind.CRASHED, lived, code)
+        if isinstance(decision, PutAway):
+            assert len(self.deaths) >= POLICY.crashes_before_park
+        elif isinstance(decision, Relaunch) and code != 137 and decision.after == timedelta(0):
+            assert decision.crashes == 1
+
+    @precondition(lambda self: not self.parked)
+    @rule(lived=st.timedeltas(timedelta(0), timedelta(hours=1)))
+    def lose(self, lived: timedelta) -> None:
+        """With its terminal, or with its machine."""
+        decision = self.died(ExitKind.LOST, lived, None)
+        assert isinstance(decision, Relaunch)
+        if lived >= POLICY.settled_after:
+            assert decision.after == timedelta(0)
+
+    @precondition(lambda self: not self.parked)
+    @rule()
+    def crash_at_once_for_ever(self) -> None:
+        """It is parked after a few tries, each after a longer wait than the one before."""
+        waits = []
+        while not self.parked:
+            decision = self.died(ExitKind.CRASHED, timedelta(0), 1)
+            if isinstance(decision, Relaunch):
+                waits.append(decision.after)
+        assert len(waits) < POLICY.crashes_before_park
+        assert waits == sorted(set(waits))
+
+    @precondition(lambda self: self.parked)
+    @rule()
+    def resume(self) -> None:
+        """A person tries again; the workflow forgets the count."""
+        self.parked, self.crashes, self.deaths = False, 0, []
+
+    @invariant()
+    def counted(self) -> None:
+        """No more is held against it than what happened since its last success."""
+        assert self.crashes <= len(self.deaths)
+
+
+TestCrashLoops = CrashLoops.TestCase
