@@ -4,10 +4,12 @@ from datetime import timedelta
 
 from temporalio.testing import WorkflowEnvironment
 
-from stratavore.models.session import Policy
+from stratavore.models.session import Policy, Wish
 from stratavore.models.states import ExitKind, SessionState
 from tests.support.sessions import Session, Sessions
+from tests.support.world import ending
 from workflows import timeouts
+from workflows.decisions import Relaunch, decide
 
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(seconds=1)
@@ -21,15 +23,16 @@ async def test_a_crash_loop_waits_longer_and_longer_and_is_parked(
     session = await patient_sessions.start(policy=policy)
     await session.runs()
     await session.ends(ExitKind.CRASHED)
-    for generation, wait in enumerate((1, 2, 3, 3), start=2):
+    for generation, longest in enumerate((1, 2, 3, 3), start=2):
         await session.runs(generation)
         await session.ends(ExitKind.CRASHED, generation)
         await session.says(f"{generation} crashes in a row")
-        least = wait * HOUR * 2 / 3  # the rest is left to chance
-        await clock.sleep(least - MOMENT)
+        wait = _wait(session.runner(generation), generation, policy)
+        assert longest * HOUR * 2 / 3 <= wait <= longest * HOUR
+        await clock.sleep(wait - MOMENT)
         assert len(world.launches) == generation
         assert session.id in world.holders
-        await clock.sleep(wait * HOUR - least + MOMENT)
+        await clock.sleep(MOMENT)
     await session.runs(6)
     await session.ends(ExitKind.CRASHED, 6)
     await session.says("**parked**: it crashed, the last of 6 deaths in a row")
@@ -39,6 +42,14 @@ async def test_a_crash_loop_waits_longer_and_longer_and_is_parked(
     await session.resume()
     await session.runs(7)
     await _end(session)
+
+
+def _wait(runner_id: str, crashes: int, policy: Policy) -> timedelta:
+    """How long it waits after this crash, by chance too."""
+    end = ending(runner_id, ExitKind.CRASHED)
+    decision = decide(end, wish=Wish.RUN, stopped=False, launches=crashes, crashes=crashes - 1, policy=policy)
+    assert isinstance(decision, Relaunch)
+    return decision.after
 
 
 async def test_who_is_not_told_of_a_grant_looks_by_itself(
