@@ -1,6 +1,7 @@
 """Starting, watching, typing into and ending runners: activities on the queue of the host that holds them."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -9,6 +10,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeats import heartbeats
+from activities.starts import Starts
 from activities.typing import Attention, Typist
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
@@ -27,7 +29,7 @@ from stratavore.models.steps import (
 from stratavore.paths import Home
 from stratavore.restore import restore
 from stratavore.runtime.host import RunnerHost, Started
-from stratavore.runtime.rundir import RunSpec
+from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import Tmux
 from stratavore.store import runners, sessions
 from stratavore.store.database import Database
@@ -52,17 +54,20 @@ class Monitor(Attention, Protocol):
 class RunnerActivities:
     """The work of one host. Every activity can be tried again at any time: its key is the runner or the request."""
 
-    def __init__(self, home: Home, database: Database, host: RunnerHost, tmux: Tmux, monitor: Monitor) -> None:
+    def __init__(
+        self, home: Home, database: Database, host: RunnerHost, tmux: Tmux, monitor: Monitor, starts: Starts
+    ) -> None:
         self._home = home
         self._database = database
         self._host = host
         self._typist = Typist(home, database, tmux, monitor)
         self._monitor = monitor
+        self._starts = starts
 
     @activity.defn
     async def launch(self, request: LaunchRequest) -> Launched:
         """Start the agent, or adopt it if it is found alive, and show it as running."""
-        async with heartbeats():
+        async with heartbeats(), self._turn(request):
             try:
                 started = await self._start(request)
             except (StratavoreError, OSError) as error:
@@ -103,6 +108,12 @@ class RunnerActivities:
         """Type text, at most once."""
         async with heartbeats():
             return await self._typist.send(request)
+
+    def _turn(self, request: LaunchRequest) -> AbstractAsyncContextManager[None]:
+        """Its turn to start; what is light, or lives already, needs none."""
+        if not adapter_for(request.spec.agent).heavy or RunDirectory(self._home, request.runner_id).started:
+            return nullcontext()
+        return self._starts.turn(request.runner_id)
 
     async def _start(self, request: LaunchRequest) -> Started:
         adapter = adapter_for(request.spec.agent)

@@ -29,6 +29,11 @@ def host_queue(host: str) -> str:
     return f"host-{host}"
 
 
+def launch_queue(host: str) -> str:
+    """The same for launches alone: those that have to wait are in nobody's way."""
+    return f"host-{host}-launches"
+
+
 def session_of(runner_id: str) -> str:
     """The session of a runner id ``<session>.<generation>``."""
     return runner_id.partition(".")[0]

@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
+from activities.starts import Starts
 from activities.upkeep import UpkeepActivities
 from stratavore import __version__, connect, telemetry
 from stratavore.config.path import name_file
@@ -54,7 +55,7 @@ from worker.api.server import ApiServer
 from worker.identity import state_directory_id
 from worker.lock import DaemonLock
 from worker.monitor import HostMonitor
-from worker.registry import host_worker, session_worker, upkeep_worker
+from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
 from worker.service_manager import ServiceManager
 
 log = logging.getLogger("stratavored")
@@ -129,7 +130,8 @@ class Daemon:
         recovered = await monitor.recover()
         log.info("runners taken over: %d", recovered)
         admission, records = AdmissionActivities(database), RecordActivities(database)
-        activities = RunnerActivities(self._home, database, host, tmux, monitor)
+        starts_at_once = self._settings.starts_at_once or len(os.sched_getaffinity(0))
+        activities = RunnerActivities(self._home, database, host, tmux, monitor, Starts(starts_at_once, monitor.is_up))
         broker = Broker(lambda: self._stack.rabbitmq_url, tls=TlsFiles.of(self._settings.rabbitmq))
         relay = Relay(self._stack.postgres_dsn, broker, key=self._key())
         here = Here(self._home, tmux, monitor)
@@ -158,6 +160,7 @@ class Daemon:
         workers = [
             session_worker(client, admission, records),
             host_worker(client, self._settings.host, activities, upkeep),
+            launch_worker(client, self._settings.host, activities, starts_at_once),
             upkeep_worker(client, upkeep),
         ]
         jobs = [

@@ -131,6 +131,11 @@ class HostMonitor:
         watched = self._watched.get(runner_id)
         return watched is not None and judge(watched).activity is Activity.WAITING
 
+    def is_up(self, runner_id: str) -> bool:
+        """Whether its agent has started, or has ended."""
+        watched = self._watched.get(runner_id)
+        return watched is None or watched.ending is not None or judge(watched).activity is not Activity.STARTING
+
     def answered(self, runner_id: str) -> None:
         """Its question was answered: it is not shown as asking any more."""
         if watched := self._watched.get(runner_id):

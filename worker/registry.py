@@ -10,7 +10,7 @@ from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from activities.upkeep import UpkeepActivities
-from stratavore.naming import TASK_QUEUE, UPKEEP_QUEUE, host_queue
+from stratavore.naming import TASK_QUEUE, UPKEEP_QUEUE, host_queue, launch_queue
 from workflows.session import SessionWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -19,6 +19,9 @@ STICKY_TIMEOUT = timedelta(seconds=1)
 
 _FEW_POLLS = 2
 """The fewest that ask for workflow tasks; upkeep comes every few minutes."""
+
+LAUNCHES_A_START = 8
+"""Launches under way for each agent that may start: one mostly waits, for its terminal, Postgres or its turn."""
 
 GRACE = timedelta(seconds=5)
 """What running activities get when the daemon is asked to stop; the SDK's default is none."""
@@ -47,10 +50,21 @@ def host_worker(client: Client, host: str, runners: RunnerActivities, upkeep: Up
         client,
         task_queue=host_queue(host),
         workflows=[UpkeepWorkflow],
-        activities=[runners.launch, runners.supervise, runners.stop, runners.send, upkeep.keep_up],
+        activities=[runners.supervise, runners.stop, runners.send, upkeep.keep_up],
         max_concurrent_activities=200,
         max_concurrent_workflow_task_polls=_FEW_POLLS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def launch_worker(client: Client, host: str, runners: RunnerActivities, starts_at_once: int) -> Worker:
+    """Takes the launches of this host, a few at once; the others wait at the server, in their order."""
+    return Worker(
+        client,
+        task_queue=launch_queue(host),
+        activities=[runners.launch],
+        max_concurrent_activities=starts_at_once * LAUNCHES_A_START,
         graceful_shutdown_timeout=GRACE,
     )
 

@@ -156,6 +156,8 @@ class Adapter(ABC):
     """Its runners write a file of hooks."""
     transcripts: ClassVar[bool] = False
     """It keeps its conversations in files that can be read."""
+    heavy: ClassVar[bool] = False
+    """Its start keeps a core busy for a second or more: many that start at once would bring the machine down."""
 
     permission_modes: ClassVar[tuple[str, ...]] = ()
     """What it may do unasked, by name."""

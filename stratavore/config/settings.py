@@ -278,6 +278,15 @@ class Settings(Section):
             "Between servers it is the one of the daemon that started last."
         ),
     ] = 300.0
+    starts_at_once: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Agents with a heavy start, such as Claude Code (a second or two of a core, 300 MB), that may "
+            "start at a time; of others eight times as many. Unset: as many as there are cores.",
+            examples=[4],
+        ),
+    ] = None
     temporal: TemporalSettings = TemporalSettings()
     postgres: PostgresSettings = PostgresSettings()
     rabbitmq: RabbitmqSettings = RabbitmqSettings()

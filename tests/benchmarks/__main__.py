@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import LaunchSpec, SessionInput
-from stratavore.naming import TASK_QUEUE, host_queue, workflow_id
+from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
 from tests.benchmarks import conversations, hooks
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
@@ -87,10 +87,11 @@ class Bare:
         host = Worker(
             self.client,
             task_queue=host_queue(world.host),
-            activities=[world.launch, world.supervise, world.stop, world.send],
+            activities=[world.supervise, world.stop, world.send],
             max_concurrent_activities=200,
         )
-        async with shared, host:
+        launches = Worker(self.client, task_queue=launch_queue(world.host), activities=[world.launch])
+        async with shared, host, launches:
             await work()
 
 

@@ -24,7 +24,7 @@ from stratavore.models.session import (
     TerminateSignal,
 )
 from stratavore.models.states import ExitKind, SessionState
-from stratavore.naming import TASK_QUEUE, host_queue, workflow_id
+from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
 from tests.support.waiting import until
 from tests.support.world import World
@@ -184,14 +184,14 @@ async def session_worker(world: World, *, remembers: bool = True) -> AsyncIterat
 
 
 @asynccontextmanager
-async def host_worker(world: World) -> AsyncIterator[Worker]:
+async def host_worker(world: World) -> AsyncIterator[None]:
     """Is the world's host while the block runs."""
-    async with Worker(
-        world.client,
-        task_queue=host_queue(world.host),
-        activities=[world.launch, world.supervise, world.stop, world.send],
-    ) as worker:
-        yield worker
+    launches = Worker(world.client, task_queue=launch_queue(world.host), activities=[world.launch])
+    others = Worker(
+        world.client, task_queue=host_queue(world.host), activities=[world.supervise, world.stop, world.send]
+    )
+    async with launches, others:
+        yield
 
 
 def _request(request_id: str | None) -> str:

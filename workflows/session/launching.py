@@ -11,7 +11,7 @@ from activities.runners import RunnerActivities
 from stratavore.models.session import LiveRunner, SendSignal, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.steps import AdmitRequest, FindRequest, Found, Launched, LaunchRequest, Placed, PlaceRequest
-from stratavore.naming import host_queue
+from stratavore.naming import launch_queue
 from workflows import timeouts
 from workflows.session.supervising import Supervising
 from workflows.session.texts import Texts
@@ -115,7 +115,7 @@ class Launching(Supervising, Texts):
                 spec=self._start.spec,
                 resume=live.generation > 1,
             ),
-            task_queue=host_queue(live.host),
+            task_queue=launch_queue(live.host),
             start_to_close_timeout=timeouts.LAUNCH,
             heartbeat_timeout=timeouts.LAUNCH_HEARTBEAT,
             retry_policy=timeouts.FOR_EVER,

@@ -28,6 +28,7 @@ class Claude(Adapter):
     permission_modes = launch.PERMISSION_MODES
     output_is_json = True
     transcripts = True
+    heavy = True
 
     def check(self, spec: LaunchSpec, environment: Mapping[str, str]) -> None:
         """It must be installed, and told nothing that Stratavore tells it itself."""

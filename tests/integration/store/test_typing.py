@@ -8,6 +8,7 @@ import pytest
 
 from activities.records import RecordActivities
 from activities.runners import Monitor, RunnerActivities
+from activities.starts import Starts
 from stratavore.models.steps import RefuseRequest, SendRequest
 from stratavore.runtime.rundir import RunSpec
 from stratavore.store import requests, sessions
@@ -39,7 +40,12 @@ class Typist:
         self._spec = spec
         self._log = runners.files(spec).log
         self._activities = RunnerActivities(
-            runners.home, store.database, runners.host, runners.tmux, cast(Monitor, NoQuestions())
+            runners.home,
+            store.database,
+            runners.host,
+            runners.tmux,
+            cast(Monitor, NoQuestions()),
+            Starts(1, lambda _: True),
         )
 
     def request(self, text: str, *, runner_id: str | None = None) -> SendRequest:
