@@ -40,7 +40,9 @@ class Starts:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._settle_seconds
         try:
-            while clock() < deadline and not self._is_up(runner_id):
+            while clock() < deadline:
+                if self._is_up(runner_id):
+                    return
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             self._free.release()
