@@ -82,7 +82,9 @@ class AdmissionActivities:
         state = SessionState.RECOVERING if request.relaunch else SessionState.STARTING
         async with self._database.transaction("place") as transaction:
             connection = transaction.connection
-            placed = await runners.place(connection, request.session_id, request.step, request.host, state)
+            placed = await runners.place(
+                connection, request.session_id, request.step, request.host, state, destination=request.destination
+            )
             if request.relaunch:
                 await runners.end_paused(connection, request.session_id)
         return placed

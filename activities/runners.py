@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid5
 
@@ -14,12 +15,14 @@ from activities.starts import Starts
 from activities.typing import Attention, Typist
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
-from stratavore.environment import read_environment
+from stratavore.environment import of_this_process, read_environment
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
+    Received,
+    ReceiveRequest,
     RunnerExit,
     SendRequest,
     Sent,
@@ -115,6 +118,21 @@ class RunnerActivities:
             return nullcontext()
         return self._starts.turn(request.runner_id)
 
+    @activity.defn
+    async def receive(self, request: ReceiveRequest) -> Received:
+        """Whether a session that runs elsewhere could go on here: its directory and its program are there."""
+        if not await asyncio.to_thread(Path(request.spec.cwd).is_dir):
+            return Received(refusal=f"the host {request.host} has no directory {request.spec.cwd}")
+        try:
+            adapter_for(request.spec.agent).check(request.spec, self._environment(request.session_id))
+        except StratavoreError as error:
+            return Received(refusal=f"the host {request.host} cannot start it: {error}")
+        return Received()
+
+    def _environment(self, session_id: str) -> dict[str, str]:
+        """What the session was launched with on this host; of one that came from another host, this daemon's own."""
+        return read_environment(self._home.session_environment(session_id)) or of_this_process()
+
     async def _start(self, request: LaunchRequest) -> Started:
         adapter = adapter_for(request.spec.agent)
         start = Start(
@@ -122,7 +140,7 @@ class RunnerActivities:
             agent_session_id=request.session_id,
             resume=request.resume,
             directory=self._home.run_directory(request.runner_id),
-            environment=read_environment(self._home.session_environment(request.session_id)),
+            environment=self._environment(request.session_id),
         )
         if adapter.transcripts:
             start = await self._with_conversation(start, request)

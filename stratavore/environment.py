@@ -13,7 +13,10 @@ from pathlib import Path
 from stratavore.errors import DiskFull
 
 # Of the calling shell or terminal, or of Stratavore itself: wrong or secret in the session's own terminal.
-_NOT_KEPT = re.compile(r"TMUX.*|STY|WINDOW|WINDOWID|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_|STRATAVORE_.*|BASH_FUNC_.*")
+_NOT_KEPT = re.compile(
+    r"TMUX.*|STY|WINDOW|WINDOWID|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_|STRATAVORE_.*|BASH_FUNC_.*"
+    r"|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|INVOCATION_ID|JOURNAL_STREAM"  # a service's own
+)
 
 
 def write_environment(path: Path, environment: Mapping[str, str]) -> None:
@@ -43,6 +46,11 @@ def write_environment(path: Path, environment: Mapping[str, str]) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(path=path) from error
         raise
+
+
+def of_this_process() -> dict[str, str]:
+    """What a session gets on a host that it was not launched on: it came from another one, and its secrets did not."""
+    return {name: value for name, value in os.environ.items() if not _NOT_KEPT.fullmatch(name)}
 
 
 def read_environment(path: Path) -> dict[str, str]:

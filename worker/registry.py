@@ -50,7 +50,7 @@ def host_worker(client: Client, host: str, runners: RunnerActivities, upkeep: Up
         client,
         task_queue=host_queue(host),
         workflows=[UpkeepWorkflow],
-        activities=[runners.supervise, runners.stop, runners.send, upkeep.keep_up],
+        activities=[runners.supervise, runners.stop, runners.send, runners.receive, upkeep.keep_up],
         max_concurrent_activities=200,
         max_concurrent_workflow_task_polls=_FEW_POLLS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

@@ -15,6 +15,9 @@ LAUNCH_HEARTBEAT = timedelta(seconds=3)
 CALL_OFF = timedelta(seconds=5)
 """What a launch may still take when nobody wishes it any more; one that does not succeed is called off then."""
 
+RECEIVE = timedelta(seconds=10)
+"""How long a host that a session is to move to may take to say whether it can have it. The agent goes on meanwhile."""
+
 STOP_HEARTBEAT = timedelta(seconds=10)
 
 SUPERVISE = timedelta(days=3650)

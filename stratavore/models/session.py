@@ -97,6 +97,10 @@ class Carried(Model):
     """Who lets it take its next slot past the quotas."""
     ended_by: Operator | None = None
     """Who wished its end without being asked whether it is meant."""
+    destination: str | None = None
+    """The host that it moves to."""
+    left: str | None = None
+    """The host that it moves away from, and goes back to if the other one refuses it."""
 
 
 class LiveRunner(Model):
@@ -154,6 +158,16 @@ class RestartSignal(Model):
     request_id: str
     generation: int
     """Of the runner that is meant: a later one is left alone."""
+
+
+class MoveSignal(Model):
+    """End the live runner and start the next one on another host; no crash."""
+
+    request_id: str
+    generation: int
+    """Of the runner that is meant: a later one is left alone."""
+    host: str
+    """Where to."""
 
 
 class SendSignal(Model):

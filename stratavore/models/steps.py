@@ -45,6 +45,8 @@ class PlaceRequest(Model):
     step: str
     host: str | None
     relaunch: bool
+    destination: str | None = None
+    """Where it moves to, away from the host that it was on."""
 
 
 class Placement(Model):
@@ -60,6 +62,22 @@ class Placed(Model):
 
     holds_slot: bool
     placement: Placement | None = None
+
+
+class ReceiveRequest(Model):
+    """Ask a host whether it could go on with a session that runs elsewhere. Changes nothing."""
+
+    session_id: str
+    host: str
+    """The one that is asked."""
+    spec: LaunchSpec
+
+
+class Received(Model):
+    """The answer."""
+
+    refusal: str | None = None
+    """Why it cannot, in one sentence."""
 
 
 class LaunchRequest(Model):

@@ -110,10 +110,21 @@ class Sighting:
     cpu_percent: float | None = None
 
 
-async def place(connection: Connection, session_id: str, step: str, host: str | None, state: SessionState) -> Placed:
-    """Create the next runner of a session that holds a slot, or give again the one that this step made."""
+async def place(
+    connection: Connection,
+    session_id: str,
+    step: str,
+    host: str | None,
+    state: SessionState,
+    *,
+    destination: str | None = None,
+) -> Placed:
+    """Create the next runner of a session that holds a slot, or give again the one that this step made.
+
+    ``host``: where it was asked for; where it was comes before that. ``destination``: where it moves to; first of all.
+    """
     await sessions.lock(connection, session_id)
-    row = await connection.fetchrow(SQL.place, session_id, step, host, state)
+    row = await connection.fetchrow(SQL.place, session_id, step, host, state, destination)
     assert row is not None, "a session is placed after its row was opened"
     if row["id"] is None:
         return Placed(holds_slot=row["holds_slot"])

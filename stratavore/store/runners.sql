@@ -10,6 +10,7 @@ WITH session AS (
     ORDER BY generation DESC LIMIT 1
 ), chosen AS (
     SELECT coalesce(
+        (SELECT name FROM hosts WHERE name = $5 AND lease_expires_at > now() AND NOT draining),
         (SELECT host FROM session),
         (SELECT name FROM hosts WHERE name = $3 AND lease_expires_at > now() AND NOT draining),
         (SELECT name FROM hosts WHERE lease_expires_at > now() AND NOT draining

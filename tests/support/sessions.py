@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 
 from stratavore.models.session import (
     LaunchSpec,
+    MoveSignal,
     Operator,
     PauseSignal,
     Policy,
@@ -57,6 +58,10 @@ class Session:
         await self.handle.signal(
             SessionWorkflow.restart, RestartSignal(request_id=_request(request_id), generation=generation)
         )
+
+    async def move(self, host: str, generation: int = 1, request_id: str | None = None) -> None:
+        message = MoveSignal(request_id=_request(request_id), generation=generation, host=host)
+        await self.handle.signal(SessionWorkflow.move, message)
 
     async def send(self, text: str, request_id: str | None = None, *, answer: bool = False) -> None:
         signal = SendSignal(request_id=_request(request_id), text=text, answer=answer)
@@ -184,11 +189,14 @@ async def session_worker(world: World, *, remembers: bool = True) -> AsyncIterat
 
 
 @asynccontextmanager
-async def host_worker(world: World) -> AsyncIterator[None]:
-    """Is the world's host while the block runs."""
-    launches = Worker(world.client, task_queue=launch_queue(world.host), activities=[world.launch])
+async def host_worker(world: World, host: str | None = None) -> AsyncIterator[None]:
+    """Is the world's host, or another one, while the block runs."""
+    host = host or world.host
+    launches = Worker(world.client, task_queue=launch_queue(host), activities=[world.launch])
     others = Worker(
-        world.client, task_queue=host_queue(world.host), activities=[world.supervise, world.stop, world.send]
+        world.client,
+        task_queue=host_queue(host),
+        activities=[world.supervise, world.stop, world.send, world.receive],
     )
     async with launches, others:
         yield

@@ -23,6 +23,8 @@ from stratavore.models.steps import (
     Placed,
     Placement,
     PlaceRequest,
+    Received,
+    ReceiveRequest,
     Recorded,
     RecordRequest,
     RefuseRequest,
@@ -54,6 +56,10 @@ class World:
     """Why the next launches fail for good."""
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     """Activities by name that do their work and answer only when the event is set."""
+    unwelcome: str | None = None
+    """Why no host can have a session that is to move."""
+    destinations: list[str | None] = field(default_factory=list)
+    """Where each placement was to be."""
     deaths: int = 0
     """How often ``record`` commits and its workflow task is lost, as if the worker had died."""
     log: list[str] = field(default_factory=list)
@@ -84,6 +90,7 @@ class World:
     @activity.defn
     async def place(self, request: PlaceRequest) -> Placed:
         self.log.append("place")
+        self.destinations.append(request.destination)
         if not self.hosts_up:
             return Placed(holds_slot=True)
         if request.session_id not in self.holders:
@@ -92,7 +99,9 @@ class World:
             generation = self.generations.get(request.session_id, 0) + 1
             self.generations[request.session_id] = generation
             self.placements[request.step] = Placement(
-                runner_id=f"{request.session_id}.{generation}", generation=generation, host=self.host
+                runner_id=f"{request.session_id}.{generation}",
+                generation=generation,
+                host=request.destination or self.host,
             )
         await self._gate("place")
         return Placed(holds_slot=True, placement=self.placements[request.step])
@@ -131,6 +140,12 @@ class World:
         self.log.append("stop by force" if request.force else "stop")
         if request.force or not self.stubborn:
             await self.end(request.runner_id, ExitKind.CRASHED)
+
+    @activity.defn
+    async def receive(self, request: ReceiveRequest) -> Received:
+        self.log.append("receive")
+        await self._gate("receive")
+        return Received(refusal=self.unwelcome)
 
     @activity.defn
     async def send(self, request: SendRequest) -> Sent:

@@ -5,6 +5,7 @@
 ``launching``    a slot, a host, a launch
 ``supervising``  watching the live runner, and having it ended
 ``recording``    what follows from an end, in one transaction
+``moving``       going on on another host
 ``texts``        what is typed into the agent
 ``showing``      what the Web UI shows
 ``waiting``      how it waits, and how it continues as new

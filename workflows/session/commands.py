@@ -5,6 +5,7 @@ from temporalio import workflow
 from activities.records import RecordActivities
 from stratavore.models.session import (
     GrantSignal,
+    MoveSignal,
     PauseSignal,
     RestartSignal,
     ResumeSignal,
@@ -14,10 +15,11 @@ from stratavore.models.session import (
 )
 from stratavore.models.steps import RefuseRequest
 from workflows import timeouts
+from workflows.session.moving import Moving
 from workflows.session.texts import Texts
 
 
-class Commands(Texts):
+class Commands(Moving, Texts):
     """A signal is heard as soon as it comes; the loop acts on what it changed."""
 
     @workflow.signal
@@ -67,19 +69,29 @@ class Commands(Texts):
             async with self._typing:
                 refusal = await self._type(signal)
         if refusal:
-            await workflow.execute_local_activity_method(
-                RecordActivities.refuse,
-                RefuseRequest(
-                    request_id=signal.request_id,
-                    session_id=self._start.session_id,
-                    kind="send",
-                    reason=refusal,
-                ),
-                start_to_close_timeout=timeouts.STEP,
-                retry_policy=timeouts.FOR_EVER,
-            )
+            await self._refuse(signal.request_id, "send", refusal)
+
+    @workflow.signal
+    async def move(self, signal: MoveSignal) -> None:
+        """End a runner in favour of the next one, on another host that says that it can have it."""
+        if not self._is_new(signal.request_id):
+            return
+        if refusal := await self._refusal(signal):
+            await self._refuse(signal.request_id, "move", refusal)
+        elif signal.generation > self._replaced:
+            self._destination = signal.host
+            self._replaced = signal.generation
 
     @workflow.signal
     def grant(self, _: GrantSignal) -> None:
         """A slot may be there: look."""
         self._woken = True
+
+    async def _refuse(self, request_id: str, kind: str, reason: str) -> None:
+        """Say why a request is not done."""
+        await workflow.execute_local_activity_method(
+            RecordActivities.refuse,
+            RefuseRequest(request_id=request_id, session_id=self._start.session_id, kind=kind, reason=reason),
+            start_to_close_timeout=timeouts.STEP,
+            retry_policy=timeouts.FOR_EVER,
+        )

@@ -83,6 +83,7 @@ class Launching(Supervising, Texts):
                     step=self._next_step("place"),
                     host=self._start.host,
                     relaunch=self._launches > 0 or self._start.resumes,
+                    destination=self._destination,
                 ),
                 start_to_close_timeout=timeouts.STEP,
                 retry_policy=timeouts.FOR_EVER,
@@ -138,6 +139,7 @@ class Launching(Supervising, Texts):
         if launched.end:
             await self._settle(launched.end)
             return
+        self._arrive()
         self._show(SessionState.RUNNING, None)
         if launched.unheard is not None:
             request_id = str(uuid5(UUID(self._start.session_id), live.runner_id))

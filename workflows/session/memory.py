@@ -30,6 +30,8 @@ class Memory:
         self._replaced = carried.replaced
         self._god = carried.god or (None if carried.step else start.god)
         self._ended_by = carried.ended_by
+        self._destination = carried.destination
+        self._left = carried.left
         self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
         self._woken = False
         self._typing = asyncio.Lock()

@@ -12,16 +12,17 @@ from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
 from stratavore.naming import workflow_id
 from workflows import timeouts
 from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
-from workflows.session.showing import Showing
+from workflows.session.moving import Moving
 
 
-class Recording(Showing):
+class Recording(Moving):
     """Ends and rests."""
 
     async def _settle(self, end: RunnerExit) -> None:
         """Decide what follows from a runner's end, record it, and do it."""
         now = workflow.info().get_current_history_length()
-        decision = decide(
+        back = self._go_back(end)
+        decision = back or decide(
             end,
             wish=self._wish,
             ended_by=self._ended_by,
@@ -31,6 +32,8 @@ class Recording(Showing):
             policy=self._start.policy,
             headless=self._start.spec.headless,
         )
+        if isinstance(decision, Relaunch) and self._live and not back:
+            decision = self._depart(decision, self._live.host)
         self._live = None
         if isinstance(decision, PutAway):
             self._wish = Wish.PAUSE  # before people can see it, so that a resume from then on counts

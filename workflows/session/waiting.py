@@ -75,6 +75,8 @@ class Waiting(Memory):
             replaced=self._replaced,
             god=self._god,
             ended_by=self._ended_by,
+            destination=self._destination,
+            left=self._left,
         )
         workflow.continue_as_new(
             self._start.model_copy(update={"carried": carried, "adopts": False}),
