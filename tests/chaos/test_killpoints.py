@@ -20,6 +20,7 @@ from tests.support.daemon import DaemonProcess
 from tests.support.points import named_effects
 from tests.support.processes import marked
 from tests.support.stacks import Stack
+from tests.support.waiting import until
 
 ON_THE_PATH = (
     "lease.renew",
@@ -153,6 +154,9 @@ async def test_a_death_here_changes_nothing(process: DaemonProcess, effect: str,
     await daemon.call("launch", project=project, session_ids=[session], god=operator)
     await daemon.state(session, "running", generation=1)
     typed = await send(daemon, session)
+    log = process.home.run_directory(f"{session}.1") / "log"
+    if typed:  # the pause may come before a busy machine lets cat read it
+        await until(lambda: log.read_text().count("some words") == 2, what="cat's echo and output")
     await daemon.command(session, "pause")
     await daemon.state(session, "paused", generation=1)
     await daemon.command(session, "resume")

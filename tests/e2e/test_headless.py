@@ -148,7 +148,7 @@ async def test_an_interrupt_ends_the_agent_and_a_resume_finishes_its_turn(daemon
         (session,) = await person.cli.json("sessions", "--all")
         assert (session["state"], session["reason"]) == ("ended", "ended on request")
         await person.cli.done("resume", session["session_id"])
-        await daemon.wait(session["session_id"], "ended")
+        await daemon.wait(session["session_id"], "ended", generation=2)
         assert await person.cli.done("logs", session["session_id"]) == "It is blue.\n"
         assert len(person.api.asked()) == 2
 
@@ -170,7 +170,7 @@ async def test_a_session_keeps_what_it_was_launched_with(daemon: DaemonProcess) 
         assert (await person.cli("launch", "site", "--print", "x", *words)).code == 0
         (session,) = await person.cli.json("sessions", "--all")
         await person.cli.done("resume", session["session_id"])
-        await daemon.wait(session["session_id"], "ended")
+        await daemon.wait(session["session_id"], "ended", generation=2)
         for generation in (1, 2):
             spec = RunDirectory(daemon.home, f"{session['session_id']}.{generation}").spec()
             assert spec is not None

@@ -67,15 +67,9 @@ async def test_a_killed_agent_runs_again_with_the_next_generation(daemon: Daemon
     await daemon.wait(session, "running")
     before = await the_runner(daemon)
     os.kill(int(str(before["pid"])), signal.SIGKILL)
-
-    async def again() -> bool:
-        runners = await daemon.call("list_runners")
-        return [(one["generation"], one["status"]) for one in runners] == [(2, "running")]
-
-    for _ in range(200):
-        if await again():
-            break
-    assert await again()
+    await daemon.wait_for_generation(session, 2)
+    after = await the_runner(daemon)
+    assert (after["generation"], after["status"]) == (2, "running")
 
 
 async def test_a_program_that_crashes_at_once_is_parked_with_its_last_lines(daemon: DaemonProcess) -> None:
@@ -110,7 +104,7 @@ async def test_the_daemon_dies_and_nothing_happens_to_its_sessions(daemon: Daemo
     for session in sessions:
         await daemon.wait(session, "running")
     before = {one["runner_id"]: one["pid"] for one in await daemon.call("list_runners")}
-    lengths = {session: await daemon.history_length(session) for session in sessions}
+    lengths = {session: await daemon.settled_history(session) for session in sessions}
 
     await daemon.restart()
 
@@ -124,11 +118,7 @@ async def test_the_daemon_dies_and_nothing_happens_to_its_sessions(daemon: Daemo
     os.kill(before[f"{sessions[1]}.1"], signal.SIGTERM)
     await daemon.command(sessions[2], "terminate")
     await daemon.wait(sessions[2], "ended")
-
-    def relaunched() -> bool:
-        return (daemon.home.runners / f"{sessions[0]}.2").exists()
-
-    await until(relaunched)
+    await daemon.wait_for_generation(sessions[0], 2)
 
 
 async def test_what_happens_while_the_daemon_is_away_is_caught_up(daemon: DaemonProcess) -> None:
@@ -141,11 +131,7 @@ async def test_what_happens_while_the_daemon_is_away_is_caught_up(daemon: Daemon
     os.kill(pids[sessions[0]], signal.SIGKILL)
     await daemon.start()
 
-    def relaunched() -> bool:
-        return (daemon.home.runners / f"{sessions[0]}.2").exists()
-
-    await until(relaunched)
-    await daemon.wait(sessions[0], "running")
+    await daemon.wait_for_generation(sessions[0], 2)
     runners = {one["session_id"]: one for one in await daemon.call("list_runners")}
     assert runners[sessions[0]]["generation"] == 2
     assert runners[sessions[1]]["pid"] == pids[sessions[1]]
@@ -154,16 +140,14 @@ async def test_what_happens_while_the_daemon_is_away_is_caught_up(daemon: Daemon
 async def test_sessions_over_the_limit_wait_in_order(daemon: DaemonProcess) -> None:
     project = await daemon.project(["cat"])
     await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=1)
-    sessions = []
-    for _ in range(3):
+    sessions = await daemon.launch(project)
+    await daemon.wait(sessions[0], "running")
+    for place in (1, 2):
         sessions += await daemon.launch(project)
-        await daemon.wait(sessions[-1], "running", "queued")
-    for number, session in enumerate(sessions[1:], 1):
-        found = await daemon.wait(session, "queued")
-        assert found["position"] == number
+        assert await daemon.wait_in_line(sessions[-1]) == place
     await daemon.command(sessions[0], "terminate")
     await daemon.wait(sessions[1], "running")
-    assert (await daemon.wait(sessions[2], "queued"))["position"] == 1
+    assert await daemon.wait_in_line(sessions[2]) == 1
     await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=None)
     await daemon.wait(sessions[2], "running")
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,9 +20,18 @@ from cli.client import Unanswered, call
 from stratavore.killpoints import VARIABLE
 from stratavore.naming import workflow_id
 from stratavore.paths import Home
-from tests.support.waiting import until
+from tests.support.waiting import answer, until
 
 START_SECONDS = 60.0
+
+
+def _far_from_upkeep() -> int:
+    """An interval for the schedules that none of its runs comes near to now.
+
+    Temporal counts intervals from the epoch, and adds up to a tenth: one of a day has runs after each midnight.
+    """
+    now = time.time()
+    return next(seconds for seconds in range(86_400, 36_000, -600) if 0.2 < now % seconds / seconds < 0.8)
 
 
 class DaemonProcess:
@@ -52,7 +62,7 @@ class DaemonProcess:
             "STRATAVORE_POSTGRES__DSN": self.dsn,
             "STRATAVORE_METRICS__PORT": "0",
             "STRATAVORE_MONITOR_INTERVAL_SECONDS": "0.2",
-            "STRATAVORE_RECONCILE_INTERVAL_SECONDS": "86400",  # never amid a test: it asks for it
+            "STRATAVORE_RECONCILE_INTERVAL_SECONDS": str(_far_from_upkeep()),  # a test asks for it
         }
         if self._rabbitmq:
             settings["STRATAVORE_RABBITMQ__URL"] = self._rabbitmq
@@ -145,30 +155,40 @@ class DaemonProcess:
         await self.call("launch", project=project, session_ids=sessions, **params)
         return sessions
 
-    async def wait(self, session: str, *states: str, timeout: float = 30) -> dict[str, Any]:
-        """The session, once it is in one of the states; through deaths of the daemon."""
+    async def wait(self, session: str, *states: str, generation: int = 0, timeout: float = 30) -> dict[str, Any]:
+        """The session, once it is in one of the states; through deaths of the daemon.
+
+        Wait for what lasts: ``recovering`` may be over before anybody looks. What an earlier runner than
+        ``generation`` is does not count.
+        """
         found: dict[str, Any] | None = None
         try:
             async with asyncio.timeout(timeout):
                 while True:
                     try:
-                        found = await self.call("wait", session_id=session, states=states, timeout_s=5)
+                        found = await self.call(
+                            "wait", session_id=session, states=states, timeout_s=5, generation=generation
+                        )
                     except Unanswered:
                         await asyncio.sleep(0.05)
                         continue
-                    if found and found["state"] in states:
+                    if found and found["state"] in states and found["generation"] >= generation:
                         return found
         except TimeoutError:
-            raise AssertionError(f"not {states} but {found}\n{self.tail()}") from None
+            wanted = f"{states} of generation {generation}"
+            raise AssertionError(f"not {wanted} but {found}\n{self.tail()}") from None
 
     async def wait_for_generation(self, session: str, generation: int, timeout: float = 30) -> dict[str, Any]:
-        """The session, once its runner of this generation runs: what lasts, where `recovering` is soon over."""
-        deadline = asyncio.get_running_loop().time() + timeout
-        while (found := await self.wait(session, "running", timeout=timeout))["generation"] < generation:
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"not generation {generation} but {found}\n{self.tail()}")
-            await asyncio.sleep(0.05)
-        return found
+        """The session, once its runner of this generation runs."""
+        return await self.wait(session, "running", generation=generation, timeout=timeout)
+
+    async def wait_in_line(self, session: str, timeout: float = 30) -> int:
+        """The session's place in the line, once it has one: it is ``queued`` a moment before."""
+
+        async def place() -> int:
+            return int((await self.wait(session, "queued", timeout=timeout))["position"] or 0)
+
+        return await answer(place, timeout, f"a place in the line for {session}")
 
     async def command(self, target: str, action: str, **params: Any) -> None:
         """Pause, resume or terminate."""
@@ -191,6 +211,21 @@ class DaemonProcess:
     async def client(self) -> Client:
         """A client of the daemon's namespace."""
         return await Client.connect(self._temporal, namespace=self.namespace, data_converter=pydantic_data_converter)
+
+    async def settled_history(self, session: str) -> int:
+        """How many events its workflow has once its runner is supervised; then none is added while it runs.
+
+        A session is shown as running earlier: by the launch, before its workflow hears of it.
+        """
+        handle = (await self.client()).get_workflow_handle(workflow_id(session))
+
+        async def supervised() -> int:
+            described = await handle.describe()
+            (one, *_) = described.raw_description.pending_activities or (None,)
+            settled = one and one.activity_type.name == "supervise" and one.last_started_time.seconds
+            return described.history_length if settled else 0
+
+        return await answer(supervised, what=f"the supervision of {session}")
 
     async def history_length(self, session: str) -> int:
         """How many events the session's workflow has."""

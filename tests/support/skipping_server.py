@@ -8,7 +8,8 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
@@ -20,7 +21,8 @@ from tests.support.servers import search_attributes
 
 ARTIFACT = "temporal-test-server"
 VERSION = "1.38.0"
-STARTS = 5
+START_TIMEOUT = timedelta(seconds=90)
+"""A JVM on a busy machine: by itself the SDK gives it 5 s."""
 JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m")
 
 PROJECT = f"""<project>
@@ -42,24 +44,14 @@ PROJECT = f"""<project>
 @asynccontextmanager
 async def time_skipping(directory: Path) -> AsyncIterator[WorkflowEnvironment]:
     """A server of the caller's own, on loopback. It ends with the block, or when ``directory``'s guardian cleans up."""
-    async with await _start(_program(directory)) as environment:
+    async with await WorkflowEnvironment.start_time_skipping(
+        data_converter=pydantic_data_converter,
+        test_server_existing_path=_program(directory),
+        test_server_startup_timeout=START_TIMEOUT,
+    ) as environment:
         client = environment.client
         await client.operator_service.add_search_attributes(search_attributes(client.namespace))
         yield environment
-
-
-async def _start(program: str | None) -> WorkflowEnvironment:
-    """Start it. The SDK gives it 5 s and then ends it, which on a busy machine is short for a JVM."""
-    for _ in range(STARTS - 1):
-        with suppress(RuntimeError):
-            return await _start_once(program)
-    return await _start_once(program)
-
-
-async def _start_once(program: str | None) -> WorkflowEnvironment:
-    return await WorkflowEnvironment.start_time_skipping(
-        data_converter=pydantic_data_converter, test_server_existing_path=program
-    )
 
 
 def _program(directory: Path) -> str | None:

@@ -134,7 +134,7 @@ async def test_a_session_without_agent_ends_with_its_terminated_workflow(daemon:
     await daemon.wait(first, "running")
     queued, last = await daemon.launch(project, 2)
     for one in (queued, last):
-        await daemon.wait(one, "queued")
+        await daemon.wait_in_line(one)
     (paused,) = await daemon.launch(await daemon.project(["cat"]))
     await daemon.wait(paused, "running")
     await daemon.command(paused, "pause")
@@ -262,7 +262,7 @@ async def test_slots_are_counted_as_they_are_used(daemon: DaemonProcess) -> None
     (session,) = await daemon.launch(project)
     await daemon.wait(session, "running")
     (waiting,) = await daemon.launch(project)
-    await daemon.wait(waiting, "queued")
+    await daemon.wait_in_line(waiting)
     # The slot that is used is counted for nobody: one more could run.
     await daemon.fetch("DELETE FROM admissions WHERE session_id = $1", session)
     assert (await one_found(daemon, "slot_missing"))["subject"] == session
@@ -272,7 +272,7 @@ async def test_slots_are_counted_as_they_are_used(daemon: DaemonProcess) -> None
     # The one in line is forgotten by it.
     await daemon.fetch("DELETE FROM admissions WHERE session_id = $1", waiting)
     assert (await one_found(daemon, "place_missing"))["subject"] == waiting
-    assert (await daemon.wait(waiting, "queued"))["position"] is not None or await _in_line(daemon, waiting)
+    await daemon.wait_in_line(waiting)
     # A slot that is held by nobody who runs keeps the next one waiting.
     await daemon.command(session, "terminate")
     await daemon.wait(waiting, "running")
@@ -283,13 +283,6 @@ async def test_slots_are_counted_as_they_are_used(daemon: DaemonProcess) -> None
     )
     assert (await one_found(daemon, "slot_unused"))["subject"] == session
     await nothing_differs(daemon)
-
-
-async def _in_line(daemon: DaemonProcess, session: str) -> bool:
-    async def look() -> Any:
-        return await daemon.fetch("SELECT FROM admissions WHERE session_id = $1", session)
-
-    return bool(await answer(look, what="a place in the line"))
 
 
 async def test_what_only_a_person_can_judge_is_told(daemon: DaemonProcess) -> None:

@@ -38,7 +38,7 @@ async def test_busy_and_idle_are_shown_everywhere(daemon: DaemonProcess) -> None
         return bool(found["activity"] == activity)
 
     await answer(lambda: shown("idle"), what="idle")
-    length = await daemon.history_length(session)
+    length = await daemon.settled_history(session)
     terminal = await daemon.call("terminal", target=session)
     with person_terminal(terminal["attach_read_only"]) as watcher:
         watcher.until("idle")
