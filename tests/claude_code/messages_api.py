@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.claude_code.messages import Answer, Asked, Failure, Gate, Kind, Reply, say
+from tests.support.waiting import PATIENCE_SECONDS
 
 Script = Callable[[Asked], Answer]
 Given = Script | Iterable[Answer]
@@ -50,7 +51,7 @@ class MessagesApi:
         """What was sent, as JSON values: message ids, models, usage, and whether it was sent to its end."""
         return [_entry(one) for one in self.sent]
 
-    async def until(self, condition: Callable[[], object], timeout: float = 30) -> None:
+    async def until(self, condition: Callable[[], object], timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until this is true of what was sent."""
         async with asyncio.timeout(timeout), self.noticed:
             await self.noticed.wait_for(lambda: bool(condition()))

@@ -18,9 +18,7 @@ from tests.claude_code.messages import Kind
 from tests.claude_code.messages_api import MessagesApi
 from tests.claude_code.program import PrivateHome
 from tests.support.daemon import DaemonProcess
-from tests.support.waiting import answer
-
-START_SECONDS = 60.0
+from tests.support.waiting import PATIENCE_SECONDS, answer
 
 
 @dataclass
@@ -65,7 +63,7 @@ class Conversations:
         found: list[dict[str, Any]] = await self.daemon.call("session_runners", session_id=session)
         return found[-1]
 
-    async def does(self, session: str, *activities: str, timeout: float = START_SECONDS) -> dict[str, Any]:
+    async def does(self, session: str, *activities: str, timeout: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The session's runner once it does one of these; through deaths of the daemon."""
         latest: dict[str, Any] = {}
 

@@ -20,9 +20,9 @@ from cli.client import Unanswered, call
 from stratavore.killpoints import VARIABLE
 from stratavore.naming import workflow_id
 from stratavore.paths import Home
-from tests.support.waiting import answer, until
+from tests.support.waiting import PATIENCE_SECONDS, answer, until
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 def _far_from_upkeep() -> int:
@@ -155,7 +155,9 @@ class DaemonProcess:
         await self.call("launch", project=project, session_ids=sessions, **params)
         return sessions
 
-    async def wait(self, session: str, *states: str, generation: int = 0, timeout: float = 30) -> dict[str, Any]:
+    async def wait(
+        self, session: str, *states: str, generation: int = 0, timeout: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
         """The session, once it is in one of the states; through deaths of the daemon.
 
         Wait for what lasts: ``recovering`` may be over before anybody looks. What an earlier runner than
@@ -178,11 +180,13 @@ class DaemonProcess:
             wanted = f"{states} of generation {generation}"
             raise AssertionError(f"not {wanted} but {found}\n{self.tail()}") from None
 
-    async def wait_for_generation(self, session: str, generation: int, timeout: float = 30) -> dict[str, Any]:
+    async def wait_for_generation(
+        self, session: str, generation: int, timeout: float = PATIENCE_SECONDS
+    ) -> dict[str, Any]:
         """The session, once its runner of this generation runs."""
         return await self.wait(session, "running", generation=generation, timeout=timeout)
 
-    async def wait_in_line(self, session: str, timeout: float = 30) -> int:
+    async def wait_in_line(self, session: str, timeout: float = PATIENCE_SECONDS) -> int:
         """The session's place in the line, once it has one: it is ``queued`` a moment before."""
 
         async def place() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
-from tests.support.waiting import answer
+from tests.support.waiting import PATIENCE_SECONDS, answer
 
 LEASE_SECONDS = 3.0
 """Long enough for a busy machine to renew it, short enough to wait for its end."""
@@ -70,7 +70,7 @@ class Hosts:
         await made.start()
         return made
 
-    async def away(self, host: HostProcess, *, by: HostProcess, timeout: float = 30) -> None:
+    async def away(self, host: HostProcess, *, by: HostProcess, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until a host counts as away, as another one shows it."""
 
         async def is_away() -> bool:
@@ -78,7 +78,7 @@ class Hosts:
 
         await answer(is_away, timeout, f"that {host.host} is away")
 
-    async def back(self, host: HostProcess, *, by: HostProcess, timeout: float = 30) -> None:
+    async def back(self, host: HostProcess, *, by: HostProcess, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until a host counts as up, as another one shows it."""
 
         async def is_up() -> bool:

@@ -27,6 +27,7 @@ from temporalio.service import RPCError
 from stratavore.config.settings import MetricsSettings, PostgresSettings, RabbitmqSettings, Settings, TemporalSettings
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.paths import Home
+from tests.support.waiting import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 SEARCH_ATTRIBUTES = ("Project", "State", "Agent", "Host")
@@ -82,7 +83,7 @@ def new_home(directory: Path) -> Home:
     return home
 
 
-async def wait_for_rabbitmq(stack: EmbeddedStack, timeout: float = 90) -> str:
+async def wait_for_rabbitmq(stack: EmbeddedStack, timeout: float = PATIENCE_SECONDS) -> str:
     """The URL, as soon as RabbitMQ takes connections."""
     deadline = time.monotonic() + timeout
     while True:
@@ -143,7 +144,7 @@ def search_attributes(namespace: str) -> AddSearchAttributesRequest:
     return AddSearchAttributesRequest(namespace=namespace, search_attributes=dict.fromkeys(SEARCH_ATTRIBUTES, keyword))
 
 
-async def _until_accepted(call: Any, timeout: float = 30) -> None:
+async def _until_accepted(call: Any, timeout: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + timeout
     while True:
         try:

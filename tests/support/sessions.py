@@ -27,7 +27,7 @@ from stratavore.models.session import (
 from stratavore.models.states import ExitKind, SessionState
 from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 from tests.support.world import World
 from workflows.session import SessionWorkflow
 
@@ -79,7 +79,7 @@ class Session:
         """Let the runner end."""
         await self._world.end(self.runner(generation), kind)
 
-    async def shows(self, state: SessionState, timeout: float = 30) -> None:
+    async def shows(self, state: SessionState, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until the workflow shows the state to searches."""
         deadline = monotonic() + timeout
         while True:
@@ -90,7 +90,7 @@ class Session:
                 raise AssertionError(f"the session is {shown}, not {state}; {self._world.log}")
             await asyncio.sleep(0.02)
 
-    async def says(self, text: str, timeout: float = 30) -> None:
+    async def says(self, text: str, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until the Web UI shows the text."""
         deadline = monotonic() + timeout
         while text not in (details := await self.details()):
@@ -102,7 +102,7 @@ class Session:
         """The present run of its workflow."""
         return (await self.handle.describe()).run_id
 
-    async def continues(self, run_id: str | None, timeout: float = 30) -> None:
+    async def continues(self, run_id: str | None, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until another run than this one is the present one."""
         deadline = monotonic() + timeout
         while await self.run_id() == run_id:
@@ -112,7 +112,7 @@ class Session:
 
     async def result(self) -> str:
         """Why it ended. Time skips meanwhile where it can."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return str(await self.handle.result())
 
     async def details(self) -> str:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from tests.support.waiting import PATIENCE_SECONDS
+
 
 class PersonTerminal:
     """What the program shows is collected while somebody waits for it."""
@@ -26,7 +28,7 @@ class PersonTerminal:
         time.sleep(0.005)  # no person is faster; what comes within a millisecond tmux takes for pasted, the prefix too
         os.write(self._descriptor, keys.encode())
 
-    def until(self, text: str, timeout: float = 20) -> None:
+    def until(self, text: str, timeout: float = PATIENCE_SECONDS) -> None:
         """Read until this text was shown since the last call; what was read so far is forgotten."""
         deadline = time.monotonic() + timeout
         while text not in self.shown:
@@ -34,7 +36,7 @@ class PersonTerminal:
             self._read()
         self.shown = ""
 
-    def ended(self, timeout: float = 20) -> int:
+    def ended(self, timeout: float = PATIENCE_SECONDS) -> int:
         """Read to the program's end, and return its exit code."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:

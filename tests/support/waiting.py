@@ -7,8 +7,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 90.0
+"""How long a test waits by default. A busy machine is no fault, and what comes in time costs nothing."""
 
-async def until(condition: Callable[[], object], timeout: float = 30, what: str = "it") -> None:
+
+async def until(condition: Callable[[], object], timeout: float = PATIENCE_SECONDS, what: str = "it") -> None:
     """Return as soon as ``condition()`` is true; fail after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -17,7 +20,7 @@ async def until(condition: Callable[[], object], timeout: float = 30, what: str 
         await asyncio.sleep(0.02)
 
 
-async def answer(ask: Callable[[], Awaitable[T]], timeout: float = 30, what: str = "it") -> T:
+async def answer(ask: Callable[[], Awaitable[T]], timeout: float = PATIENCE_SECONDS, what: str = "it") -> T:
     """The first answer that is true; fail after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not (found := await ask()):

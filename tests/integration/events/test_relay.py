@@ -20,6 +20,7 @@ from stratavore.events.relay import Relay
 from stratavore.store.database import Database
 from tests.integration.events.conftest import Record
 from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE_SECONDS
 
 KEY = b"k" * 32
 
@@ -72,7 +73,7 @@ class World(Record):
         return dict(seen)
 
 
-async def eventually(look: Callable[[], Awaitable[object]], wanted: object, timeout: float = 60) -> None:
+async def eventually(look: Callable[[], Awaitable[object]], wanted: object, timeout: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(timeout):
         while await look() != wanted:
             await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ from stratavore.store.database import Database
 from tests.integration.worker.watching import events, generation, running
 from tests.support.daemon import DaemonProcess
 from tests.support.stacks import Stack
-from tests.support.waiting import answer
+from tests.support.waiting import PATIENCE_SECONDS, answer
 
 TABLES = ("sessions", "runners", "admissions", "events", "outbox", "steps", "hosts")
 
@@ -122,7 +122,7 @@ async def test_an_agent_whose_workflow_was_terminated_is_taken_up_or_ended_if_as
     await (await workflow(daemon, session)).terminate()
     assert (await one_found(daemon, "session_without_workflow", end_orphans=True))["outcome"] == "repaired"
     await daemon.wait(session, "ended")
-    assert await wait_dead(agent, 5)
+    assert await wait_dead(agent, PATIENCE_SECONDS)
     await nothing_differs(daemon)
 
 
@@ -233,7 +233,7 @@ async def test_a_runner_that_nobody_watches_is_watched(daemon: DaemonProcess) ->
     await nothing_differs(daemon)  # it is not this host's to judge
     await daemon.fetch("UPDATE runners SET host = $1", daemon.host)
     os.kill(agent.pid, signal.SIGKILL)
-    assert await wait_dead(agent, 5)
+    assert await wait_dead(agent, PATIENCE_SECONDS)
     found = await one_found(daemon, "runner_unwatched")
     assert found["what"].endswith("nobody watches it; it has no process")
     await generation(daemon, session, 2)
@@ -250,7 +250,7 @@ async def test_a_runner_that_outlives_its_session_is_ended_with_its_processes(da
         ("runner_outlives_session", "repaired"),
         ("slot_unused", "repaired"),
     ]
-    assert await wait_dead(agent, 5)
+    assert await wait_dead(agent, PATIENCE_SECONDS)
     (row,) = await daemon.fetch("SELECT status, exit_reason FROM runners")
     assert tuple(row) == ("terminated", "it outlived its session")
     await nothing_differs(daemon)
