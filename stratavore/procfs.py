@@ -118,6 +118,16 @@ def threads(pid: int) -> int:
         return 0
 
 
+def ignores(pid: int, number: int) -> bool:
+    """Whether the process ignores a signal; false if that cannot be told."""
+    try:
+        status = _read(f"/proc/{pid}/status").decode("ascii", "replace")
+        mask = int(status.partition("\nSigIgn:")[2].split(None, 1)[0], 16)
+    except (OSError, ValueError, IndexError):
+        return False
+    return bool(mask >> (number - 1) & 1)
+
+
 def ancestors(pid: int) -> Iterator[int]:
     """The process, its parent, and so on."""
     while pid > 0:

@@ -155,7 +155,7 @@ class HostMonitor:
         lines = await self._host.finish(request.runner_id, request.project_id)
         watched = self._begun(request, started)
         await self._transcripts.drain(watched)
-        return _exit_of(watched, started.exit, timedelta(0), lines)
+        return _exit_of(watched, watched.run.exit(), timedelta(0), lines)
 
     async def run(self) -> None:
         """Look at all runners again and again, until cancelled. Whoever is away holds up nobody else."""
@@ -242,7 +242,8 @@ class HostMonitor:
                     await self._transcripts.drain(watched)
                     await self._remember(watched)
                     # From here on `supervise` may tell it too, and what comes later counts no more.
-                    watched.end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
+                    # Read anew: its wrapper may have been told meanwhile what it was that ended the agent.
+                    watched.end = _exit_of(watched, watched.run.exit(), ended_at - watched.started_at, lines)
                 if await self._tell(watched, watched.end):
                     break
             except asyncio.CancelledError:

@@ -10,7 +10,7 @@ from time import monotonic
 from stratavore.agents.adapter import Judgement, Observation
 from stratavore.events.envelope import NewEvent
 from stratavore.runtime import logs
-from stratavore.runtime.processes import Usage, measure
+from stratavore.runtime.processes import Snapshot, Usage, measure
 from stratavore.store import runners, sessions
 from stratavore.store.database import Database
 from stratavore.store.runners import Followed, Sighting
@@ -75,7 +75,13 @@ class Sightings:
                 logs.trim_log(one.run.log)
             except OSError as error:  # a full disk: the log grows on, and all else is seen as before
                 log.warning("the log of %s was not shortened: %s", one.runner_id, error)
-        return measure({one.runner_id: one.identity.pid for one in alive})
+        snapshot = Snapshot()
+        for one in alive:
+            try:
+                _keep_descendants(snapshot, one)
+            except OSError as error:
+                log.warning("the processes of %s were not written down: %s", one.runner_id, error)
+        return measure(snapshot, {one.runner_id: one.identity.pid for one in alive})
 
     def _cpu_percent(self, runner_id: str, usage: Usage) -> float | None:
         """Of one core, since the last measurement."""
@@ -132,6 +138,20 @@ class Sightings:
             usage.memory_mb if usage else None,
             self._cpu_percent(one.runner_id, usage) if usage else None,
         )
+
+
+def _keep_descendants(snapshot: Snapshot, one: Watched) -> None:
+    """Write down who descends from the agent: at its end their parents are gone, and perhaps their marker."""
+    before = one.descendants
+    if before is None:
+        before = frozenset(one.run.descendants())
+    # Without what this daemon started, if it runs in a session itself: that is no agent's.
+    now = frozenset(snapshot.living(before)) | (
+        frozenset(snapshot.tree(one.identity)[1:]) - frozenset(snapshot.started_here())
+    )
+    if now != before:
+        one.run.keep_descendants(sorted(now, key=lambda each: each.pid))
+    one.descendants = now
 
 
 def judge(one: Watched) -> Judgement:

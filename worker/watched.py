@@ -50,6 +50,9 @@ class Watched:
     entered: dict[str, str] = field(default_factory=dict)
     """Transcripts that its hooks told of, each with the agent's own id of the conversation."""
 
+    descendants: frozenset[ProcessIdentity] | None = field(default=None, repr=False)
+    """Those that were written down last; None: not looked for by this daemon."""
+
     def __post_init__(self) -> None:
         adapter = adapter_for(self.agent)
         self.tells = adapter.hooks

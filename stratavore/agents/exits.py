@@ -21,9 +21,9 @@ def classify_exit(record: ExitRecord | None, spec: RunSpec | None) -> tuple[Exit
         return ExitKind.REFUSED, _refusal(record, spec)
     if record.asked:
         return ExitKind.COMPLETED, "it was asked to end"
-    # Everybody gets a SIGTERM when the machine shuts down: who ends then, however politely, chose
-    # nothing.
-    if "TERM" in record.signals:
+    # Everybody gets a SIGTERM when the machine shuts down, and a SIGHUP with it or with the terminals: who ends then,
+    # however politely, chose nothing.
+    if {"TERM", "HUP"} & set(record.signals):
         return ExitKind.LOST, "it was told to end from outside, as by the machine's shutdown"
     if record.code == 0:
         return ExitKind.COMPLETED, "it ended by itself"

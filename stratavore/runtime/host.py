@@ -6,7 +6,7 @@ Every operation can be repeated, and goes on where it was cut off.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -23,7 +23,9 @@ from stratavore.runtime.processes import (
     ProcessIdentity,
     Snapshot,
     end,
+    ignores,
     liveness,
+    send,
     send_group,
     wait_dead,
 )
@@ -125,10 +127,11 @@ class RunnerHost:
             foremost = _unless_dead(run.agent()) or _unless_dead(run.wrapper())
             if foremost is not None:
                 before, _ = await self._snapshot(None)
-                known = set(before.tree(foremost))
+                known = _without_marker(before, run) | set(before.tree(foremost))
                 gone = False
                 if not force:
                     send_group(foremost, signal.SIGTERM)
+                    _hang_up(known - {run.wrapper()})
                     gone = await wait_dead(foremost, grace)
                 if not gone:
                     now, _ = await self._snapshot(None)
@@ -202,31 +205,36 @@ class RunnerHost:
         if spec.generation == 1:
             return
         previous = RunDirectory(self._home, f"{spec.session_id}.{spec.generation - 1}")
-        recorded = [each for each in (previous.agent(), previous.wrapper()) if _unless_dead(each)]
 
-        def of_the_session(marked: Mapping[str, list[ProcessIdentity]]) -> list[ProcessIdentity]:
+        def of_the_session(snapshot: Snapshot, marked: Mapping[str, list[ProcessIdentity]]) -> set[ProcessIdentity]:
             living = [runner for runner in marked if session_of(runner) == spec.session_id]
             if any(generation_of(runner) > spec.generation for runner in living):
                 raise StaleGeneration(runner_id=spec.runner_id)
-            found = [each for runner in living if runner != spec.runner_id for each in marked[runner]]
-            return found + [each for each in recorded if each and _unless_dead(each) and each not in found]
+            found = {each for runner in living if runner != spec.runner_id for each in marked[runner]}
+            recorded = {each for each in (previous.agent(), previous.wrapper()) if each and _unless_dead(each)}
+            return found | recorded | _without_marker(snapshot, previous)
 
         await self._end_all(spec.runner_id, of_the_session)
 
     async def _sweep(self, runner_id: str) -> None:
-        """End every process that carries the runner's marker, wherever it has moved."""
-        wrapper = RunDirectory(self._home, runner_id).wrapper()
+        """End every process of the runner, wherever it has moved, by its marker and by what was seen of its descent."""
+        run = RunDirectory(self._home, runner_id)
+        wrapper = run.wrapper()
         if wrapper is not None:
             await wait_dead(wrapper, _WRAPPER_SECONDS)  # it is about to write how the agent ended
-        await self._end_all(runner_id, lambda marked: marked.get(runner_id, []))
+        await self._end_all(
+            runner_id, lambda snapshot, marked: {*marked.get(runner_id, ()), *_without_marker(snapshot, run)}
+        )
 
     async def _end_all(
-        self, runner_id: str, choose: Callable[[Mapping[str, list[ProcessIdentity]]], list[ProcessIdentity]]
+        self,
+        runner_id: str,
+        choose: Callable[[Snapshot, Mapping[str, list[ProcessIdentity]]], set[ProcessIdentity]],
     ) -> None:
         """End the chosen processes, and look again for those that they started meanwhile."""
         for _ in range(_SWEEPS):
-            _, marked = await self._snapshot(None)
-            chosen = choose(marked)
+            snapshot, marked = await self._snapshot(None)
+            chosen = choose(snapshot, marked)
             if not chosen:
                 return
             await end(chosen, grace=_LEFTOVER_GRACE_SECONDS)
@@ -250,6 +258,24 @@ class RunnerHost:
 def _unless_dead(identity: ProcessIdentity | None) -> ProcessIdentity | None:
     """``None`` if the process is proven dead."""
     return identity if identity is not None and liveness(identity) is not Liveness.DEAD else None
+
+
+def _without_marker(snapshot: Snapshot, run: RunDirectory) -> set[ProcessIdentity]:
+    """Living processes of a runner that may have thrown its marker away: of its terminal's session, or seen before.
+
+    Who left that session, its parents and its environment before anybody saw it is found by nothing.
+    """
+    wrapper = run.wrapper()
+    found = set(snapshot.session(wrapper, run.ended_ticks())) if wrapper else set()
+    found.update(one for each in snapshot.living(run.descendants()) for one in snapshot.tree(each))
+    return found - {wrapper}
+
+
+def _hang_up(processes: Iterable[ProcessIdentity]) -> None:
+    """What a closed terminal does, for those whom SIGTERM does nothing to: interactive shells."""
+    for each in processes:
+        if ignores(each, signal.SIGTERM):
+            send(each, signal.SIGHUP)
 
 
 async def _snapshot_for_all(

@@ -16,7 +16,8 @@ SESSION_MARKER = "STRATAVORE_SESSION_ID"
 HOME_MARKER = "STRATAVORE_HOME"
 
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1024**2
-_TICKS = os.sysconf("SC_CLK_TCK")
+TICKS = os.sysconf("SC_CLK_TCK")
+"""In a second: the unit of ``start_ticks``."""
 _POLL_SECONDS = 0.2
 
 
@@ -70,6 +71,36 @@ class Snapshot:
             return []
         return [self._identity(each) for each in self._descend(root.pid) if each not in self._own]
 
+    def started_here(self) -> list[ProcessIdentity]:
+        """What descends from this process."""
+        return [self._identity(each) for each in self._descend(os.getpid()) if each not in self._own]
+
+    def session(self, leader: ProcessIdentity, ended_ticks: int | None) -> list[ProcessIdentity]:
+        """Those in the session (of the kernel) of a leader, without it and without us.
+
+        The number of a session is its leader's pid, and is given to nobody else while a member lives. So members that
+        began while the leader lived are its own: those of a leader that lives, and of another one those that began
+        before ``ended_ticks``.
+        """
+        if leader.boot_id != self._boot_id:
+            return []
+        if liveness(leader) is Liveness.DEAD:
+            if ended_ticks is None:
+                return []
+            last = ended_ticks
+        else:
+            last = max((stat.start_ticks for stat in self._table.values()), default=0)
+        return [
+            self._identity(pid)
+            for pid, stat in self._table.items()
+            if stat.session == leader.pid and pid != leader.pid and pid not in self._own
+            if leader.start_ticks <= stat.start_ticks <= last
+        ]
+
+    def living(self, identities: Iterable[ProcessIdentity]) -> list[ProcessIdentity]:
+        """Those of them that live."""
+        return [each for each in identities if each.pid in self._table and self._identity(each.pid) == each]
+
     def marked(self, *, home: Path | None = None) -> dict[str, list[ProcessIdentity]]:
         """Processes of ours, without us, by the runner whose marker they carry; ``home``: of that state directory."""
         found: dict[str, list[ProcessIdentity]] = {}
@@ -88,7 +119,7 @@ class Snapshot:
             return None
         return Usage(
             memory_mb=sum(each.resident_pages for each in members) * _PAGE_MB,
-            cpu_seconds=sum(each.cpu_ticks for each in members) / _TICKS,
+            cpu_seconds=sum(each.cpu_ticks for each in members) / TICKS,
         )
 
     def _identity(self, pid: int) -> ProcessIdentity:
@@ -136,9 +167,8 @@ def liveness(identity: ProcessIdentity) -> Liveness:
     return Liveness.ALIVE
 
 
-def measure(pids: Mapping[str, int]) -> dict[str, Usage]:
-    """What the trees below the given pids use, by the same keys, in one pass. Who is gone is left out."""
-    snapshot = Snapshot()
+def measure(snapshot: Snapshot, pids: Mapping[str, int]) -> dict[str, Usage]:
+    """What the trees below the given pids use, by the same keys. Who is gone is left out."""
     usages = {key: snapshot.usage(pid) for key, pid in pids.items()}
     return {key: usage for key, usage in usages.items() if usage is not None}
 
@@ -169,6 +199,11 @@ def send(identity: ProcessIdentity, number: signal.Signals) -> None:
                 signal.pidfd_send_signal(descriptor, number)
             finally:
                 os.close(descriptor)
+
+
+def ignores(identity: ProcessIdentity, number: signal.Signals) -> bool:
+    """Whether a signal does nothing to the process; false if that cannot be told."""
+    return liveness(identity) is Liveness.ALIVE and procfs.ignores(identity.pid, number)
 
 
 def send_group(identity: ProcessIdentity, number: signal.Signals) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,14 @@ from uuid import uuid4
 
 from stratavore.errors import InvalidInput
 from stratavore.paths import Home, private_directory
-from stratavore.runtime.processes import HOME_MARKER, RUNNER_MARKER, SESSION_MARKER, ProcessIdentity, parse_identity
+from stratavore.runtime.processes import (
+    HOME_MARKER,
+    RUNNER_MARKER,
+    SESSION_MARKER,
+    TICKS,
+    ProcessIdentity,
+    parse_identity,
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -145,6 +152,26 @@ class RunDirectory:
             return ExitRecord(int(code), tuple(dict.fromkeys(signals)), at, refused, self.stop_asked)
         except (OSError, ValueError):
             return None
+
+    def ended_ticks(self) -> int | None:
+        """When the wrapper wrote how the agent ended, in ticks since the machine's start; ``None``: it did not."""
+        try:
+            return int(float((self.path / "exit").read_text().splitlines()[1]) * TICKS)
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def descendants(self) -> list[ProcessIdentity]:
+        """Processes that were seen to descend from the agent, and lived at the last look."""
+        try:
+            lines = (self.path / "descendants").read_text().splitlines()
+            return [ProcessIdentity(int(pid), int(ticks), boot) for boot, pid, ticks in map(str.split, lines)]
+        except (OSError, ValueError):
+            return []
+
+    def keep_descendants(self, seen: Iterable[ProcessIdentity]) -> None:
+        """Keep them for the runner's end, when nobody can tell any more whose they were."""
+        lines = (f"{one.boot_id} {one.pid} {one.start_ticks}\n" for one in seen)
+        self._write("descendants", "".join(lines).encode())
 
     def ask_stop(self) -> None:
         """Note that the runner is to end; if it has not begun, it never will."""

@@ -7,7 +7,7 @@
 #   started  this shell: boot id and its line of /proc/PID/stat, which together name it for ever
 #   pid      the agent, in the same words; written before the agent's program is executed, by what becomes it
 #   refused  the agent's program could not be executed, or its directory not entered
-#   exit     the agent's exit code and the signals that this shell saw
+#   exit     the agent's exit code and the signals that this shell saw; then how long the machine had been up
 cd "$1" || exit 70
 
 # A runner is started once. Without clobbering, only one shell can create the file.
@@ -42,6 +42,18 @@ exec 3>&2 2>/dev/null
 ' "$PWD"
 code=$?
 
-trap '' TERM INT QUIT
-echo "$code$signals" >exit.new && mv exit.new exit
+note() {
+    read -r up rest </proc/uptime
+    printf '%s\n%s\n' "$code$signals" "$up" >exit.new && mv exit.new exit
+}
+# From here on a hangup must not keep from saying how the agent ended, and belongs to it.
+trap 'signals="$signals HUP"' HUP
+noted=$signals
+note
+# A shutdown tells everybody to end, in any order: who ended by itself a moment before this shell was told did not choose to.
+if [ "$code" -le 128 ] && [ -z "$signals" ]; then
+    sleep 0.3
+fi
+[ "$signals" = "$noted" ] || note
+trap '' TERM INT QUIT HUP
 exit "$code"

@@ -188,7 +188,7 @@ def test_memory_and_time_of_a_tree_are_summed() -> None:
     with subprocess.Popen([sys.executable, "-c", program + "time.sleep(600)"], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None and process.stdout.read(2) == b"xx"
-            usage = measure({"a": process.pid, "gone": 2**22 + 1})
+            usage = measure(Snapshot(), {"a": process.pid, "gone": 2**22 + 1})
             assert set(usage) == {"a"}
             assert 40 < usage["a"].memory_mb < 400
             assert usage["a"].cpu_seconds >= 0
