@@ -8,7 +8,7 @@ AT_ONCE := --numprocesses $(WORKERS) --dist worksteal
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line $(if $(UPGRADE),--upgrade) pyproject.toml
 
-.PHONY: help up down purge test test-unit test-integration test-coverage lint bench lock development programs programs-external compose-env
+.PHONY: help up down purge test test-unit test-integration test-coverage lint bench chaos lock development programs programs-external compose-env
 .DEFAULT_GOAL := help
 
 help: ## show this

@@ -1,0 +1,188 @@
+"""Does what the plan says to processes of the run, and notes whom it may have harmed."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from tests.chaos.harness.record import Harm, Record, session_of
+from tests.chaos.harness.schedule import Fault, Step
+from tests.chaos.harness.stack import SERVERS, StackProcess, living, signal_all, trees
+
+KILL_POINTS = (
+    "admit.before", "admit.after", "place.after", "launch.prepare.after", "launch.tmux.before", "launch.tmux.after",
+    "launch.run.before", "launch.run.after", "monitor.adopt.before", "monitor.adopt.after", "monitor.flush.before",
+    "monitor.flush.after", "monitor.complete.before", "monitor.complete.after", "finish.capture.after",
+    "finish.kill_session.after", "stop.signal.before", "stop.signal.after", "send.begin.after", "send.type.before",
+    "send.type.after", "send.finish.after", "record.before", "record.after", "relay.publish.before",
+    "relay.publish.after", "relay.mark.before", "relay.mark.after", "lease.renew.after",
+)  # fmt: skip
+"""Effects of running sessions at which a daemon dies; see stratavore/killpoints.py."""
+
+
+class Faults:
+    """Each fault that was done is counted by its name; one without anything to harm is not."""
+
+    def __init__(self, stack: StackProcess, record: Record) -> None:
+        self._stack = stack
+        self._record = record
+        self.counts: Counter[str] = Counter()
+        self._stopped: set[int] = set()
+        self._starts: list[asyncio.Task[None]] = []
+
+    async def do(self, step: Step) -> str:
+        """Do one. Returns what was done, for people."""
+        assert isinstance(step.what, Fault)
+        match step.what:
+            case Fault.KILL_DAEMON | Fault.KILL_POINT:
+                done = await self._kill_daemon(step)
+            case Fault.KILL_TEMPORAL | Fault.KILL_POSTGRES | Fault.KILL_RABBITMQ:
+                done = self._kill_server(step.what.removeprefix("kill "))
+            case Fault.KILL_TMUX:
+                done = self._kill_tmux(step)
+            case Fault.KILL_AGENT | Fault.KILL_WRAPPER:
+                done = self._kill_runner(step, "pid" if step.what is Fault.KILL_AGENT else "started")
+            case Fault.KILL_SERVERS:
+                pids = {one[0] for name in SERVERS if (one := self._stack.server(name))}
+                done = await self._without_daemon(step, lambda: pids)
+            case Fault.KILL_ALL | Fault.REBOOT:
+                done = await self._without_daemon(step, self._stack.everything, everybody=True)
+            case _:
+                done = await self._stop(step)
+        if done:
+            self.counts[step.what] += 1
+        return done
+
+    async def end(self) -> None:
+        """Let everything go on that was stopped, and the daemon run."""
+        signal_all(self._stopped, signal.SIGCONT)
+        for task in self._starts:
+            task.cancel()
+        self._stack.up.set()
+
+    async def _kill_daemon(self, step: Step) -> str:
+        pid = self._stack.pid
+        if pid is None:
+            return ""
+        point = ""
+        if step.what is Fault.KILL_POINT:
+            point = KILL_POINTS[int(step.pick * len(KILL_POINTS))]
+            self._stack.arm(point)
+        await self._without_daemon(step, lambda: {pid})
+        return f"process {pid}" + (f", the next one dies at {point}" if point else "")
+
+    async def _without_daemon(self, step: Step, whom: Callable[[], set[int]], *, everybody: bool = False) -> str:
+        """Kill these and the daemon; it is started again after a while."""
+        self._stack.up.clear()
+        began = time.time()
+        pids = await asyncio.to_thread(whom) | self._daemon()
+        signal_all(pids, signal.SIGKILL)
+        if everybody:
+            # Once more: what was just being started.
+            signal_all(await asyncio.to_thread(whom), signal.SIGKILL)
+            self._harm(began, step.what, None)
+        if step.what is Fault.REBOOT:
+            self._stack.boot()
+        self._starts.append(asyncio.create_task(self._start_after(step.seconds, began, step.what)))
+        return f"{len(pids)} processes"
+
+    async def _start_after(self, seconds: float, began: float, what: str) -> None:
+        await asyncio.sleep(min(seconds, 3.0))
+        self._stack.up.set()
+        started = time.time()
+        while not await asyncio.to_thread(self._stack.answers):
+            await asyncio.sleep(0.1)
+        self._record.recoveries.append((f"daemon, {what}: start to answer", time.time() - started))
+
+    def _kill_server(self, name: str) -> str:
+        process = self._stack.server(name)
+        if process is None:
+            return ""
+        signal_all([process[0]], signal.SIGKILL)
+        self._starts.append(asyncio.create_task(self._server_back(name, time.time())))
+        return f"process {process[0]}"
+
+    async def _server_back(self, name: str, began: float) -> None:
+        while self._stack.server(name) is None:
+            await asyncio.sleep(0.1)
+        address = self._stack.url(name).rpartition("@")[2].rpartition("//")[2].partition("/")[0]
+        host, _, port = address.partition(":")
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host or "127.0.0.1", int(port))
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.1)
+        self._record.recoveries.append((f"{name}: killed to listening", time.time() - began))
+
+    def _kill_tmux(self, step: Step) -> str:
+        servers = sorted(self._stack.tmux().items())
+        if not servers:
+            return ""
+        socket, pid = servers[int(step.pick * len(servers))]
+        self._harm(time.time(), step.what, self._sessions_at(pid) | self._starting())
+        signal_all([pid], signal.SIGKILL)
+        return f"{socket}, process {pid}"
+
+    def _kill_runner(self, step: Step, which: str) -> str:
+        found = self._runners()
+        if not found:
+            return ""
+        runner = found[int(step.pick * len(found))]
+        process = self._stack.runner_process(runner, which)
+        if process is None:
+            return ""
+        self._harm(time.time(), step.what, {session_of(runner)})
+        signal_all([process[0]], signal.SIGKILL)
+        return f"{runner}, process {process[0]}"
+
+    async def _stop(self, step: Step) -> str:
+        """SIGSTOP, and SIGCONT after a while."""
+        match step.what:
+            case Fault.STOP_DAEMON:
+                pids = self._daemon()
+            case Fault.STOP_TMUX:
+                servers = sorted(self._stack.tmux().values())
+                pids = {servers[int(step.pick * len(servers))]} if servers else set()
+            case Fault.STOP_AGENT:
+                found = self._runners()
+                agent = self._stack.runner_process(found[int(step.pick * len(found))], "pid") if found else None
+                pids = {agent[0]} if agent else set()
+            case _:
+                server = self._stack.server(step.what.removeprefix("stop "))
+                pids = trees({server[0]}) if server else set()
+        if not pids:
+            return ""
+        self._stopped |= pids
+        signal_all(pids, signal.SIGSTOP)
+        await asyncio.sleep(step.seconds)
+        signal_all(pids, signal.SIGCONT)
+        self._stopped -= pids
+        return f"processes {sorted(pids)}, for {step.seconds:.1f} s"
+
+    def _daemon(self) -> set[int]:
+        return set() if self._stack.pid is None else {self._stack.pid}
+
+    def _runners(self) -> list[str]:
+        """Runners whose agents lived at the last look and live now."""
+        return sorted(runner for runner, agent in self._record.samples[-1].agents.items() if living(agent))
+
+    def _sessions_at(self, tmux: int) -> set[str]:
+        """Sessions whose terminals belong to this tmux server."""
+        pids = trees({tmux})
+        return {
+            session_of(runner)
+            for runner in self._runners()
+            if (agent := self._stack.runner_process(runner, "pid")) and agent[0] in pids
+        }
+
+    def _starting(self) -> set[str]:
+        """Sessions that may be about to get a terminal."""
+        rows = self._record.samples[-1].rows or {}
+        return {session for session, row in rows.items() if row.state in ("starting", "recovering", "queued")}
+
+    def _harm(self, at: float, what: str, sessions: Iterable[str] | None) -> None:
+        touched = None if sessions is None else frozenset(sessions)
+        self._record.harms.append(Harm(at, time.time(), what, touched))

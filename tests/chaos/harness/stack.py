@@ -1,0 +1,223 @@
+"""The Stratavore under test: one state directory, its own servers, a daemon that is started again when it dies."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import asyncpg
+
+from cli.client import Unanswered, call
+from stratavore import procfs
+from stratavore.embedded.postgres import bundled
+from stratavore.errors import StratavoreError
+from stratavore.killpoints import VARIABLE
+from stratavore.paths import Home
+from stratavore.runtime.processes import HOME_MARKER
+from tests.chaos.harness.record import Agent
+from tests.support.command_line import CommandLine
+from tests.support.servers import REPOSITORY
+
+SERVERS = ("temporal", "postgres", "rabbitmq")
+_PORTS = ("TEMPORAL__PORT", "TEMPORAL__UI_PORT", "POSTGRES__PORT", "METRICS__PORT", "RABBITMQ__PORT")
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# Processes started below see the file instead: as after a reboot, pids of before prove nothing to them.
+_AFTER_BOOT = 'mount --bind "$0" ' + _BOOT_ID + ' && exec "$@"'
+
+
+class StackProcess:
+    """The daemon, and what lives for its state directory. ``may_boot``: this machine lets us change its boot id."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.log = home.root.with_name(f"{home.root.name}.daemon.log")
+        self._boot_file = home.root.with_name(f"{home.root.name}.boot")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kill_at: str | None = None
+        self.up = asyncio.Event()
+        """Somebody wants the daemon to run. Cleared, it stays dead."""
+        self.may_boot = _may_mount()
+        self.boot()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the daemon and the command line are started with."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        ports = {f"STRATAVORE_{name}": "0" for name in (*_PORTS, "RABBITMQ__MANAGEMENT_PORT")}
+        return kept | ports | {"STRATAVORE_HOME": str(self.home.root), "STRATAVORE_CONFIG": os.devnull}
+
+    @property
+    def command_line(self) -> CommandLine:
+        """Commands as people type them."""
+        return CommandLine(self.environment, self.home.root)
+
+    def boot(self) -> None:
+        """From now on what is started sees another boot id."""
+        # A new file: the old one is still what those see that were started before.
+        self._boot_file.unlink(missing_ok=True)
+        self._boot_file.write_text(f"{uuid.uuid4()}\n")
+
+    def arm(self, kill_point: str) -> None:
+        """Let the next daemon die at this point."""
+        self._kill_at = kill_point
+
+    async def supervise(self) -> None:
+        """Start the daemon whenever it is wanted and does not live, as a service manager does."""
+        while True:
+            await self.up.wait()
+            if self._process is None or self._process.poll() is not None:
+                self._spawn()
+            await asyncio.sleep(0.1)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the living daemon."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def answers(self) -> bool:
+        """Whether the daemon answers now."""
+        try:
+            call(self.home.api_socket, "daemon_status", {}, 5)
+        except (Unanswered, StratavoreError):
+            return False
+        return True
+
+    def _spawn(self) -> None:
+        environment, words = self.environment, [sys.executable, "-m", "worker.daemon"]
+        if self._kill_at:
+            environment[VARIABLE], self._kill_at = self._kill_at, None
+        if self.may_boot:
+            words = ["unshare", "--mount", "sh", "-c", _AFTER_BOOT, str(self._boot_file), *words]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                words,
+                env=environment,
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    # Who is who: by what this state directory recorded, and never by a name.
+
+    def server(self, name: str) -> Agent | None:
+        """The living process of one of the servers."""
+        try:
+            process = json.loads(self.home.servers_file.read_text())[name]["process"]
+        except (OSError, ValueError, KeyError):
+            return None
+        return living((process["pid"], process["start"])) if process else None
+
+    def url(self, name: str) -> str:
+        """How a client reaches one of the servers; empty: not known yet."""
+        try:
+            return str(json.loads(self.home.servers_file.read_text())[name]["url"])
+        except (OSError, ValueError, KeyError):
+            return ""
+
+    def tmux(self) -> dict[str, int]:
+        """The tmux servers, by socket."""
+        found = {}
+        for socket in self.home.sockets.glob("t-*"):
+            try:
+                words = ["tmux", "-S", str(socket), "display-message", "-p", "#{pid}"]
+                said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=3).stdout.strip()
+            except subprocess.TimeoutExpired:
+                continue
+            if said.isdigit():
+                found[socket.name] = int(said)
+        return found
+
+    def runner_process(self, runner_id: str, which: str) -> Agent | None:
+        """The living agent (``pid``) or wrapper (``started``) of a runner."""
+        try:
+            text = (self.home.run_directory(runner_id) / which).read_text()
+            _, _, stat = text.partition(" ")
+            return living((int(stat.split()[0]), procfs.parse_stat(stat).start_ticks))
+        except (OSError, ValueError):
+            return None
+
+    def everything(self) -> set[int]:
+        """All processes of the state directory: daemon, servers, terminals, agents, and what they started."""
+        roots = {self.pid, *self.tmux().values()}
+        roots |= {one[0] for name in (*SERVERS, "epmd") if (one := self.server(name))}
+        for pid in procfs.pids():
+            if procfs.environment_value(pid, HOME_MARKER) == str(self.home.root):
+                roots.add(pid)
+        return trees({pid for pid in roots if pid}) - set(procfs.ancestors(os.getpid()))
+
+    async def fetch(self, statement: str) -> list[asyncpg.Record]:
+        """Ask Postgres directly."""
+        connection = await asyncpg.connect(self.url("postgres"), timeout=5)
+        try:
+            return await connection.fetch(statement, timeout=10)
+        finally:
+            connection.terminate()
+
+    def keep(self, directory: Path) -> None:
+        """Copy what tells how it came: logs, run directories, what was recorded of the servers."""
+        shutil.copy(self.log, directory / "daemon.log")
+        for part in ("logs", "runners"):
+            shutil.copytree(self.home.root / part, directory / part, dirs_exist_ok=True, ignore=_sockets)
+        dump = [str(bundled().programs / "pg_dump"), "--dbname", self.url("postgres")]
+        with (directory / "database.sql").open("wb") as output:
+            subprocess.run(dump, stdout=output, check=False, timeout=120)
+
+
+def living(process: Agent) -> Agent | None:
+    """The process, if it and no other has its pid."""
+    try:
+        stat = procfs.stat(process[0])
+    except (OSError, ValueError):
+        return None
+    return process if stat.start_ticks == process[1] and not stat.ended else None
+
+
+def trees(roots: Iterable[int]) -> set[int]:
+    """These processes and their descendants."""
+    children: dict[int, list[int]] = {}
+    for pid in procfs.pids():
+        try:
+            children.setdefault(procfs.stat(pid).parent, []).append(pid)
+        except (OSError, ValueError):
+            continue
+    found, waiting = set[int](), list(roots)
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting.extend(children.get(pid, ()))
+    return found
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    """Signal them; who is gone is gone."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def started_at(agent: Agent) -> float:
+    """When a process was started (Unix time)."""
+    with open("/proc/uptime") as file:
+        booted = time.time() - float(file.read().split()[0])
+    return booted + agent[1] / os.sysconf("SC_CLK_TCK")
+
+
+def _may_mount() -> bool:
+    words = ["unshare", "--mount", "sh", "-c", _AFTER_BOOT, os.devnull, "true"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def _sockets(directory: str, names: list[str]) -> Iterable[str]:
+    return [name for name in names if not (Path(directory, name).is_file() or Path(directory, name).is_dir())]

@@ -1,0 +1,218 @@
+"""What people do meanwhile: sessions of three kinds of agents, and the commands of the plan."""
+
+import asyncio
+import os
+import pty
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cli.client import Unanswered, call
+from stratavore.environment import write_environment
+from stratavore.errors import EXIT_NOT_FOUND, EXIT_REFUSED, RemoteError
+from tests.chaos.harness.record import Harm, Prompt, Record, Session
+from tests.chaos.harness.schedule import Command, Step
+from tests.chaos.harness.stack import StackProcess
+from tests.claude_code.program import PrivateHome
+from tests.support.command_line import PROGRAM
+
+_HERE = Path(__file__).parent
+_TRIES = 6
+_LIGHT_PART = 0.4
+"""Of the sessions beside the real ones, how many converse."""
+
+
+class Workload:
+    """The sessions, and what is done with them."""
+
+    def __init__(self, stack: StackProcess, record: Record, *, sessions: int, real: int, messages_url: str) -> None:
+        self._stack = stack
+        self._record = record
+        self._counts = {"claude": real, "light": int((sessions - real) * _LIGHT_PART)}
+        self._counts["notes"] = sessions - sum(self._counts.values())
+        self._root = stack.home.root.with_name(f"{stack.home.root.name}.user")
+        self._user = PrivateHome(self._root / "user")
+        self._url = messages_url
+        self._notes = self._root / "kept"
+        self._attached: list[subprocess.Popen[bytes]] = []
+        self._turn = 0
+        self._at_once = asyncio.Semaphore(4)
+
+    async def begin(self) -> None:
+        """Make the projects, their limits, and the sessions. More are wanted than fit, so that some wait."""
+        sites = {kind: self._root / kind for kind in self._counts}
+        for site in (*sites.values(), self._notes):
+            site.mkdir(parents=True)
+        self._user.create(sites["claude"])
+        program = self._root / "bin" / "claude"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {_HERE / "light_claude.py"} "$@"\n')
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        agent = {"agent": "claude"}
+        await self._ask("create_project", name="claude", path=str(sites["claude"]), **agent)
+        await self._ask("create_project", name="light", path=str(sites["light"]), **agent)
+        argv = ["/bin/sh", str(_HERE / "notes_agent.sh"), str(self._notes)]
+        await self._ask("create_project", name="notes", path=str(sites["notes"]), argv=argv)
+        total = sum(self._counts.values())
+        limits = {"": max(2, total - total // 6), "notes": max(1, self._counts["notes"] - self._counts["notes"] // 6)}
+        for project, value in limits.items():
+            await self._ask("set_quota", project=project or None, name="max_concurrent_runners", value=value)
+        self._record.limits = limits
+        for kind, count in self._counts.items():
+            for _ in range(count):
+                await self.launch(kind)
+
+    async def launch(self, kind: str) -> None:
+        """A new session."""
+        session = Session(str(uuid.uuid4()), kind, kind)
+        environment = self._user.environment(self._url)
+        if kind == "light":
+            environment["PATH"] = f"{self._root / 'bin'}:{os.environ['PATH']}"
+        write_environment(self._stack.home.session_environment(session.id), environment)
+        await self._ask("launch", project=kind, session_ids=[session.id])
+        self._record.sessions[session.id] = session
+
+    async def do(self, step: Step) -> str:
+        """Do one command. Returns what was done, for people; empty if there is nobody to do it to."""
+        if step.what is Command.LAUNCH:
+            kind = ("notes", "light")[step.pick < _LIGHT_PART]
+            await self.launch(kind)
+            return f"a session of {kind}"
+        session = self._choose(step)
+        if session is None:
+            return ""
+        if step.what is Command.ATTACH:
+            await self._attach(session, step.seconds)
+            return session.id
+        session.busy = True
+        try:
+            async with self._at_once:
+                if step.what is Command.SEND:
+                    return f"{session.id}: {await self.send(session, step.pick)}"
+                return f"{session.id}: {await self._put(session, Command(step.what))}"
+        finally:
+            session.busy = False
+
+    async def send(self, session: Session, pick: float = 0.0, word: str = "Prompt") -> bool:
+        """Send a text of its own. Returns whether it was taken."""
+        self._turn += 1
+        text = f"{word} {self._turn} {int(pick * 1e6)}."
+        code, _ = await self._run("send", session.id, text)
+        session.prompts.append(Prompt(text, taken=code == 0))
+        return code == 0
+
+    def end(self) -> None:
+        """Nobody watches any more."""
+        for process in self._attached:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def notes(self) -> dict[str, list[str]]:
+        """What agents of the kind ``notes`` kept."""
+        return {file.name: file.read_text().splitlines() for file in self._notes.iterdir()}
+
+    @property
+    def transcripts(self) -> Path:
+        """Where agents write their conversations."""
+        return self._user.transcripts
+
+    def remove(self) -> None:
+        """Delete what people had."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _choose(self, step: Step) -> Session | None:
+        """Somebody that the command fits, with nothing else under way."""
+        wanted = {Command.RESUME: ("paused",), Command.KILL: ("running", "paused")}.get(
+            Command(step.what), ("running",)
+        )
+        rows = (self._record.samples[-1].rows or {}) if self._record.samples else {}
+        fit = [
+            session
+            for session in self._record.sessions.values()
+            if session.meant in wanted and not session.busy and (session.kind != "claude" or step.what != Command.KILL)
+            if session.id in rows and rows[session.id].state in (*wanted, "recovering")
+        ]
+        return fit[int(step.pick * len(fit))] if fit else None
+
+    async def _put(self, session: Session, command: Command) -> str:
+        """Pause, resume, restart or kill: asked again until there is an answer, as people do."""
+        began = time.time()
+        words = [command.value, session.id, *(["--force"] if command is Command.KILL else [])]
+        cut = False
+        try:
+            for _ in range(_TRIES):
+                code, said = await self._run(*words)
+                if code == 0:
+                    session.meant = _AFTER.get(command, session.meant)
+                    return "done"
+                if code in (EXIT_REFUSED, EXIT_NOT_FOUND):
+                    # The answer to an earlier try may be lost, and what it did is done.
+                    session.meant = "unsure" if cut and command is not Command.RESTART else session.meant
+                    return f"refused: {said}"
+                cut = True
+                await asyncio.sleep(1.0)
+            session.meant = "unsure" if command is not Command.RESTART else session.meant
+            return f"cut: {said}"
+        finally:
+            # A signal that was noted while nobody was up is heard later.
+            until = time.time() + (60.0 if cut else 15.0)
+            if command is not Command.RESUME:
+                self._record.harms.append(Harm(began, until, command, frozenset({session.id})))
+
+    async def _attach(self, session: Session, seconds: float) -> None:
+        """Watch it in a terminal, and close the terminal without a word."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [str(PROGRAM), "attach", session.id],
+            env={**self._stack.environment, "TERM": "xterm"},
+            cwd=self._stack.home.root.parent,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self._attached.append(process)
+        os.set_blocking(ours, False)
+        try:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and process.poll() is None:
+                with suppress(BlockingIOError, OSError):
+                    os.read(ours, 65536)
+                await asyncio.sleep(0.1)
+        finally:
+            os.close(ours)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.to_thread(process.wait)
+            self._attached.remove(process)
+
+    async def _run(self, *words: str) -> tuple[int, str]:
+        """A command to its end: its exit code, and what it says."""
+        result = await self._stack.command_line(*words)
+        return result.code, (result.err or result.out).strip()
+
+    async def _ask(self, method: str, **params: Any) -> Any:
+        """A call of the daemon, made until it answers; the ids in it make that harmless."""
+        while True:
+            try:
+                return await asyncio.to_thread(call, self._stack.home.api_socket, method, params, 30)
+            except Unanswered:
+                await asyncio.sleep(0.2)
+            except RemoteError as error:
+                if error.code == "project_exists":
+                    return None
+                if error.exit_code != 4:  # what it needs is away for now
+                    raise
+                await asyncio.sleep(0.5)
+
+
+_AFTER = {Command.PAUSE: "paused", Command.RESUME: "running", Command.KILL: "ended"}
