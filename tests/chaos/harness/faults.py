@@ -20,6 +20,9 @@ KILL_POINTS = (
 )  # fmt: skip
 """Effects of running sessions at which a daemon dies; see stratavore/killpoints.py."""
 
+_HANGUP_SECONDS = 20.0
+"""An agent that survives its terminal is asked to end, and has a grace of ten seconds."""
+
 
 class Faults:
     """Each fault that was done is counted by its name; one without anything to harm is not."""
@@ -122,7 +125,7 @@ class Faults:
         if not servers:
             return ""
         socket, pid = servers[int(step.pick * len(servers))]
-        self._harm(time.time(), step.what, self._sessions_at(pid) | self._starting())
+        self._harm(time.time(), step.what, self._sessions_at(pid) | self._starting(), lasts=_HANGUP_SECONDS)
         signal_all([pid], signal.SIGKILL)
         return f"{socket}, process {pid}"
 
@@ -183,6 +186,6 @@ class Faults:
         rows = self._record.samples[-1].rows or {}
         return {session for session, row in rows.items() if row.state in ("starting", "recovering", "queued")}
 
-    def _harm(self, at: float, what: str, sessions: Iterable[str] | None) -> None:
+    def _harm(self, at: float, what: str, sessions: Iterable[str] | None, *, lasts: float = 0.0) -> None:
         touched = None if sessions is None else frozenset(sessions)
-        self._record.harms.append(Harm(at, time.time(), what, touched))
+        self._record.harms.append(Harm(at, time.time() + lasts, what, touched))
