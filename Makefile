@@ -49,6 +49,10 @@ compose-env: ## passwords for temporal-compose, made once
 bench: development programs ## measure, and compare with the budgets
 	@$(VENV) -m tests.benchmarks
 
+chaos: development programs ## kill anything at any moment, and check every promise; SECONDS= SEED= SESSIONS= REAL=
+	@$(VENV) -m tests.chaos.harness --seconds $(or $(SECONDS),180) $(if $(SEED),--seed $(SEED)) \
+		--sessions $(or $(SESSIONS),12) --real $(or $(REAL),2)
+
 lock: development ## lock the dependencies anew; with UPGRADE=1 in their newest versions
 	@$(LOCK) --group dev --output-file requirements/dev.txt
 	@$(LOCK) --group install --constraint requirements/dev.txt --output-file requirements/run.txt

@@ -93,7 +93,7 @@ def unharmed(record: Record) -> Iterator[str]:
         for runner, agent in before.agents.items():
             if after.agents.get(runner) == agent:
                 continue
-            if not _covered(record, session_of(runner), before.at, after.at):
+            if not _covered(record, session_of(runner), before.at, after.read):
                 yield f"the agent of runner {runner} (pid {agent[0]}) was gone at {after.at:.2f}, and nobody touched it"
 
 

@@ -41,12 +41,13 @@ class Observer:
         """Look once."""
         at = time.time()
         agents, doubled = await asyncio.to_thread(self._agents)
+        until = time.time()
         rows = await self._rows()
         last = self._record.samples[-1] if self._record.samples else None
         if last is not None:  # what is as it was takes no room
             agents = last.agents if last.agents == agents else agents
             rows = last.rows if last.rows == rows else rows
-        sample = Sample(at, agents, doubled, rows)
+        sample = Sample(at, agents, doubled, rows, until)
         self._record.samples.append(sample)
         return sample
 

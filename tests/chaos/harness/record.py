@@ -31,6 +31,13 @@ class Sample:
     doubled: tuple[tuple[str, str], ...] = ()
     """Runners of one session that were found to live at the same time."""
     rows: Mapping[str, Row] | None = None
+    until: float = 0.0
+    """When the process table had been read; 0: at once."""
+
+    @property
+    def read(self) -> float:
+        """When the process table had been read."""
+        return max(self.at, self.until)
 
 
 @dataclass(frozen=True)

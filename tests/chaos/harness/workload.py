@@ -25,6 +25,8 @@ from tests.support.command_line import PROGRAM
 
 _HERE = Path(__file__).parent
 _TRIES = 6
+_EFFECT_SECONDS = 90.0
+_TAKEN = "taken"
 _LIGHT_PART = 0.4
 """Of the sessions beside the real ones, how many converse."""
 
@@ -95,18 +97,21 @@ class Workload:
         try:
             async with self._at_once:
                 if step.what is Command.SEND:
-                    return f"{session.id}: {await self.send(session, step.pick)}"
+                    return f"{session.id}: {await self._send(session, step.pick)}"
                 return f"{session.id}: {await self._put(session, Command(step.what))}"
         finally:
             session.busy = False
 
-    async def send(self, session: Session, pick: float = 0.0, word: str = "Prompt") -> bool:
+    async def send(self, session: Session, word: str) -> bool:
         """Send a text of its own. Returns whether it was taken."""
+        return await self._send(session, word=word) == _TAKEN
+
+    async def _send(self, session: Session, pick: float = 0.0, word: str = "Prompt") -> str:
         self._turn += 1
         text = f"{word} {self._turn} {int(pick * 1e6)}."
-        code, _ = await self._run("send", session.id, text)
+        code, said = await self._run("send", session.id, text)
         session.prompts.append(Prompt(text, taken=code == 0))
-        return code == 0
+        return _TAKEN if code == 0 else f"{text} {said}"
 
     def end(self) -> None:
         """Nobody watches any more."""
@@ -162,10 +167,22 @@ class Workload:
             session.meant = "unsure" if command is not Command.RESTART else session.meant
             return f"cut: {said}"
         finally:
-            # A signal that was noted while nobody was up is heard later.
-            until = time.time() + (60.0 if cut else 15.0)
             if command is not Command.RESUME:
-                self._record.harms.append(Harm(began, until, command, frozenset({session.id})))
+                await self._takes_effect(session, command, began)
+
+    async def _takes_effect(self, session: Session, command: Command, began: float) -> None:
+        """Wait until it is seen; until then it may end the agent, since it is kept while nobody is up."""
+        seen = [one.rows for one in self._record.samples if one.rows and one.at <= began]
+        before = seen[-1][session.id].generation if seen and session.id in seen[-1] else 0
+        harm = Harm(began, float("inf"), command, frozenset({session.id}))
+        self._record.harms.append(harm)
+        deadline = time.time() + _EFFECT_SECONDS
+        while time.time() < deadline:
+            row = (self._record.last.rows or {}).get(session.id)
+            if row and (row.state == _AFTER.get(command) or (command is Command.RESTART and row.generation > before)):
+                break
+            await asyncio.sleep(0.5)
+        self._record.harms[self._record.harms.index(harm)] = Harm(began, time.time(), command, harm.sessions)
 
     async def _attach(self, session: Session, seconds: float) -> None:
         """Watch it in a terminal, and close the terminal without a word."""
