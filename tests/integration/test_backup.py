@@ -18,6 +18,7 @@ from tests.support import servers
 from tests.support.command_line import PROGRAM
 from tests.support.daemon import DaemonProcess
 from tests.support.stacks.stack import Stack
+from tests.support.waiting import answer
 
 DAY = 24 * 60 * 60
 SCRIPT = servers.REPOSITORY / "deploy/backup.sh"
@@ -53,6 +54,11 @@ async def everything(dsn: str) -> dict[str, int]:
 async def test_a_backup_is_restored(daemon: DaemonProcess, tmp_path: Path, empty: str) -> None:
     (session,) = await daemon.launch(await daemon.project(["cat"]))
     await daemon.wait(session, "running")
+
+    async def idle() -> bool:
+        return bool((await daemon.call("find_session", target=session))["activity"] == "idle")
+
+    await answer(idle, what="an agent that does nothing any more, of which there is nothing to record")
     write_environment(daemon.home.session_environment(session), {"PATH": "/usr/bin"})
     directory = tmp_path / "backups"
     old, kept = directory / "2020-01-01T00-00-00Z", directory / "not-ours"
