@@ -13,7 +13,7 @@ from stratavore.runtime.host import RunnerHost, Started
 from stratavore.runtime.processes import ProcessIdentity, wait_dead
 from stratavore.runtime.rundir import ExitRecord, RunDirectory, RunSpec
 from stratavore.runtime.tmux import Tmux
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/", "LANG": "C.UTF-8"}
 
@@ -93,7 +93,7 @@ class Runners:
     async def gone(self, *identities: ProcessIdentity | None) -> None:
         """Fail unless all these are dead soon."""
         for identity in identities:
-            assert identity is None or await wait_dead(identity, 10)
+            assert identity is None or await wait_dead(identity, PATIENCE_SECONDS)
 
 
 def pids_in(directory: Path, count: int = 1) -> Callable[[], bool]:

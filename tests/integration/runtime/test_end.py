@@ -22,7 +22,7 @@ from stratavore.runtime.rundir import RunSpec
 from stratavore.runtime.watch import ExitWatch
 from tests.integration.runtime.runners import Runners, pids_in
 from tests.support.processes import marked
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 STUBBORN = (
     "import signal,time; [signal.signal(s, signal.SIG_IGN) for s in (1, 2, 15)]; "
@@ -221,7 +221,7 @@ async def test_stop_is_polite_first(runners: Runners) -> None:
     )
     started = await runners.launch(spec)
     await runners.shows(spec, "up")
-    await runners.host.stop(spec.runner_id, spec.project_id, grace=10, force=False)
+    await runners.host.stop(spec.runner_id, spec.project_id, grace=PATIENCE_SECONDS, force=False)
     record = await runners.exit(spec)
     assert (record.code, record.signals, record.asked) == (7, ("TERM",), True)
     assert not marked(runner_id=spec.runner_id)
@@ -241,7 +241,9 @@ async def test_stop_by_force_grants_nothing(runners: Runners) -> None:
     spec = runners.python(STUBBORN)
     await runners.launch(spec)
     await runners.shows(spec, "up")
-    await asyncio.wait_for(runners.host.stop(spec.runner_id, spec.project_id, grace=100, force=True), 10)
+    await asyncio.wait_for(
+        runners.host.stop(spec.runner_id, spec.project_id, grace=10_000, force=True), PATIENCE_SECONDS
+    )
     assert (await runners.exit(spec)).code == 137
 
 

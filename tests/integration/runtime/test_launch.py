@@ -14,7 +14,7 @@ from stratavore.runtime.host import LaunchFailed, Started
 from stratavore.runtime.processes import Liveness, identify, liveness, wait_dead
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import TerminalFailed
-from tests.integration.runtime.runners import ENVIRONMENT, Runners
+from tests.integration.runtime.runners import ENVIRONMENT, Runners, pids_in
 from tests.support import guardian
 from tests.support.processes import marked
 from tests.support.waiting import until
@@ -156,7 +156,7 @@ async def test_launching_again_adopts(runners: Runners) -> None:
     first = await runners.launch(spec)
     again = await asyncio.gather(*(Runners.launch(runners, spec) for _ in range(5)))
     assert all(one == first for one in again)
-    await until((runners.work / "pids").exists)
+    await until(pids_in(runners.work))
     assert (runners.work / "pids").read_text().split() == [str(first.identity.pid if first.identity else 0)]
 
 
@@ -164,7 +164,7 @@ async def test_launching_at_once_under_one_id_starts_one(runners: Runners) -> No
     spec = runners.shell("echo $$ >>pids; exec sleep 1000")
     found = await asyncio.gather(*(runners.launch(spec) for _ in range(5)))
     assert len({one.identity for one in found}) == 1
-    await until((runners.work / "pids").exists)
+    await until(pids_in(runners.work))
     assert len((runners.work / "pids").read_text().split()) == 1
 
 

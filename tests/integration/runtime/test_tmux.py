@@ -15,7 +15,7 @@ from stratavore.runtime.rundir import RunSpec
 from stratavore.runtime.tmux import TerminalFailed
 from tests.integration.runtime.runners import ENVIRONMENT, Runners
 from tests.support.terminal import PersonTerminal, person_terminal
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 READER = """
 import os, sys, tty
@@ -230,9 +230,9 @@ async def test_a_terminal_that_is_closed_hurts_nothing(runners: Runners) -> None
     agent = await runners.agent(spec)
     with attached(runners, spec) as person, attached(runners, spec) as other:
         person.close()
-        assert person.process.wait(20) is not None
+        assert person.process.wait(PATIENCE_SECONDS) is not None
         other.process.kill()
-        other.process.wait(20)
+        other.process.wait(PATIENCE_SECONDS)
     await runners.tmux.type_text(spec.project_id, spec.runner_id, "still here", enter=True)
     await runners.shows(spec, "still here\r\nstill here")
     assert liveness(agent) is Liveness.ALIVE
