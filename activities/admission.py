@@ -8,7 +8,7 @@ from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import LiveRunner
 from stratavore.models.states import SessionState
 from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placed, PlaceRequest
-from stratavore.store import admission, runners, sessions, steps
+from stratavore.store import admission, hosts, runners, sessions, steps
 from stratavore.store.database import Database
 
 
@@ -87,6 +87,10 @@ class AdmissionActivities:
             )
             if request.relaunch:
                 await runners.end_paused(connection, request.session_id)
+            if placed.holds_slot and placed.placement is None:
+                reason = await hosts.why_none(connection)
+                await sessions.explain_waiting(connection, request.session_id, reason)
+                placed = placed.model_copy(update={"reason": reason})
         return placed
 
     @activity.defn

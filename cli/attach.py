@@ -14,10 +14,12 @@ from cli import text
 from cli.service import service
 from cli.terminal import Progress, interactive, note
 from cli.waiting import AT_REST, START_SECONDS, Session, in_line, wait_for, wait_once
-from stratavore.errors import InvalidInput, ServerMissing, StratavoreError, WrongState
+from stratavore.errors import InvalidInput, ServerMissing, StratavoreError, Unreachable, WrongState
 
 END_SECONDS = 15.0
 """Between the end of a program and the end of its session's record."""
+_SHOWN = ("running", "unreachable")
+"""A terminal on this machine can be shown whether or not its daemon is there."""
 _TMUX_COMMAND = "attach-session"
 # No reports of mouse, focus and pasting, plain keys, the whole screen, no colours, a cursor, the main screen.
 _AS_BEFORE = "\x1b[?1000;1002;1003;1004;1005;1006;2004l\x1b[?1l\x1b>\x1b[r\x1b(B\x1b[m\x1b[?25h\x1b[?1049l"
@@ -57,9 +59,11 @@ def show(session_id: str, *, read_only: bool = False) -> None:
     shown = None
     while True:
         session = _running(session_id)
-        if session["state"] != "running":
+        if session["state"] not in _SHOWN:
             _tell_rest(session, expected=shown is not None)
             return
+        if session["state"] == "unreachable" and session["host"] != this_host():
+            raise Unreachable(session=short, action="attached to", reason=session["reason"], host=session["host"])
         terminal = service.call("terminal", target=session_id)
         check_reachable(terminal, "attach")
         if shown is not None:
@@ -123,7 +127,7 @@ def _running(session_id: str) -> Session:
     with Progress() as progress:
         return wait_for(
             session_id,
-            ("running", *AT_REST),
+            (*_SHOWN, *AT_REST),
             seconds=START_SECONDS,
             progress=progress,
             doing="waiting for it to run",

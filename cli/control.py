@@ -219,12 +219,14 @@ def _report(asked: list[str], wished: str, effect: Callable[[str, Progress], Ses
     if not asked:
         note("No session is live.")
     for one in found if happens else ():
+        if one["state"] == "unreachable":
+            note(f"The host {one['host']} is away: the session is {wished} as soon as it is back.")
         because = f": {text.one_line(one['reason'])}" if one["reason"] and one["state"] != wished else ""
         typer.echo(f"{text.short(one['session_id'])}  {state_of(one)}{because}")
 
 
 def _wait(session_id: str, states: tuple[str, ...], doing: str, progress: Progress) -> Session:
-    return wait_for(session_id, states, seconds=EFFECT_SECONDS, progress=progress, doing=doing)
+    return wait_for(session_id, (*states, "unreachable"), seconds=EFFECT_SECONDS, progress=progress, doing=doing)
 
 
 def _wait_resumed(session_id: str, progress: Progress) -> Session:

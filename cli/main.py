@@ -32,6 +32,7 @@ COMMANDS = {
     "projects": Entry("cli.projects:PROJECTS", "List projects; show or delete one.", LOOK),
     "sessions": Entry("cli.sessions:SESSIONS", "List sessions, or show one.", LOOK),
     "runners": Entry("cli.runners:RUNNERS", "List runners, the agents' processes, or show one.", LOOK),
+    "hosts": Entry("cli.hosts:HOSTS", "List hosts, drain or delete one.", LOOK),
     "logs": Entry("cli.logs:logs", "Show what a session's agent wrote.", LOOK),
     "transcript": Entry("cli.transcript:transcript", "Show the conversation of a session.", LOOK),
     "search": Entry("cli.search:search", "Search all conversations.", LOOK),

@@ -3,20 +3,20 @@
 import typer
 
 from cli import terminal, text
+from cli.hosts import KEYS as HOST_KEYS
+from cli.hosts import for_programs, free, load, state
 from cli.output import Column, Format, FormatOption, pick, show_value, table
 from cli.service import service
 
 KEYS = ("hosts", "projects")
-HOST_KEYS = ("host", "up", "version", "runners", "memory_mb", "cpu_percent", "machine")
-MACHINE_KEYS = ("processors", "load", "memory_mb", "memory_available_mb", "disk_mb", "disk_free_mb")
 PROJECT_KEYS = ("project", "runners", "memory_mb", "cpu_percent")
 
 
 def resources(form: FormatOption = Format.TABLE) -> None:
     """Show memory, processors and disks, and who uses them.
 
-    Of each host what its runners use, of this one also what the machine has: load, memory, and the disk that holds
-    the state directory. Then the same by project.
+    Of each host what its runners use and what its machine has: load, memory, and the disk that holds the state
+    directory. Then the same by project.
 
     Examples:
         stratavore resources
@@ -24,14 +24,11 @@ def resources(form: FormatOption = Format.TABLE) -> None:
     """
     found = service.call("show_resources")
     if form is not Format.TABLE:
-        of_hosts = [
-            pick(one, HOST_KEYS) | {"machine": one["machine"] and pick(one["machine"], MACHINE_KEYS)}
-            for one in found["hosts"]
-        ]
+        of_hosts = [pick(for_programs(one), HOST_KEYS) for one in found["hosts"]]
         show_value({"hosts": of_hosts, "projects": [pick(one, PROJECT_KEYS) for one in found["projects"]]}, form)
         return
     width, colour = terminal.width(), terminal.colours()
-    hosts = [one | (one["machine"] or _UNKNOWN) | _used(one) for one in found["hosts"]]
+    hosts = [one | _used(one) for one in found["hosts"]]
     lines = table(hosts, _HOSTS, width, colour=colour)
     if projects := [one | _used(one) for one in found["projects"]]:
         lines += ["", *table(projects, _PROJECTS, width, colour=colour)]
@@ -43,11 +40,6 @@ def _used(row: dict[str, float]) -> dict[str, float]:
     return {"used_mb": row["memory_mb"], "used_cpu": row["cpu_percent"]}
 
 
-def _free(free: float | None, whole: float | None) -> str:
-    return "" if free is None or whole is None else f"{free / 1024:.1f} of {whole / 1024:.1f} GB"
-
-
-_UNKNOWN = dict.fromkeys(MACHINE_KEYS)
 _USED = [
     Column("RUNNERS", lambda row: row["runners"], right=True),
     Column("MEMORY", lambda row: text.megabytes(row["used_mb"]), right=True),
@@ -55,10 +47,10 @@ _USED = [
 ]
 _HOSTS = [
     Column("HOST", lambda row: row["host"], cut=True),
-    Column("STATE", lambda row: "running" if row["up"] else "unreachable", state=True),
+    Column("STATE", state, state=True),
     *_USED,
-    Column("LOAD", lambda row: "" if row["load"] is None else f"{row['load']:.1f} on {row['processors']}", drop=4),
-    Column("MEMORY FREE", lambda row: _free(row["memory_available_mb"], row["memory_mb"]), drop=2),
-    Column("DISK FREE", lambda row: _free(row["disk_free_mb"], row["disk_mb"]), drop=3),
+    Column("LOAD", load, drop=4),
+    Column("MEMORY FREE", lambda row: free(row, "memory_available_mb", "memory_mb") if row["up"] else "", drop=2),
+    Column("DISK FREE", lambda row: free(row, "disk_free_mb", "disk_mb") if row["up"] else "", drop=3),
 ]
 _PROJECTS = [Column("PROJECT", lambda row: row["project"], cut=True), *_USED]

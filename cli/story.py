@@ -14,12 +14,15 @@ _WORDS = {
     "session.paused": "paused",
     "session.parked": "parked",
     "session.ended": "ended",
+    "session.unreachable": "unreachable",
+    "session.reachable": "reachable",
     "quota.exceeded": "queued",
     "runner.started": "started",
     "runner.stopped": "stopped",
     "runner.failed": "failed",
     "runner.activity": "asks",
 }
+_OF_HOSTS = ("session.unreachable", "session.reachable")
 _BESIDE = "session.resumed"
 """Always told together with the start of a runner."""
 
@@ -49,7 +52,7 @@ def story(events: Iterable[Row]) -> list[dict[str, Any]]:
         elif kind == "runner.started":
             after = round((at - ended).total_seconds(), 3) if ended else None
             began, ended = at, None
-        elif kind.startswith("session."):
+        elif kind.startswith("session.") and kind not in _OF_HOSTS:
             ended = None
         rows.append(
             {
@@ -78,6 +81,8 @@ def _detail(kind: str, data: dict[str, Any], after: float | None) -> str | None:
             return f"runs again {text.exactly(after)} later, as process {data.get('pid')}"
         case "runner.started":
             return f"process {data.get('pid')}"
+        case "session.reachable":
+            return f"the host {data.get('host')} is back"
         case "runner.activity":
             return data.get("question")
         case _:

@@ -241,6 +241,48 @@ class ServiceOfAnother(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class UnknownHost(StratavoreError):
+    """There is no host '{name}'{near}. See: stratavore hosts."""
+
+    code = "unknown_host"
+    exit_code = EXIT_NOT_FOUND
+
+
+class HostAway(StratavoreError):
+    """The host {host} has not been heard of since {since}, so nothing can be launched there. Choose another one: stratavore hosts."""
+
+    code = "host_away"
+    exit_code = EXIT_REFUSED
+
+
+class HostDraining(StratavoreError):
+    """The host {host} is draining: it takes no new runners. Choose another one, or let it take them again: stratavore hosts undrain {host}."""
+
+    code = "host_draining"
+    exit_code = EXIT_REFUSED
+
+
+class HostIsUp(StratavoreError):
+    """The host {host} is up, and only one that is gone can be deleted. Stop its daemon first, and wait until its lease has run out: stratavore hosts."""
+
+    code = "host_is_up"
+    exit_code = EXIT_REFUSED
+
+
+class HostHasSessions(StratavoreError):
+    """The host {host} has {count} that wait for it. If it is gone for good, let them go on elsewhere: stratavore hosts delete {host} --force."""
+
+    code = "host_has_sessions"
+    exit_code = EXIT_REFUSED
+
+
+class Unreachable(StratavoreError):
+    """The session {session} cannot be {action}: {reason}. Try again when the host is back; see: stratavore hosts show {host}."""
+
+    code = "unreachable"
+    exit_code = EXIT_UNAVAILABLE
+
+
 class HostTaken(StratavoreError):
     """Another daemon serves the host '{host}' with this Postgres, from another machine or state directory. Give one of them another name with STRATAVORE_HOST; if it is gone, try again in {seconds} s."""
 

@@ -17,7 +17,7 @@ RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "kill"),
         *("status", "tokens", "resources", "version"),
-        *("projects", "sessions", "runners", "logs", "transcript", "search", "events", "quotas", "daemon"),
+        *("projects", "sessions", "runners", "hosts", "logs", "transcript", "search", "events", "quotas", "daemon"),
         *("config", "setup", "test", "health", "reconcile", "completion"),
         *(ALL, GLOBAL, HELP),
     ]

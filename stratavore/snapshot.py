@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SQL = load(__file__)
 
+HOST_STATES = ("up", "draining", "away")
+
 
 @dataclass(frozen=True)
 class Several:
@@ -53,6 +55,8 @@ class Snapshot:
     events_dead: int
     leases: Mapping[str, float]
     """When the lease of each host runs out, in Unix time."""
+    hosts: Mapping[str, str]
+    """Whether each host is ``up``, ``draining`` or ``away``."""
     quotas: tuple[QuotaView, ...]
     at: float = field(default_factory=time.time)
 
@@ -67,6 +71,7 @@ async def snapshot(connection: "Connection") -> Snapshot:
             ends[row["exit_kind"]] += row["n"]
         tokens_used += row["tokens"]
     outbox = await health.outbox(connection)
+    known = await connection.fetch(SQL.hosts)
     return Snapshot(
         runners=statuses,
         ends=ends,
@@ -75,7 +80,8 @@ async def snapshot(connection: "Connection") -> Snapshot:
         tokens_used=tokens_used,
         outbox=Several(outbox.waiting, outbox.oldest_s or 0.0),
         events_dead=outbox.dead,
-        leases={row["name"]: row["lease_expires_at"] for row in await connection.fetch(SQL.hosts)},
+        leases={row["name"]: row["lease_expires_at"] for row in known},
+        hosts={row["name"]: row["state"] for row in known},
         quotas=tuple(await limits.views(connection)),
     )
 
@@ -136,6 +142,13 @@ class SnapshotCollector(Collector):
         for host, expires in seen.leases.items():
             lease.add_metric([host], expires)
         yield lease
+        yield _labelled(
+            "stratavore_hosts",
+            "Hosts by whether they take new runners, only keep those they have, or are not heard of; of the last week",
+            "state",
+            HOST_STATES,
+            Counts(seen.hosts.values()),
+        )
         yield from _quotas(seen.quotas)
         yield GaugeMetricFamily(
             "stratavore_snapshot_timestamp_seconds", "When Postgres was asked, in Unix time", value=seen.at

@@ -33,26 +33,24 @@ from stratavore.control.regular_upkeep import RegularUpkeep
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
-from stratavore.errors import HostTaken, ServerAway, StratavoreError
+from stratavore.errors import ServerAway, StratavoreError
 from stratavore.events.broker import Broker
 from stratavore.events.relay import Relay
 from stratavore.killpoints import effect
 from stratavore.models.upkeep import UpkeepPart
 from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
-from stratavore.procfs import boot_id
 from stratavore.reconcile.here import Here
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.logs import trim_logs
 from stratavore.runtime.tmux import Tmux
 from stratavore.servers import namespace, schedules
 from stratavore.snapshot import show, snapshot
-from stratavore.store import hosts
 from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
 from stratavore.tls import TlsFiles
 from worker.api.server import ApiServer
-from worker.identity import state_directory_id
+from worker.lease import HostLease
 from worker.lock import DaemonLock
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
@@ -64,7 +62,6 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
 SERVERS_SECONDS = 2.0
-LEASE_SECONDS = 5.0
 LOOK_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 LOGS_SECONDS = 10.0
@@ -78,7 +75,6 @@ class Daemon:
         self._home = home
         self._settings = settings
         self._id = uuid4()
-        self._state_directory = state_directory_id(home)
         self._began = monotonic()
         self._stack = EmbeddedStack(home, settings)
         self._stop = asyncio.Event()
@@ -102,17 +98,20 @@ class Daemon:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
-    async def _connect(self) -> tuple[Database, Client]:
+    async def _connect(self) -> tuple[Database, Client, HostLease]:
         """Start the servers and make them usable. One that is not up yet, or away, is waited for."""
         await self._stack.start(progress=log.info)
         await _patiently(self._migrate)
         database = await _patiently(lambda: connect.database(self._stack.postgres_dsn, self._key()))
         client = await _patiently(lambda: connect.temporal(self._stack.temporal_address, self._settings.temporal))
         await namespace.prepare(client)
-        await self._renew_lease(database)
-        return database, client
+        lease = HostLease(self._home, self._settings, self._id, database, client)
+        await lease.renew()
+        return database, client, lease
 
-    async def _serve(self, database: Database, client: Client, stopping: "asyncio.Task[bool]") -> None:
+    async def _serve(
+        self, database: Database, client: Client, lease: HostLease, stopping: "asyncio.Task[bool]"
+    ) -> None:
         """Work until asked to stop, or until a part failed for good."""
         tmux = Tmux(self._home)
         host = RunnerHost(self._home, tmux)
@@ -168,7 +167,7 @@ class Daemon:
             monitor.run(),
             relay.run(),
             self._every(SERVERS_SECONDS, self._stack.ensure),
-            self._every(LEASE_SECONDS, lambda: self._renew_lease(database)),
+            self._every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
             self._every(LOOK_SECONDS, lambda: self._ask("postgres", lambda: self._snapshot(database))),
@@ -236,21 +235,6 @@ class Daemon:
             await schedules.keep(
                 client, self._settings.host, timedelta(seconds=self._settings.reconcile_interval_seconds)
             )
-
-    async def _renew_lease(self, database: Database) -> None:
-        async with database.pool.acquire() as connection:
-            with effect("lease.renew"):
-                renewed = await hosts.renew(
-                    connection,
-                    self._settings.host,
-                    self._id,
-                    state_directory=self._state_directory,
-                    version=__version__,
-                    boot_id=boot_id(),
-                    lease_seconds=self._settings.host_lease_seconds,
-                )
-        if not renewed:
-            raise HostTaken(host=self._settings.host, seconds=round(self._settings.host_lease_seconds))
 
     async def _trim_logs(self) -> None:
         await asyncio.to_thread(trim_logs, self._home.logs)

@@ -38,6 +38,8 @@ SEND = timedelta(seconds=45)
 NEXT_LOOK_FOR_SLOT = timedelta(minutes=10)
 """Grants are signalled; this is the net for a signal that was never sent."""
 NEXT_LOOK_FOR_HOST = timedelta(seconds=5)
+NEXT_LOOK_WITHOUT_HOST = timedelta(minutes=1)
+"""A host that takes runners again wakes those who wait for one; this is the net for who was not woken."""
 
 MOMENT = timedelta(milliseconds=1)
 """The shortest time after which the server makes another workflow task."""

@@ -14,6 +14,7 @@ from stratavore import connect
 from stratavore.config.reading import read_settings
 from stratavore.control.consumption import Consumption
 from stratavore.control.conversations import Conversations
+from stratavore.control.hosts import Hosts
 from stratavore.control.launching import Launching
 from stratavore.control.limits import Limits
 from stratavore.control.overview import Overview
@@ -27,7 +28,7 @@ from stratavore.errors import DaemonAway
 from stratavore.paths import Home
 
 
-class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep, Consumption):
+class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep, Consumption, Hosts):
     """What people can do with projects and sessions."""
 
 

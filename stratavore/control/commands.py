@@ -61,7 +61,7 @@ class Commands(God):
         async with self._database.pool.acquire() as connection:
             for target in named:
                 meant = await _meant(connection, target)
-                running = [one for one in meant if one.state is SessionState.RUNNING]
+                running = [one for one in meant if self._hears(one)]
                 if not running and target != ALL:
                     raise wrong_state(target, meant, "restart")
                 found |= {one.session_id: one for one in running}

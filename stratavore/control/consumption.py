@@ -46,13 +46,13 @@ class Consumption(Reach):
             return await usage.spent(connection, by, _time(since), project)
 
     async def show_resources(self) -> ResourcesView:
-        """What runners use on each host and in each project, and what the machine has that answers this."""
+        """What runners use on each host and in each project, and what their machines have; this one is measured now."""
         here = await asyncio.to_thread(machine.measure, self._home.root)
         async with self._database.pool.acquire() as connection:
             known = await hosts.views(connection)
             of_projects = await projects.resources(connection)
         return ResourcesView(
-            hosts=tuple(one.model_copy(update={"machine": here if one.host == self._host else None}) for one in known),
+            hosts=tuple(one.model_copy(update={"machine": here}) if one.host == self._host else one for one in known),
             projects=tuple(of_projects),
         )
 

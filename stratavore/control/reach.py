@@ -66,6 +66,11 @@ class Reach:
             raise
         return True
 
+    def _hears(self, session: SessionView) -> bool:
+        """Whether it runs; without a daemon one of this host too: it is told when the daemon is back."""
+        waits_for_us = self._here is None and session.host == self._host
+        return session.state is SessionState.RUNNING or (session.state is SessionState.UNREACHABLE and waits_for_us)
+
     async def _wake(self, session_id: str) -> None:
         """Tell a session that it holds a slot now. Who does not hear it looks by itself after a while."""
         await self._signal(session_id, "grant", GrantSignal())

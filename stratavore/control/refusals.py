@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stratavore import naming
-from stratavore.errors import AlreadySo, NoLiveSession, WrongState
+from stratavore.errors import AlreadySo, NoLiveSession, Unreachable, WrongState
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 
@@ -17,6 +17,8 @@ def wrong_state(target: str, found: Sequence[SessionView], action: str) -> Excep
         return NoLiveSession(target=target)
     session = found[-1]
     short = naming.short(session.session_id)
+    if session.state is SessionState.UNREACHABLE:
+        return Unreachable(session=short, action=_DONE.get(action, action), reason=session.reason, host=session.host)
     hints = {
         SessionState.PAUSED: f"Run it again with: stratavore resume {short}",
         SessionState.PARKED: f"It crashed too often; try again with: stratavore resume {short}",

@@ -72,7 +72,7 @@ class Sessions(Reach):
             runner_id=runner_id,
             project_id=project.project_id,
             host=(earlier.host if earlier else session.host) or self._host,
-            live=session.state is SessionState.RUNNING and not earlier,
+            live=session.state in (SessionState.RUNNING, SessionState.UNREACHABLE) and not earlier,
             attach=commands[False],
             attach_read_only=commands[True],
             log=str(files.log),

@@ -10,7 +10,6 @@ from stratavore.control.refusals import wrong_state
 from stratavore.errors import InvalidInput, NotTyped, TookTooLong
 from stratavore.launch_options import check_prompt
 from stratavore.models.session import SendSignal
-from stratavore.models.states import SessionState
 from stratavore.models.views import ReplyView
 from stratavore.store import replies, requests
 
@@ -56,7 +55,7 @@ class Texts(Reach):
             )
         if adapter_for(session.agent).hooks and not text.strip():
             raise InvalidInput(reason="There is no text to send: it holds blanks only")
-        if session.state is not SessionState.RUNNING:
+        if not self._hears(session):
             raise wrong_state(target, [session], "sent text")
         signal = SendSignal(request_id=request_id, text=text, enter=enter, answer=answer)
         if not await self._signal(session.session_id, "send", signal):

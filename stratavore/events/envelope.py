@@ -37,6 +37,8 @@ class EventType(StrEnum):
     SESSION_PAUSED = "session.paused"
     SESSION_PARKED = "session.parked"
     SESSION_ENDED = "session.ended"
+    SESSION_UNREACHABLE = "session.unreachable"
+    SESSION_REACHABLE = "session.reachable"
     RUNNER_STARTED = "runner.started"
     RUNNER_STOPPED = "runner.stopped"
     RUNNER_FAILED = "runner.failed"

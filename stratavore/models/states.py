@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class SessionState(StrEnum):
-    """What a session is; ``running`` means that its process lives and is supervised."""
+    """What a session is; ``running`` means that its process lives and is supervised.
+
+    ``unreachable`` is never stored: it is what a session with a runner is while that runner's host is away.
+    """
 
     QUEUED = "queued"
     STARTING = "starting"

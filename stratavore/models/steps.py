@@ -62,6 +62,8 @@ class Placed(Model):
 
     holds_slot: bool
     placement: Placement | None = None
+    reason: str | None = None
+    """Why no host was found, though it holds a slot."""
 
 
 class ReceiveRequest(Model):

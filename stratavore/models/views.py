@@ -186,13 +186,25 @@ class HostView(Model):
 
     host: str
     up: bool
-    """Its daemon renews its lease."""
+    """Its daemon renews its lease, and has found its runners."""
+    since: datetime
+    """When its daemon was started; of a host that is away, when its lease ran out."""
+    draining: bool
+    """No new runner is placed there."""
+    lease_s: float
+    """Seconds until its lease runs out; below 0: since it did."""
     version: str
     runners: int
     memory_mb: float
     cpu_percent: float
     machine: MachineView | None = None
-    """Of the host that was asked; None of others."""
+    """As its daemon measured it last."""
+
+
+class HostDetails(HostView):
+    """A host with the sessions that live there."""
+
+    sessions: tuple[SessionView, ...] = ()
 
 
 class ProjectResourcesView(Model):

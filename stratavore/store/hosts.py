@@ -1,13 +1,36 @@
-"""Hosts and their leases."""
+"""Hosts: their leases, what is told of one that is away or back, and who may be placed on them."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from stratavore.models.views import HostView
+from stratavore.models.base import Model
+from stratavore.models.views import HostView, MachineView
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
+
+
+@dataclass(frozen=True)
+class Absence:
+    """That a host is not heard of. ``since`` tells this absence from another one of the same host."""
+
+    host: str
+    since: datetime
+
+
+class Dependent(Model):
+    """A session whose current runner is on a host and has no recorded end."""
+
+    session_id: str
+    runner_id: str
+    generation: int
+    project: str
+    launched: bool
+    """Its process was shown as running."""
 
 
 async def renew(
@@ -19,15 +42,62 @@ async def renew(
     version: str,
     boot_id: str,
     lease_seconds: float,
+    machine: MachineView | None = None,
 ) -> bool:
-    """Say that the host lives, for ``lease_seconds`` more by the clock of Postgres.
+    """Say that the host lives, for ``lease_seconds`` more by the clock of Postgres, and what its machine has.
 
     Returns False, and changes nothing, if the daemon of another state directory has said so and its lease is good.
     """
-    renewed = await connection.fetchval(SQL.renew, host, daemon_id, state_directory, version, boot_id, lease_seconds)
+    measured: dict[str, Any] | None = machine.model_dump(mode="json") if machine else None
+    renewed = await connection.fetchval(
+        SQL.renew, host, daemon_id, state_directory, version, boot_id, measured, lease_seconds
+    )
     return renewed is not None
 
 
-async def views(connection: Connection) -> list[HostView]:
-    """All hosts, with what their runners use."""
-    return [HostView.model_validate(as_dict(row)) for row in await connection.fetch(SQL.views)]
+async def lost(connection: Connection) -> Absence | None:
+    """A host whose lease ran out since it was last asked, marked as away; None if there is none. Anybody may ask."""
+    row = await connection.fetchrow(SQL.lost)
+    return Absence(row["name"], row["away_since"]) if row else None
+
+
+async def found_again(connection: Connection, host: str, daemon_id: UUID) -> Absence | None:
+    """The absence of a host that its own daemon can end now, locked; None if there is none."""
+    since = await connection.fetchval(SQL.found_again, host, daemon_id)
+    return Absence(host, since) if since else None
+
+
+async def end_absence(connection: Connection, host: str) -> None:
+    """The host's sessions are what they were."""
+    await connection.execute(SQL.end_absence, host)
+
+
+async def dependents(connection: Connection, host: str) -> list[Dependent]:
+    """The sessions that stand and fall with a host."""
+    return [Dependent.model_validate(as_dict(row)) for row in await connection.fetch(SQL.sessions, host)]
+
+
+async def waiting(connection: Connection) -> list[str]:
+    """Sessions that hold a slot and have no runner, because no host was there for them or one is just chosen."""
+    return [row["session_id"] for row in await connection.fetch(SQL.waiting)]
+
+
+async def why_none(connection: Connection) -> str:
+    """Why no host takes a new runner, in one clause."""
+    each = await connection.fetchval(SQL.none_open)
+    return f"no host takes new runners: {each}" if each else "no host is up"
+
+
+async def views(connection: Connection, host: str | None = None) -> list[HostView]:
+    """All hosts or the one that is named, with what their runners use."""
+    return [HostView.model_validate(as_dict(row)) for row in await connection.fetch(SQL.views, host)]
+
+
+async def drain(connection: Connection, host: str, *, draining: bool) -> bool:
+    """Let no runner be placed on a host from now on, or let it again. Returns False if there is no such host."""
+    return await connection.fetchval(SQL.drain, host, draining) is not None
+
+
+async def delete(connection: Connection, host: str) -> bool:
+    """Forget a host. Returns False if it is not there, is up, or has runners without a recorded end."""
+    return await connection.fetchval(SQL.delete, host) is not None

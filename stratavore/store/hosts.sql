@@ -1,16 +1,68 @@
 -- name: renew
 -- Two machines of one name would each take the other's runners for dead: the second one gets nothing.
-INSERT INTO hosts (name, daemon_id, state_directory, version, boot_id, lease_expires_at)
-VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
+-- One whose lease ran out stays away until its daemon has found its runners (`back`).
+INSERT INTO hosts (name, daemon_id, state_directory, version, boot_id, machine, lease_expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
 ON CONFLICT (name) DO UPDATE
     SET daemon_id = excluded.daemon_id, state_directory = excluded.state_directory, version = excluded.version,
         boot_id = excluded.boot_id, renewed_at = now(), lease_expires_at = excluded.lease_expires_at,
-        started_at = CASE WHEN hosts.daemon_id = excluded.daemon_id THEN hosts.started_at ELSE now() END
+        machine = coalesce(excluded.machine, hosts.machine),
+        started_at = CASE WHEN hosts.daemon_id = excluded.daemon_id THEN hosts.started_at ELSE now() END,
+        away_since = CASE WHEN hosts.lease_expires_at <= now() THEN coalesce(hosts.away_since, hosts.lease_expires_at)
+                          ELSE hosts.away_since END
     WHERE hosts.state_directory = excluded.state_directory OR hosts.lease_expires_at <= now()
 RETURNING name
 
+-- name: lost
+-- A host whose lease ran out, and of which that has not been told. Of several who look, one gets it.
+UPDATE hosts SET away_since = lease_expires_at
+WHERE name = (SELECT name FROM hosts WHERE lease_expires_at <= now() AND away_since IS NULL
+              ORDER BY name LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING name, away_since
+
+-- name: found_again
+-- Since when a host was away that is back; only its own daemon says so, and only while its lease is good.
+SELECT away_since FROM hosts
+WHERE name = $1 AND daemon_id = $2 AND lease_expires_at > now() AND away_since IS NOT NULL FOR UPDATE
+
+-- name: end_absence
+UPDATE hosts SET away_since = NULL WHERE name = $1
+
+-- name: sessions
+-- Those that stand and fall with a host: their current runner is on it, and has no recorded end.
+SELECT session_id::text, runners.id AS runner_id, runners.generation, projects.name AS project, started_at IS NOT NULL AS launched
+FROM runners
+JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
+JOIN projects ON projects.id = project_id
+WHERE runners.host = $1 AND runners.ended_at IS NULL AND state IN ('starting', 'running', 'recovering')
+ORDER BY session_id
+
+-- name: waiting
+-- Sessions that have a slot and no runner: when a host is there for them, their workflows look again.
+SELECT session_id::text FROM admissions JOIN sessions ON sessions.id = session_id
+WHERE granted_at IS NOT NULL AND state IN ('queued', 'starting', 'recovering')
+  AND NOT EXISTS (SELECT FROM runners WHERE runners.session_id = sessions.id AND runners.ended_at IS NULL)
+
+-- name: none_open
+-- Why no host takes a new runner.
+SELECT string_agg(name || CASE WHEN name IN (SELECT name FROM hosts_away) THEN ' is away' ELSE ' is draining' END, ', ' ORDER BY name)
+FROM hosts
+
 -- name: views
-SELECT hosts.name AS host, lease_expires_at > now() AS up, version, count(runners.id) AS runners,
+SELECT hosts.name AS host, away.name IS NULL AS up, coalesce(away.since, hosts.started_at) AS since, draining,
+       extract(epoch FROM lease_expires_at - now())::float8 AS lease_s, version, machine, count(runners.id) AS runners,
        coalesce(sum(memory_mb), 0) AS memory_mb, coalesce(sum(cpu_percent), 0) AS cpu_percent
-FROM hosts LEFT JOIN runners ON runners.host = hosts.name AND ended_at IS NULL
-GROUP BY hosts.name ORDER BY hosts.name
+FROM hosts
+LEFT JOIN hosts_away AS away ON away.name = hosts.name
+LEFT JOIN runners ON runners.host = hosts.name AND ended_at IS NULL
+WHERE $1::text IS NULL OR hosts.name = $1
+GROUP BY hosts.name, away.name, away.since ORDER BY hosts.name
+
+-- name: drain
+UPDATE hosts SET draining = $2 WHERE name = $1 RETURNING name
+
+-- name: delete
+-- Only one that is away, and that nothing waits for any more.
+DELETE FROM hosts
+WHERE name = $1 AND lease_expires_at <= now() AND NOT EXISTS (SELECT FROM runners WHERE host = $1 AND ended_at IS NULL)
+RETURNING name

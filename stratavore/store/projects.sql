@@ -13,9 +13,11 @@ SELECT name FROM projects ORDER BY name
 -- name: views
 SELECT projects.id::text AS project_id, name, path, projects.agent, projects.argv, projects.model,
        projects.permission_mode, projects.directories, projects.mcp_config, projects.created_at,
-       count(sessions.id) FILTER (WHERE state <> 'ended') AS live_sessions,
-       count(sessions.id) FILTER (WHERE state = 'running') AS running
-FROM projects LEFT JOIN sessions ON sessions.project_id = projects.id
+       count(sessions.id) FILTER (WHERE shown.state <> 'ended') AS live_sessions,
+       count(sessions.id) FILTER (WHERE shown.state = 'running') AS running
+FROM projects
+LEFT JOIN sessions ON sessions.project_id = projects.id
+LEFT JOIN session_states AS shown ON shown.id = sessions.id
 GROUP BY projects.id ORDER BY name
 
 -- name: details
@@ -28,7 +30,8 @@ FROM projects
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(state, n) AS by_state, sum(n) FILTER (WHERE state <> 'ended')::integer AS live,
            sum(n) FILTER (WHERE state = 'running')::integer AS running
-    FROM (SELECT state, count(*) AS n FROM sessions WHERE project_id = projects.id GROUP BY state) AS states
+    FROM (SELECT shown.state, count(*) AS n FROM sessions JOIN session_states AS shown ON shown.id = sessions.id
+          WHERE project_id = projects.id GROUP BY shown.state) AS states
 ) AS counted ON true
 LEFT JOIN LATERAL (
     SELECT sum(cost_usd)::float8 AS cost_usd, sum(unpriced_tokens)::bigint AS unpriced_tokens,

@@ -11,7 +11,7 @@ from stratavore.store.runners import Turn
 SETTLED = timedelta(seconds=5)
 """An agent that is idle for so long and told of no prompt took it without one: within a turn, or as a command."""
 
-_RECOVERS = (SessionState.RUNNING, SessionState.STARTING, SessionState.RECOVERING)
+_RECOVERS = (SessionState.RUNNING, SessionState.STARTING, SessionState.RECOVERING, SessionState.UNREACHABLE)
 
 
 async def look(connection: Connection, session_id: str, request_id: str) -> ReplyView:

@@ -8,13 +8,20 @@ WITH session AS (
     SELECT runners.id, generation, runners.host FROM runners, session
     WHERE session_id = session.id AND (step = $2 OR ended_at IS NULL)
     ORDER BY generation DESC LIMIT 1
+), open AS (
+    SELECT name, machine FROM hosts WHERE lease_expires_at > now() AND NOT draining
 ), chosen AS (
+    -- Where it is moved to; else where it was, since its files are there; else where it is wished; else where there is most room: memory first, then the
+    -- fewest runners for each processor.
     SELECT coalesce(
-        (SELECT name FROM hosts WHERE name = $5 AND lease_expires_at > now() AND NOT draining),
-        (SELECT host FROM session),
-        (SELECT name FROM hosts WHERE name = $3 AND lease_expires_at > now() AND NOT draining),
-        (SELECT name FROM hosts WHERE lease_expires_at > now() AND NOT draining
-         ORDER BY (SELECT count(*) FROM runners WHERE runners.host = hosts.name AND ended_at IS NULL), name LIMIT 1)) AS host
+        (SELECT name FROM open WHERE name = $5),
+        (SELECT name FROM open, session WHERE name = session.host),
+        (SELECT name FROM open WHERE name = $3),
+        (SELECT name FROM open
+         ORDER BY coalesce((machine->>'memory_available_mb')::float8, 'infinity') < 1024,
+                  (SELECT count(*) FROM runners WHERE runners.host = open.name AND ended_at IS NULL)
+                  / coalesce((machine->>'processors')::float8, 1),
+                  name LIMIT 1)) AS host
 ), raised AS (
     UPDATE sessions SET generation = generation + 1, host = chosen.host, state = $4, reason = NULL, ended_at = NULL,
                         updated_at = now()
@@ -114,13 +121,14 @@ WHERE session_id = $1 AND runners.ended_at IS NULL
 -- name: views
 SELECT runners.id AS runner_id, session_id::text, runners.generation, projects.name AS project, sessions.agent,
        sessions.model, runners.host, status,
-       CASE WHEN runners.ended_at IS NULL THEN activity ELSE 'idle' END AS activity, pid, started_at,
+       CASE WHEN runners.ended_at IS NOT NULL THEN 'idle' WHEN away.name IS NOT NULL THEN 'unknown' ELSE activity END AS activity, pid, started_at,
        input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens AS tokens_used,
        cost_usd::float8, unpriced_tokens, memory_mb, cpu_percent, runners.ended_at, exit_kind, exit_code, exit_reason, last_lines,
-       CASE WHEN runners.ended_at IS NULL THEN question END AS question, reply
+       CASE WHEN runners.ended_at IS NULL AND away.name IS NULL THEN question END AS question, reply
 FROM runners
 JOIN sessions ON sessions.id = session_id
 JOIN projects ON projects.id = sessions.project_id
+LEFT JOIN hosts_away AS away ON away.name = runners.host
 WHERE ($1::text IS NULL OR projects.name = $1) AND ($2 OR runners.ended_at IS NULL)
   AND ($3::uuid IS NULL OR session_id = $3)
 ORDER BY runners.created_at, runners.id

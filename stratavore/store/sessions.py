@@ -51,6 +51,11 @@ async def explain(connection: Connection, session_id: str, generation: int, reas
     await connection.execute(SQL.explain, session_id, generation, reason)
 
 
+async def explain_waiting(connection: Connection, session_id: str, reason: str) -> None:
+    """Say why a session that holds a slot has no runner."""
+    await connection.execute(SQL.explain_waiting, session_id, reason)
+
+
 async def launched_with(connection: Connection, session_id: str) -> LaunchSpec:
     """What the session was launched with, without its prompt."""
     return LaunchSpec.model_validate(await connection.fetchval(SQL.launched_with, session_id))
@@ -125,11 +130,6 @@ async def matching(connection: Connection, prefix: str) -> list[str]:
 async def live_names(connection: Connection) -> list[SessionName]:
     """What the newest live sessions can be called, cheaply."""
     return [SessionName.model_validate(as_dict(row)) for row in await connection.fetch(SQL.live_names, MOST_NAMES)]
-
-
-async def counts(connection: Connection) -> dict[str, int]:
-    """How many sessions are in each state, ended ones left out."""
-    return {row["state"]: row["n"] for row in await connection.fetch(SQL.counts)}
 
 
 def _view(row: dict[str, Any]) -> SessionView:

@@ -34,19 +34,23 @@ WITH line AS (
            sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used
     FROM runners WHERE $1::uuid[] IS NULL OR session_id = ANY ($1::uuid[]) GROUP BY session_id
 )
-SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS project, sessions.agent, state,
-       CASE WHEN state IN ('running', 'unreachable') THEN coalesce(runners.activity, 'unknown')
-            WHEN state IN ('starting', 'recovering') THEN 'starting' ELSE 'idle' END AS activity,
-       CASE WHEN state = 'queued' THEN line.position END AS position,
+SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS project, sessions.agent, shown.state,
+       CASE WHEN shown.state = 'running' THEN coalesce(runners.activity, 'unknown')
+            WHEN shown.state = 'unreachable' THEN 'unknown'
+            WHEN shown.state IN ('starting', 'recovering') THEN 'starting' ELSE 'idle' END AS activity,
+       CASE WHEN shown.state = 'queued' THEN line.position END AS position,
        sessions.generation, sessions.created_at, sessions.ended_at,
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd,
        coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens,
-       coalesce(sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, held_up.by AS held_up,
+       coalesce('the host ' || shown.away_host || ' has not been heard of since '
+                || to_char(shown.away_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
+                sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, held_up.by AS held_up,
        sessions.host,
-       CASE WHEN state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
+       CASE WHEN shown.state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
        coalesce((sessions.launch->>'headless')::boolean, false) AS headless
 FROM sessions
+JOIN session_states AS shown ON shown.id = sessions.id
 JOIN projects ON projects.id = sessions.project_id
 LEFT JOIN line ON line.session_id = sessions.id
 LEFT JOIN spent ON spent.session_id = sessions.id
@@ -60,7 +64,7 @@ LEFT JOIN LATERAL (
     SELECT (SELECT coalesce((SELECT to_jsonb(full_in_project) - 'scope_id' FROM full_in_project
                              WHERE scope_id = sessions.project_id::text),
                             (SELECT to_jsonb(full_globally) FROM full_globally))) AS by
-) AS held_up ON state = 'queued' AND line.position IS NOT NULL
+) AS held_up ON sessions.state = 'queued' AND line.position IS NOT NULL
 WHERE ($1::uuid[] IS NULL OR sessions.id = ANY ($1::uuid[]))
   AND ($2::text IS NULL OR projects.name = $2)
   AND ($3 OR sessions.state <> 'ended')
@@ -70,6 +74,11 @@ ORDER BY sessions.created_at, sessions.id
 -- Why it does not run yet; what runs has begun after all.
 UPDATE sessions SET reason = $3, updated_at = now()
 WHERE id = $1 AND generation = $2 AND state IN ('starting', 'recovering')
+
+-- name: explain_waiting
+-- Why it waits though it holds a slot.
+UPDATE sessions SET reason = $2, updated_at = now()
+WHERE id = $1 AND state IN ('queued', 'starting', 'recovering') AND reason IS DISTINCT FROM $2
 
 -- name: launched_with
 -- Of a session older than the column, what was kept then.
@@ -84,16 +93,13 @@ FROM runners WHERE runners.id = $1 AND sessions.id = runners.session_id AND sess
 SELECT agent_session_id FROM sessions WHERE id = $1
 
 -- name: standing
-SELECT state, generation FROM sessions WHERE id = $1
+SELECT state, generation FROM session_states WHERE id = $1
 
 -- name: matching
 -- A range of ids is read from the index, whatever the number of sessions.
 SELECT id::text AS session_id FROM sessions WHERE id BETWEEN $1 AND $2 ORDER BY created_at DESC LIMIT 6
 
 -- name: live_names
-SELECT sessions.id::text AS session_id, projects.name AS project, state
-FROM sessions JOIN projects ON projects.id = project_id
-WHERE state <> 'ended' ORDER BY sessions.created_at DESC LIMIT $1
-
--- name: counts
-SELECT state, count(*) AS n FROM sessions WHERE state <> 'ended' GROUP BY state
+SELECT sessions.id::text AS session_id, projects.name AS project, shown.state
+FROM sessions JOIN session_states AS shown ON shown.id = sessions.id JOIN projects ON projects.id = project_id
+WHERE sessions.state <> 'ended' ORDER BY sessions.created_at DESC LIMIT $1

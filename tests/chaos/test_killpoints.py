@@ -49,6 +49,11 @@ ON_THE_PATH = (
     "relay.mark",
 )
 ELSEWHERE = {
+    "host.lost": "one transaction, whose events have keys: tests/integration/store/test_absence.py",
+    "host.found": "one transaction, looked for again with each renewal of the lease: as above",
+    "host.drain": "one column",
+    "host.give_up": "repeated until no runner of the host is left: tests/integration/hosts/test_leases.py",
+    "host.delete": "one transaction; repeated, there is no such host",
     "transcripts.output": "tests/integration/worker/test_transcripts.py: counted again, it counts once",
     "migrate": "tests/integration/store/test_migrate.py",
     "send.refuse": "reached only after a death in send.type, which this loop has",

@@ -6,20 +6,25 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import PATIENCE_SECONDS, answer
 
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 5.0
 """Long enough for a busy machine to renew it, short enough to wait for its end."""
+LONG_LEASE_SECONDS = 60.0
+"""For tests in which no host is to be away."""
 
 
 class HostProcess(DaemonProcess):
     """The daemon of one of several hosts. What stands for its machine is its state directory and HOME."""
 
     lease_seconds = LEASE_SECONDS
+    """From its next start on."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -50,6 +55,10 @@ class Hosts:
         self._rabbitmq = rabbitmq
         self._namespace = f"test-{uuid.uuid4().hex[:12]}"
         self.made: list[HostProcess] = []
+        self.lease_seconds = LEASE_SECONDS
+        """Of hosts that are made from now on."""
+        self.shared = Path(mkdtemp(dir=directory, prefix="shared"))
+        """A directory that is there on all of them: for projects whose sessions go from one to another."""
 
     def new(self, name: str) -> HostProcess:
         """A host whose daemon is not started yet."""
@@ -61,6 +70,7 @@ class Hosts:
             rabbitmq=self._rabbitmq,
             host=name,
         )
+        made.lease_seconds = self.lease_seconds
         self.made.append(made)
         return made
 
@@ -97,6 +107,7 @@ class Hosts:
             one.kill()
         for one in self.made:
             await guardian.clean(one.home)
+        rmtree(self.shared, ignore_errors=True)
 
 
 @asynccontextmanager

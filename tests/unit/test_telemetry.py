@@ -30,6 +30,7 @@ SNAPSHOT = Snapshot(
     outbox=Several(4, 12.5),
     events_dead=1,
     leases={"here": 1_700_000_030.0},
+    hosts={"here": "up", "there": "away"},
     quotas=(
         QuotaView(scope="global", project=None, name="max_concurrent_runners", limit=5, used=2, waiting=0),
         QuotaView(scope="project", project="site", name="max_concurrent_runners", limit=None, used=2, waiting=0),
@@ -84,6 +85,8 @@ def test_metrics_have_the_promised_names(shown: None, accept: str) -> None:
     assert samples["stratavore_waiting_seconds"] == 90.5
     assert samples['stratavore_session_state_seconds{state="queued"}'] == 5.5
     assert samples['stratavore_host_lease_expires_timestamp_seconds{host="here"}'] == 1_700_000_030
+    of_hosts = {state: samples[f'stratavore_hosts{{state="{state}"}}'] for state in ("up", "draining", "away")}
+    assert of_hosts == {"up": 1, "draining": 0, "away": 1}
     of = '{name="max_concurrent_runners",project="",scope="global"}'
     assert (samples[f"stratavore_quota_limit{of}"], samples[f"stratavore_quota_used{of}"]) == (5, 2)
     assert not any('project="site"' in name for name in samples)  # it has no limit

@@ -1,6 +1,7 @@
 """How a session comes to a runner: a slot, a host, a launch."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid5
 
 from temporalio import workflow
@@ -75,6 +76,7 @@ class Launching(Supervising, Texts):
 
     async def _launch(self) -> None:
         """Place and start the next runner."""
+        self._woken = False  # by a host that takes runners from now on
         placed: Placed = await self._settled(
             workflow.start_local_activity_method(
                 AdmissionActivities.place,
@@ -95,7 +97,7 @@ class Launching(Supervising, Texts):
             return  # it was given back by a step of which a dead worker said nothing: take one again
         placement = placed.placement
         if placement is None:
-            await self._look_again("no host is up")
+            await self._look_again(placed.reason or "no host is up", timeouts.NEXT_LOOK_WITHOUT_HOST)
         else:
             await self._run(
                 LiveRunner(runner_id=placement.runner_id, generation=placement.generation, host=placement.host)
@@ -155,7 +157,7 @@ class Launching(Supervising, Texts):
         else:
             await self._until(self._stop(live).done, timeout=timeouts.LAUNCH)
 
-    async def _look_again(self, reason: str) -> None:
-        """No runner can be started now: say why, and let a while pass."""
+    async def _look_again(self, reason: str, after: timedelta = timeouts.NEXT_LOOK_FOR_HOST) -> None:
+        """No runner can be started now: say why, and let a while pass, or less if a host is there."""
         self._show(SessionState.QUEUED, reason)
-        await self._until(lambda: self._wish is not Wish.RUN, timeout=timeouts.NEXT_LOOK_FOR_HOST)
+        await self._until(lambda: self._woken or self._wish is not Wish.RUN, timeout=after)

@@ -24,7 +24,7 @@ from stratavore.models.steps import (
     RecordRequest,
     RunnerExit,
 )
-from stratavore.models.views import ProjectView
+from stratavore.models.views import MachineView, ProjectView
 from stratavore.naming import session_of
 from stratavore.store import admission, hosts, limits, projects, runners, sessions, usage
 from stratavore.store.database import Database
@@ -38,6 +38,9 @@ LIMIT = "max_concurrent_runners"
 MEMORY = "max_memory_mb"
 TOKENS = "max_tokens_per_day"
 OPERATOR = Operator(id="1", user="ann", uid=1, host=HOST)
+MACHINE = MachineView(
+    processors=2, load=0.5, memory_mb=8000, memory_available_mb=6000, disk_mb=100000, disk_free_mb=50000
+)
 SPEC = LaunchSpec(agent="command", argv=("true",), cwd="/")
 
 Request = AdmitRequest | PlaceRequest | RecordRequest
@@ -103,17 +106,25 @@ class Store:
         assert made is not None
         return made
 
-    async def host(self, name: str = HOST, lease_seconds: float = 3600) -> None:
+    async def host(
+        self,
+        name: str = HOST,
+        lease_seconds: float = 3600,
+        *,
+        daemon_id: uuid.UUID | None = None,
+        machine: MachineView | None = None,
+    ) -> None:
         """A host, with a lease of that many seconds from now."""
         async with self.database.pool.acquire() as connection:
             renewed = await hosts.renew(
                 connection,
                 name,
-                uuid.uuid4(),
+                daemon_id or uuid.uuid4(),
                 state_directory=STATE_DIRECTORY,
                 version="1",
                 boot_id="boot",
                 lease_seconds=lease_seconds,
+                machine=machine,
             )
         assert renewed
 

@@ -2,6 +2,8 @@
 
 import uuid
 
+import pytest
+
 from activities.admission import AdmissionActivities
 from stratavore.agents.adapter import Judgement
 from stratavore.models.states import Activity, RunnerStatus, SessionState
@@ -9,7 +11,7 @@ from stratavore.models.steps import FindRequest, Placed, Placement, Recorded
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store import runners, sessions
 from stratavore.store.runners import Sighting
-from tests.integration.store.steps import HOST, Session, Store
+from tests.integration.store.steps import HOST, MACHINE, Session, Store
 
 AGENT = ProcessIdentity(pid=41, start_ticks=7, boot_id="boot")
 WRAPPER = ProcessIdentity(pid=40, start_ticks=6, boot_id="boot")
@@ -92,7 +94,7 @@ async def test_no_runner_while_no_host_is_up(store: Store) -> None:
     session = Session(await store.project())
     await store.admitted(session)
     step = session.place(host=HOST)
-    assert await store.do(step) == Placed(holds_slot=True)
+    assert await store.do(step) == Placed(holds_slot=True, reason="no host takes new runners: here is away")
     await store.host("other")
     answer = await store.do(step)
     assert isinstance(answer, Placed)
@@ -104,7 +106,8 @@ async def test_a_host_that_is_drained_gets_no_new_session(store: Store) -> None:
     await store.fetch("UPDATE hosts SET draining = true")
     session = Session(await store.project())
     await store.admitted(session)
-    assert await store.do(session.place(host=HOST)) == Placed(holds_slot=True)
+    answer = await store.do(session.place(host=HOST))
+    assert answer == Placed(holds_slot=True, reason="no host takes new runners: here is draining")
 
 
 async def test_a_new_session_goes_where_it_was_asked_for_or_where_least_is_running(store: Store) -> None:
@@ -118,14 +121,49 @@ async def test_a_new_session_goes_where_it_was_asked_for_or_where_least_is_runni
     assert placed == ["a", HOST, "a", HOST, "a"]
 
 
-async def test_a_session_stays_on_its_host(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("happens", "there"),
+    [
+        (None, HOST),
+        ("UPDATE hosts SET draining = true WHERE name = $1", "another"),
+        ("UPDATE hosts SET lease_expires_at = now() WHERE name = $1", "another"),
+        ("DELETE FROM hosts WHERE name = $1", "another"),
+    ],
+)
+async def test_a_session_stays_on_its_host_as_long_as_that_takes_runners(
+    store: Store, happens: str | None, there: str
+) -> None:
     session = Session(await store.project())
     first = await store.runner(session)
     await store.host("another")
-    # Also while the host is away: what the session needs is there.
-    await store.host(lease_seconds=-1)
     await store.do(session.record(SessionState.RECOVERING, first.runner_id))
-    assert (await store.placed(session, "another")).host == HOST
+    if happens:
+        await store.fetch(happens, HOST)
+    assert (await store.placed(session, "another" if there == HOST else HOST)).host == there
+
+
+async def test_a_runner_that_has_not_ended_is_never_placed_a_second_time(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    await store.host("another")
+    await store.host(lease_seconds=-1)
+    assert await store.placed(session) == first
+
+
+async def test_a_new_session_goes_where_there_is_most_room(store: Store) -> None:
+    project = await store.project()
+    await store.fetch("DELETE FROM hosts")
+    for name, processors, available in (("full", 8, 500), ("large", 4, 9000), ("small", 1, 9000)):
+        await store.host(
+            name, machine=MACHINE.model_copy(update={"processors": processors, "memory_available_mb": available})
+        )
+    placed = []
+    for _ in range(6):
+        session = Session(project)
+        await store.admitted(session)
+        placed.append((await store.placed(session)).host)
+    # "large" has four processors: it gets four runners for each of "small".
+    assert placed == ["large", "small", "large", "large", "large", "large"]
 
 
 async def test_only_the_current_runner_may_say_that_it_runs(store: Store) -> None:

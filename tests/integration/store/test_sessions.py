@@ -86,7 +86,6 @@ async def test_views_tell_the_place_in_line_of_those_who_wait(store: Store) -> N
     async with store.database.pool.acquire() as connection:
         everything = await sessions.views(connection)
         of_site = await sessions.views(connection, project="site")
-        assert await sessions.counts(connection) == {"queued": 3}
         assert await sessions.state_of(connection, line[0].session_id) is SessionState.QUEUED
         assert await sessions.state_of(connection, str(uuid.uuid4())) is None
     assert [(one.session_id, one.position) for one in everything] == [

@@ -7,6 +7,7 @@ from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.views import (
     DaemonView,
     EventView,
+    HostView,
     ProjectView,
     QuotaView,
     RunnerView,
@@ -95,6 +96,21 @@ def event(**changes: Any) -> dict[str, Any]:
 def quota(**changes: Any) -> dict[str, Any]:
     view = QuotaView(scope="project", project="site", name="max_concurrent_runners", limit=3, used=2, waiting=1)
     return view.model_copy(update=changes).model_dump(mode="json")
+
+
+def host(name: str = "here", **changes: Any) -> HostView:
+    view = HostView(
+        host=name,
+        up=True,
+        since=NOW - timedelta(hours=5),
+        draining=False,
+        lease_s=25.4,
+        version="0.1.0",
+        runners=0,
+        memory_mb=0,
+        cpu_percent=0,
+    )
+    return view.model_copy(update=changes)
 
 
 def status(*live: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cli import resources, terminal, tokens, version
+from cli import hosts, resources, terminal, tokens, version
 from cli.since import since
 from stratavore import __version__
 from stratavore.errors import InvalidInput
-from stratavore.models.views import HostView, MachineView, ProjectResourcesView, ResourcesView, SpentView
+from stratavore.models.views import MachineView, ProjectResourcesView, ResourcesView, SpentView
 from tests.unit.cli import examples
 from tests.unit.cli.conftest import Run, Serve
 
@@ -60,8 +60,8 @@ MACHINE = MachineView(
 )
 RESOURCES = ResourcesView(
     hosts=(
-        HostView(host="here", up=True, version="1", runners=2, memory_mb=300, cpu_percent=12, machine=MACHINE),
-        HostView(host="there", up=False, version="1", runners=0, memory_mb=0, cpu_percent=0),
+        examples.host("here", runners=2, memory_mb=300, cpu_percent=12, machine=MACHINE),
+        examples.host("there", up=False, lease_s=-60),
     ),
     projects=(ProjectResourcesView(project="site", runners=2, memory_mb=300, cpu_percent=12),),
 ).model_dump(mode="json")
@@ -70,9 +70,9 @@ RESOURCES = ResourcesView(
 def test_resources_of_hosts_and_projects(run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(show_resources=RESOURCES)
     assert run("resources").out.splitlines() == [
-        "HOST   STATE        RUNNERS  MEMORY   CPU  LOAD      MEMORY FREE    DISK FREE",
-        "here   running            2  300 MB  12 %  1.5 on 2  4.0 of 8.0 GB  50.0 of 100.0 GB",
-        "there  unreachable        0    0 MB   0 %",
+        "HOST   STATE  RUNNERS  MEMORY   CPU  LOAD      MEMORY FREE    DISK FREE",
+        "here   up           2  300 MB  12 %  1.5 on 2  4.0 of 8.0 GB  50.0 of 100.0 GB",
+        "there  away         0    0 MB   0 %",
         "",
         "PROJECT  RUNNERS  MEMORY   CPU",
         "site           2  300 MB  12 %",
@@ -80,8 +80,8 @@ def test_resources_of_hosts_and_projects(run: Run, fake: Serve, monkeypatch: pyt
     monkeypatch.setattr(terminal, "width", lambda: 60)
     assert max(map(len, run("resources").out.splitlines())) <= 60
     shown = json.loads(run("resources", "--format", "json").out)
-    assert (tuple(shown), tuple(shown["hosts"][0])) == (resources.KEYS, resources.HOST_KEYS)
-    assert tuple(shown["hosts"][0]["machine"]) == resources.MACHINE_KEYS
+    assert (tuple(shown), tuple(shown["hosts"][0])) == (resources.KEYS, hosts.KEYS)
+    assert tuple(shown["hosts"][0]["machine"]) == hosts.MACHINE_KEYS
     assert shown["hosts"][1]["machine"] is None
 
 

@@ -13,7 +13,7 @@ from cli.main import COMMANDS
 from cli.widths import cut, size, wrap
 from stratavore.models.findings import Health, Part, PartState
 from stratavore.models.states import Activity, SessionState
-from stratavore.models.views import HostView, ProjectResourcesView, ResourcesView
+from stratavore.models.views import ProjectResourcesView, ResourcesView
 from stratavore.paths import Home
 from tests.unit.cli import examples
 from tests.unit.cli.conftest import Run, Serve
@@ -66,10 +66,8 @@ ANSWERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {
             "show_resources": ResourcesView(
                 hosts=(
-                    HostView(
-                        host=f"{LONGEST}.example.internal",
-                        up=False,
-                        version="0.1.0",
+                    examples.host(
+                        f"{LONGEST}.example.internal",
                         runners=3000,
                         memory_mb=123456,
                         cpu_percent=12800,

@@ -1,0 +1,106 @@
+"""A host that is frozen or killed: its sessions are unreachable, its agents live, and nothing is started anew."""
+
+import uuid
+
+import pytest
+
+from stratavore.models.session import TerminateSignal
+from stratavore.naming import workflow_id
+from stratavore.runtime.processes import identify
+from tests.integration.worker.watching import generation
+from tests.support.command_line import CommandLine
+from tests.support.hosts import HostProcess, Hosts
+from tests.support.waiting import answer
+
+
+async def told(host: HostProcess, session: str) -> list[str]:
+    """What was told of a session's being reachable, in order."""
+    rows = await host.fetch(
+        "SELECT type FROM events WHERE session_id = $1 AND type LIKE 'session.%reachable' ORDER BY sequence",
+        uuid.UUID(session),
+    )
+    return [row["type"] for row in rows]
+
+
+@pytest.mark.parametrize("how", ["frozen", "killed"])
+async def test_who_was_away_goes_on_where_it_was(hosts: Hosts, how: str) -> None:
+    away, other = await hosts.start("away"), await hosts.start("other")
+    project = await away.project(["cat"])
+    (session,) = await away.launch(project)
+    _, agent = await generation(away, session, 1)
+    if how == "frozen":
+        away.freeze()
+    else:
+        away.kill()
+    seen = await other.wait(session, "unreachable")
+    assert seen["reason"].startswith("the host away has not been heard of since ")
+    await hosts.away(away, by=other)
+
+    cli = CommandLine(other.environment, other.home.root)
+    unreachable = await cli.refused(4, "send", session, "words")
+    assert unreachable.startswith(f"The session {session[:8]} cannot be sent text: the host away has not been heard of")
+    assert "stratavore hosts show away" in await cli.refused(4, "restart", session)
+    shown = await cli.done("hosts")
+    assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["away", "away"], ["other", "up"]]
+
+    if how == "frozen":
+        away.thaw()
+    else:
+        await away.start()
+    back = await other.wait(session, "running")
+    assert back["generation"] == 1
+
+    async def is_told() -> bool:
+        return await told(other, session) == ["session.unreachable", "session.reachable"]
+
+    await answer(is_told, what="that it is back")
+    assert identify(agent.pid) == agent
+
+
+async def test_what_is_asked_of_it_meanwhile_is_done_when_it_is_back(hosts: Hosts) -> None:
+    away, other = await hosts.start("away"), await hosts.start("other")
+    project = await away.project(["cat"])
+    ends, pauses = await away.launch(project, 2)
+    for session in (ends, pauses):
+        await away.wait(session, "running")
+    away.freeze()
+    await other.wait(pauses, "unreachable")
+    cli = CommandLine(other.environment, other.home.root)
+    for word, session, done in (("kill", ends, "ended"), ("pause", pauses, "paused")):
+        result = await cli(word, session)
+        assert result.code == 0, result
+        assert f"The host away is away: the session is {done} as soon as it is back." in result.err
+        assert result.out.startswith(f"{session[:8]}  unreachable")
+    away.thaw()
+    await other.wait(ends, "ended")
+    await other.wait(pauses, "paused")
+
+
+async def test_a_host_that_is_gone_for_good_is_deleted_and_its_sessions_go_on_elsewhere(hosts: Hosts) -> None:
+    gone, other = await hosts.start("gone"), await hosts.start("other")
+    (session, ended) = await gone.launch(await gone.project(["cat"], path=hosts.shared), 2)
+    _, agent = await generation(gone, session, 1)
+    cli = CommandLine(other.environment, other.home.root)
+    assert "is up" in await cli.refused(5, "hosts", "delete", "gone", "--force")
+    assert "did you mean 'gone'" in await cli.refused(3, "hosts", "delete", "gon")
+    gone.freeze()
+    await other.wait(session, "unreachable")
+    client = await other.client()
+    handle = client.get_workflow_handle(workflow_id(ended))
+    await handle.signal("terminate", TerminateSignal(request_id=str(uuid.uuid4())))
+    assert "has 2 sessions that wait for it" in await cli.refused(5, "hosts", "delete", "gone")
+    told = await cli.json("hosts", "delete", "gone", "--force", "--yes")
+    assert (told["host"], sorted(told["sessions"])) == ("gone", sorted([session, ended]))
+    found = await other.wait(session, "running")
+    assert (found["host"], found["generation"]) == ("other", 2)
+    await other.wait(ended, "ended")
+    assert [one["host"] for one in await cli.json("hosts")] == ["other"]
+
+    gone.thaw()  # it was not gone: its agent is one of the past
+
+    async def is_dead() -> bool:
+        await gone.call("reconcile")
+        return identify(agent.pid) != agent
+
+    await answer(is_dead, 60, "the end of the agent of the past")
+    assert (await other.wait(session, "running"))["generation"] == 2

@@ -1,0 +1,82 @@
+"""The lease of this host, and what follows when one runs out: that it is told, and taken back."""
+
+import asyncio
+import logging
+from collections.abc import Collection
+from uuid import UUID
+
+from temporalio.client import Client
+
+from stratavore import __version__, machine
+from stratavore.config.settings import Settings
+from stratavore.control.hosts import let_waiting_look
+from stratavore.errors import HostTaken
+from stratavore.killpoints import effect
+from stratavore.paths import Home
+from stratavore.procfs import boot_id
+from stratavore.store import hosts
+from stratavore.store.absence import tell_found, tell_lost
+from stratavore.store.database import Database
+from worker.identity import state_directory_id
+
+log = logging.getLogger(__name__)
+
+LONGEST_SECONDS = 5.0
+"""Between two renewals."""
+_RENEWALS = 6
+"""Within a lease, at least: a few may fail."""
+
+
+class HostLease:
+    """Says that this host lives, as long as it does, and notices of others that they do not."""
+
+    def __init__(self, home: Home, settings: Settings, daemon_id: UUID, database: Database, client: Client) -> None:
+        self._home = home
+        self._host = settings.host
+        self._seconds = settings.host_lease_seconds
+        self._daemon_id = daemon_id
+        self._state_directory = state_directory_id(home)
+        self._database = database
+        self._client = client
+        self._expected = True
+        """Sessions may wait for this host: it has just been started."""
+        self.interval = min(LONGEST_SECONDS, self._seconds / _RENEWALS)
+        """Seconds between two renewals."""
+
+    async def renew(self) -> None:
+        """Say that this host lives, and what its machine has.
+
+        Raises:
+            HostTaken: the daemon of another state directory says so of the same name.
+        """
+        measured = await asyncio.to_thread(machine.measure, self._home.root)
+        async with self._database.pool.acquire() as connection:
+            with effect("lease.renew"):
+                renewed = await hosts.renew(
+                    connection,
+                    self._host,
+                    self._daemon_id,
+                    state_directory=self._state_directory,
+                    version=__version__,
+                    boot_id=boot_id(),
+                    lease_seconds=self._seconds,
+                    machine=measured,
+                )
+        if not renewed:
+            raise HostTaken(host=self._host, seconds=round(self._seconds))
+
+    async def keep(self, dead: Collection[str]) -> None:
+        """Renew it; tell of hosts that are lost; and, if this one was, that it is back.
+
+        Args:
+            dead: runners of this host that are found dead. The others are watched.
+        """
+        await self.renew()
+        absence = await tell_found(self._database, self._host, self._daemon_id, dead=dead)
+        if absence:
+            log.info("this host is back; its lease had run out at %s", absence.since)
+        if absence or self._expected:
+            await let_waiting_look(self._database, self._client)
+            self._expected = False
+        while absence := await tell_lost(self._database):
+            log.warning("the host %s is away: its lease ran out at %s", absence.host, absence.since)
