@@ -73,12 +73,12 @@ async def test_no_host_is_up_for_long(patient_sessions: Sessions, clock: Workflo
     session = await patient_sessions.start(policy=Policy(history_length=60))
     await session.says("**queued**: no host is up")
     first_run = await session.run_id()
-    await clock.sleep(timedelta(minutes=2))
+    await clock.sleep(timedelta(minutes=30))
     await session.says("**queued**: no host is up")
     assert await session.run_id() != first_run
     assert session.id in world.holders
     world.hosts_up = True
-    await clock.sleep(timeouts.NEXT_LOOK_FOR_HOST)
+    await clock.sleep(timeouts.NEXT_LOOK_WITHOUT_HOST)
     await session.runs()
     await _end(session)
 

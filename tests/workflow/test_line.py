@@ -2,10 +2,11 @@
 
 import uuid
 
-from stratavore.models.session import Operator
+from stratavore.models.session import GrantSignal, Operator
 from stratavore.models.states import ExitKind, SessionState
 from tests.support.sessions import Sessions
 from tests.support.waiting import until
+from workflows.session import SessionWorkflow
 
 
 async def test_a_slot_goes_to_the_first_in_line_and_wakes_it(sessions: Sessions) -> None:
@@ -125,3 +126,14 @@ async def test_an_operator_lets_a_session_past_the_line_once(sessions: Sessions)
     await waits.runs()
     await waits.terminate()
     await waits.result()
+
+
+async def test_who_waits_for_a_host_is_woken_when_one_is_there(sessions: Sessions) -> None:
+    sessions.world.hosts_up = False
+    session = await sessions.start()
+    await session.says("**queued**: no host is up")
+    sessions.world.hosts_up = True
+    await session.handle.signal(SessionWorkflow.grant, GrantSignal())
+    await session.runs()  # long before the next look of its own
+    await session.terminate()
+    assert await session.result() == "ended on request"

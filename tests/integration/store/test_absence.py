@@ -160,8 +160,8 @@ STEPS = ("expire", "notice", "renew", "find")
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=12))
 async def test_whatever_the_order_what_is_shown_and_told_agree(store: Store, steps: list[str]) -> None:
     """The state is what the lease and the last word of the host's own daemon say, and each absence is told in pairs."""
-    await store.fetch("UPDATE hosts SET away_since = NULL")
     await store.host(daemon_id=DAEMON)
+    await tell_found(store.database, HOST, DAEMON, dead=())  # what the example before left
     name = f"p{uuid.uuid4().hex[:8]}"
     session, _ = await running(store, name)
     good, away = True, False
