@@ -11,8 +11,8 @@ WITH session AS (
 ), open AS (
     SELECT name, machine FROM hosts WHERE lease_expires_at > now() AND NOT draining
 ), chosen AS (
-    -- Where it is moved to; else where it was, since its files are there; else where it is wished; else where there is most room: memory first, then the
-    -- fewest runners for each processor.
+    -- Where it is moved to; else where it was, since its files are there; else where it is wished; else where there is most
+    -- room: memory first, then the fewest runners for each processor.
     SELECT coalesce(
         (SELECT name FROM open WHERE name = $5),
         (SELECT name FROM open, session WHERE name = session.host),
