@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from tests.chaos.harness.record import Harm, Record, session_of
+from tests.chaos.harness.record import Agent, Harm, Record, session_of
 from tests.chaos.harness.schedule import Fault, Step
 from tests.chaos.harness.stack import SERVERS, StackProcess, living, signal_all, trees
 
@@ -77,7 +77,7 @@ class Faults:
 
     async def _without_daemon(self, step: Step, whom: Callable[[], set[int]], *, everybody: bool = False) -> str:
         """Kill these and the daemon; it is started again after a while."""
-        self._stack.up.clear()
+        self._stack.pull_down()
         began = time.time()
         pids = await asyncio.to_thread(whom) | self._daemon()
         signal_all(pids, signal.SIGKILL)
@@ -103,11 +103,11 @@ class Faults:
         if process is None:
             return ""
         signal_all([process[0]], signal.SIGKILL)
-        self._starts.append(asyncio.create_task(self._server_back(name, time.time())))
+        self._starts.append(asyncio.create_task(self._server_back(name, process, time.time())))
         return f"process {process[0]}"
 
-    async def _server_back(self, name: str, began: float) -> None:
-        while self._stack.server(name) is None:
+    async def _server_back(self, name: str, killed: Agent, began: float) -> None:
+        while self._stack.server(name) in (None, killed):
             await asyncio.sleep(0.1)
         address = self._stack.url(name).rpartition("@")[2].rpartition("//")[2].partition("/")[0]
         host, _, port = address.partition(":")

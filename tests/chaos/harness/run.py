@@ -25,6 +25,8 @@ from tests.claude_code.messages import Asked, Kind, Reply, Usage, say
 from tests.claude_code.messages_api import MessagesApi, serve
 
 BEGIN_SECONDS = 90.0
+COMMAND_SECONDS = 240.0
+"""In which what was begun before the last fault has ended."""
 REST_SECONDS = 90.0
 """In which everything has come to rest after the last fault, or a promise is broken; and for each session:"""
 REST_SECONDS_EACH = 1.0
@@ -71,7 +73,7 @@ class Run:
             await self._follow(faults, work)
             await faults.end()
             self._note("faults end")
-            self.record.counts = dict(faults.counts)
+            self.record.counts = {**faults.counts, "died at a kill point": self.stack.deaths_of_its_own}
             await self._rest(api, observer, work)
         return self.record
 
@@ -90,13 +92,13 @@ class Run:
         doing: set[asyncio.Task[None]] = set()
         for step in self._steps:
             await asyncio.sleep(max(0.0, began + step.at - time.monotonic()))
-            task = asyncio.create_task(self._do(step, faults, work))
+            task = asyncio.create_task(self._do(step, faults, work), name=step.what)
             doing.add(task)
             task.add_done_callback(doing.discard)
         if doing:
-            await asyncio.wait(doing, timeout=120)
+            await asyncio.wait(doing, timeout=COMMAND_SECONDS)
         for task in doing:
-            self.record.unsettled = "a command or fault did not end"
+            self.record.unsettled = f"'{task.get_name()}' did not end within {COMMAND_SECONDS:.0f} s"
             task.cancel()
 
     async def _do(self, step: Step, faults: Faults, work: Workload) -> None:

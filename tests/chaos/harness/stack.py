@@ -43,6 +43,9 @@ class StackProcess:
         self._kill_at: str | None = None
         self.up = asyncio.Event()
         """Somebody wants the daemon to run. Cleared, it stays dead."""
+        self.deaths_of_its_own = 0
+        """How often the daemon was found dead that nobody had killed: at a kill point, or by a fault of its own."""
+        self._killed = False
         self.may_boot = _may_mount()
         self.boot()
 
@@ -64,6 +67,11 @@ class StackProcess:
         self._boot_file.unlink(missing_ok=True)
         self._boot_file.write_text(f"{uuid.uuid4()}\n")
 
+    def pull_down(self) -> None:
+        """From now on the daemon is not started again; whoever calls this kills it."""
+        self._killed = True
+        self.up.clear()
+
     def arm(self, kill_point: str) -> None:
         """Let the next daemon die at this point."""
         self._kill_at = kill_point
@@ -73,6 +81,7 @@ class StackProcess:
         while True:
             await self.up.wait()
             if self._process is None or self._process.poll() is not None:
+                self.deaths_of_its_own += self._process is not None and not self._killed
                 self._spawn()
             await asyncio.sleep(0.1)
 
@@ -95,6 +104,7 @@ class StackProcess:
             environment[VARIABLE], self._kill_at = self._kill_at, None
         if self.may_boot:
             words = ["unshare", "--mount", "sh", "-c", _AFTER_BOOT, str(self._boot_file), *words]
+        self._killed = False
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 words,

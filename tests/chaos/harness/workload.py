@@ -87,6 +87,8 @@ class Workload:
             kind = ("notes", "light")[step.pick < _LIGHT_PART]
             await self.launch(kind)
             return f"a session of {kind}"
+        if step.what is Command.SEND and self._at_once.locked():
+            return ""  # people are busy enough
         session = self._choose(step)
         if session is None:
             return ""
