@@ -73,7 +73,7 @@ class Run:
             await self._follow(faults, work)
             await faults.end()
             self._note("faults end")
-            self.record.counts = {**faults.counts, "died at a kill point": self.stack.deaths_of_its_own}
+            self.record.counts = {**faults.counts, **self.stack.ends}
             await self._rest(api, observer, work)
         return self.record
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,8 +44,8 @@ class StackProcess:
         self._kill_at: str | None = None
         self.up = asyncio.Event()
         """Somebody wants the daemon to run. Cleared, it stays dead."""
-        self.deaths_of_its_own = 0
-        """How often the daemon was found dead that nobody had killed: at a kill point, or by a fault of its own."""
+        self.ends = Counter[str]()
+        """How often the daemon was found dead that nobody had killed, and how it ended."""
         self._killed = False
         self.may_boot = _may_mount()
         self.boot()
@@ -81,7 +82,7 @@ class StackProcess:
         while True:
             await self.up.wait()
             if self._process is None or self._process.poll() is not None:
-                self.deaths_of_its_own += self._process is not None and not self._killed
+                self._count_end()
                 self._spawn()
             await asyncio.sleep(0.1)
 
@@ -97,6 +98,11 @@ class StackProcess:
         except (Unanswered, StratavoreError):
             return False
         return True
+
+    def _count_end(self) -> None:
+        if self._process is not None and not self._killed:
+            code = self._process.returncode
+            self.ends["died at its kill point" if code == -signal.SIGKILL else f"daemon ended with {code}"] += 1
 
     def _spawn(self) -> None:
         environment, words = self.environment, [sys.executable, "-m", "worker.daemon"]
