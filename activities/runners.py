@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeats import heartbeats
 from activities.starts import Starts
 from activities.typing import Attention, Typist
+from stratavore import telemetry
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import of_this_process, read_environment
@@ -199,6 +200,7 @@ class RunnerActivities:
                 connection, request.runner_id, started.identity, started.wrapper, self._monitor.daemon_id
             ):
                 raise StaleGeneration(runner_id=request.runner_id)
+            recovered = await runners.recovered(connection, request.runner_id) if request.resume else None
             data = {
                 "runner_id": request.runner_id,
                 "generation": request.generation,
@@ -215,3 +217,6 @@ class RunnerActivities:
                         data=data,
                     )
                 )
+        if recovered:
+            cause, seconds = recovered
+            telemetry.RECOVERY.labels(cause).observe(seconds)

@@ -102,6 +102,15 @@ def _environment(pid: int) -> bytes:
     return found
 
 
+def age(pid: int) -> float:
+    """For how many seconds the process has been there.
+
+    Raises:
+        OSError: it is gone, or hidden.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - stat(pid).start_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def command_line(pid: int) -> list[str]:
     """The words of a process, which anyone may read; empty if it is gone."""
     try:

@@ -20,6 +20,12 @@ HEARTBEAT_LATENCY = Histogram(
     "How long Temporal took to take the heartbeat of a runner's supervision",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
+RECOVERY = Histogram(
+    "stratavore_recovery_seconds",
+    "How long it took from a loss that was noticed until what was lost ran again",
+    ["cause"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
 EVENTS_PUBLISHED = Counter(
     "stratavore_events_published_total", "Events that the broker confirmed to this daemon's relay"
 )

@@ -22,7 +22,7 @@ from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from activities.starts import Starts
 from activities.upkeep import UpkeepActivities
-from stratavore import __version__, connect, telemetry
+from stratavore import __version__, connect, procfs, telemetry
 from stratavore.config.path import name_file
 from stratavore.config.reading import Configuration, read_configuration
 from stratavore.config.settings import Settings
@@ -128,6 +128,8 @@ class Daemon:
         )
         recovered = await monitor.recover()
         log.info("runners taken over: %d", recovered)
+        if recovered:
+            telemetry.RECOVERY.labels("daemon").observe(procfs.age(os.getpid()))
         admission, records = AdmissionActivities(database), RecordActivities(database)
         starts_at_once = self._settings.starts_at_once or len(os.sched_getaffinity(0))
         activities = RunnerActivities(self._home, database, host, tmux, monitor, Starts(starts_at_once, monitor.is_up))

@@ -153,6 +153,17 @@ async def run(
     return found is not None
 
 
+async def recovered(connection: Connection, runner_id: str) -> tuple[str, float] | None:
+    """What was lost before this runner, and for how many seconds; asked in the transaction that shows it as running.
+
+    Returns:
+        ``agent``: it died; ``terminal``: it was gone with its wrapper; ``host``: so was the machine's run, or the
+        session is on another host now. None: nothing was lost, or it was told before.
+    """
+    row = await connection.fetchrow(SQL.recovered, runner_id)
+    return (row["cause"], row["seconds"]) if row else None
+
+
 async def finish(connection: Connection, status: RunnerStatus, end: RunnerExit) -> bool:
     """Write how a runner ended. Returns False if that was written before."""
     found = await connection.fetchval(

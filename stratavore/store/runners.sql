@@ -43,6 +43,18 @@ SET status = 'running', pid = $2, pid_ticks = $3, wrapper_pid = $4, wrapper_tick
 WHERE id = $1 AND ended_at IS NULL
 RETURNING id
 
+-- name: recovered
+-- What became of the runner before this one, if this transaction shows the one that takes its place. One that was put
+-- away, or that people ended, was not lost; a slot that is newer than the loss was taken by who came back from being parked.
+SELECT greatest(extract(epoch FROM now() - before.ended_at), 0)::float8 AS seconds,
+       CASE WHEN before.exit_kind <> 'lost' THEN 'agent'
+            WHEN before.host = mine.host AND before.boot_id = mine.boot_id THEN 'terminal' ELSE 'host' END AS cause
+FROM runners AS mine
+JOIN LATERAL (SELECT * FROM runners WHERE session_id = mine.session_id AND generation < mine.generation
+              ORDER BY generation DESC LIMIT 1) AS before ON true
+JOIN admissions ON admissions.session_id = mine.session_id AND granted_at <= before.ended_at
+WHERE mine.id = $1 AND mine.started_at = now() AND before.status = 'failed'
+
 -- name: finish
 UPDATE runners
 SET status = $2, exit_code = $3, exit_kind = $4, exit_reason = $5, last_lines = $6, ended_at = $7

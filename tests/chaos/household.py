@@ -1,6 +1,8 @@
 """A household of sessions in every state, on a whole Stratavore that a test may hurt."""
 
+import asyncio
 import os
+import re
 import shutil
 import signal
 import stat
@@ -9,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import urlopen
 
 import aio_pika
 
@@ -191,6 +194,17 @@ class Household:
                 dict.fromkeys(one for one in self.heard if one in set(ids))
             )  # one that came again has the same id
             assert came == ids, f"of {session}"
+
+    async def recoveries(self) -> dict[str, float]:
+        """How many recoveries the present daemon has measured, by cause."""
+        url = (await self.daemon.call("daemon_status"))["metrics"]
+
+        def read() -> str:
+            with urlopen(url, timeout=10) as page:
+                return str(page.read().decode())
+
+        found = re.findall(r'stratavore_recovery_seconds_count\{cause="(\w+)"\} (\S+)', await asyncio.to_thread(read))
+        return {cause: float(count) for cause, count in found}
 
     def tmux_servers(self) -> set[int]:
         """The terminal servers that hold agents."""

@@ -1,7 +1,8 @@
 """Whatever is killed: who ran runs again with its conversation, and everybody else stands where he stood."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,14 +57,24 @@ async def a_reboot(house: Household) -> None:
     await house.daemon.start()
 
 
+Fault = Callable[[Household], Coroutine[Any, Any, None]]
+
 TOUCH_NO_AGENT = (the_daemon, temporal, postgres, rabbitmq)
-TAKE_THE_AGENTS = (the_agents, the_terminals, everything_at_once, a_reboot)
+TAKE_THE_AGENTS: dict[Fault, str] = {
+    the_agents: "agent",
+    the_terminals: "terminal",
+    everything_at_once: "terminal",
+    a_reboot: "host",
+}
+"""And what the time of their recovery is told as."""
 
 
 @pytest.mark.parametrize("fault", [*TOUCH_NO_AGENT, *TAKE_THE_AGENTS], ids=lambda fault: str(fault.__name__))
-async def test_who_ran_runs_again(household: Household, fault: Callable[[Household], Awaitable[None]]) -> None:
+async def test_who_ran_runs_again(household: Household, fault: Fault) -> None:
     before = await household.standings()
     await fault(household)
     await household.is_whole(before, relaunched=fault in TAKE_THE_AGENTS)
+    if cause := TAKE_THE_AGENTS.get(fault):
+        assert (await household.recoveries())[cause] >= len(household.running)
     await household.talk()
     await household.everything_was_told()

@@ -1,13 +1,14 @@
 """Runners in Postgres: one at a time, each with a generation, and stale writers change nothing."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from activities.admission import AdmissionActivities
 from stratavore.agents.adapter import Judgement
-from stratavore.models.states import Activity, RunnerStatus, SessionState
-from stratavore.models.steps import FindRequest, Placed, Placement, Recorded
+from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
+from stratavore.models.steps import FindRequest, Placed, Placement, Recorded, RecordRequest
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store import runners, sessions
 from stratavore.store.runners import Sighting
@@ -16,6 +17,13 @@ from tests.integration.store.steps import HOST, MACHINE, Session, Store
 AGENT = ProcessIdentity(pid=41, start_ticks=7, boot_id="boot")
 WRAPPER = ProcessIdentity(pid=40, start_ticks=6, boot_id="boot")
 DAEMON = uuid.uuid4()
+
+
+async def recovered(store: Store, placement: Placement, agent: ProcessIdentity = AGENT) -> tuple[str, float] | None:
+    """Show it as running, and ask what was lost before it."""
+    async with store.database.transaction("test") as transaction:
+        assert await runners.run(transaction.connection, placement.runner_id, agent, WRAPPER, DAEMON)
+        return await runners.recovered(transaction.connection, placement.runner_id)
 
 
 async def run(store: Store, placement: Placement) -> bool:
@@ -307,3 +315,42 @@ async def test_a_workflow_finds_the_runner_that_lives(store: Store) -> None:
     assert found.live.model_dump() == second.model_dump()
     await store.do(session.record(SessionState.PARKED, second.runner_id))
     assert (await activities.find(FindRequest(session_id=session.session_id))).live is None
+
+
+async def test_a_recovery_is_told_once_with_its_cause(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    assert await recovered(store, first) is None
+    second = await relaunched(store, session, first.runner_id)
+    told = await recovered(store, second)
+    assert told is not None
+    assert told[0] == "agent"
+    assert 0 <= told[1] < 60
+    assert await recovered(store, second) is None, "shown again, it is told no more"
+
+    await store.do(lost(session, second.runner_id))
+    third = await store.placed(session)
+    told = await recovered(store, third)
+    assert told is not None
+    assert told[0] == "terminal"
+
+    await store.do(lost(session, third.runner_id))
+    after_a_reboot = await recovered(store, await store.placed(session), replace(AGENT, boot_id="the next"))
+    assert after_a_reboot is not None
+    assert after_a_reboot[0] == "host"
+
+
+async def test_what_people_had_put_away_was_not_lost(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+    await recovered(store, first)
+    await store.do(session.record(SessionState.PARKED, first.runner_id))
+    await store.admitted(session)
+    assert await recovered(store, await store.placed(session)) is None
+
+
+def lost(session: Session, runner_id: str) -> RecordRequest:
+    """Nothing of the runner is left; the session goes on."""
+    request = session.record(SessionState.RECOVERING, runner_id)
+    assert request.exit is not None
+    return request.model_copy(update={"exit": request.exit.model_copy(update={"kind": ExitKind.LOST})})
