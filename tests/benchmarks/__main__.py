@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
-from tests.benchmarks import conversations, hooks
+from tests.benchmarks import conversations, hooks, recovery
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.world import World
@@ -148,63 +148,6 @@ async def launches(daemon: DaemonProcess, bare: Bare, rounds: int, at_once: int)
     await end_all(daemon)
 
 
-async def recovery(daemon: DaemonProcess, count: int, rounds: int) -> None:
-    """``kill -9`` of the daemon beside many running sessions."""
-    project = await daemon.project(["cat"])
-    for _ in range(count // 50):
-        await ours(daemon, project, 50)
-    pids = {one["runner_id"]: one["pid"] for one in await daemon.call("list_runners")}
-    lengths = await settled_histories(daemon)
-    times, imports = [], []
-    for _ in range(rounds):
-        daemon.kill()
-        began = monotonic()
-        daemon.spawn()
-
-        async def supervised() -> bool:
-            rows = await daemon.fetch(
-                "SELECT count(*) AS n FROM runners JOIN hosts ON hosts.daemon_id = watched_by WHERE ended_at IS NULL"
-            )
-            return bool(rows[0]["n"] == len(pids))
-
-        # The lease, with the new daemon's id, is renewed before the runners are taken over.
-        before = (await daemon.fetch("SELECT daemon_id FROM hosts"))[0]["daemon_id"]
-        while (await daemon.fetch("SELECT daemon_id FROM hosts"))[0]["daemon_id"] == before:
-            await asyncio.sleep(0.01)
-        while not await supervised():
-            await asyncio.sleep(0.01)
-        times.append(monotonic() - began)
-        await daemon.ready()
-        began = monotonic()
-        subprocess.run([sys.executable, "-c", "import temporalio.worker"], check=True)
-        imports.append(monotonic() - began)
-    after = {one["runner_id"]: one["pid"] for one in await daemon.call("list_runners")}
-    say(f"Daemon kill -9 with {len(pids)} running sessions")
-    say(
-        f"  all supervised again after {spread(times, ' s')} from its start  [goal <= 5 s]; "
-        f"beside it, importing the Temporal SDK alone {spread(imports, ' s')}"
-    )
-    added = sum((await settled_histories(daemon)).values()) - sum(lengths.values())
-    say(f"  same pids: {after == pids}; new history events: {added}")
-
-
-async def histories(daemon: DaemonProcess) -> dict[str, int]:
-    """The number of history events of every live session."""
-    sessions = [one["session_id"] for one in await daemon.call("list_sessions")]
-    client = await daemon.client()
-    found = await asyncio.gather(*(client.get_workflow_handle(workflow_id(session)).describe() for session in sessions))
-    return {one.id: one.history_length for one in found}
-
-
-async def settled_histories(daemon: DaemonProcess) -> dict[str, int]:
-    """The same, once nothing is added any more: a session runs a moment before its workflow hears of it."""
-    before: dict[str, int] = {}
-    while (now := await histories(daemon)) != before:
-        before = now
-        await asyncio.sleep(2)
-    return now
-
-
 async def idle(daemon: DaemonProcess, count: int, seconds: float) -> None:
     """What many idle sessions cost the daemon."""
     project = await daemon.project(["cat"])
@@ -291,7 +234,7 @@ async def main(arguments: argparse.Namespace) -> None:
             )
             wanted: dict[str, Any] = {
                 "launch": lambda: launches(daemon, bare, arguments.rounds, 50),
-                "recovery": lambda: recovery(daemon, 200, arguments.rounds),
+                "recovery": lambda: recovery.recovering(daemon, directory, ours, say, spread, arguments.rounds),
                 "hooks": lambda: hooks.telling(daemon, say, spread, 60),
                 "idle": lambda: idle(daemon, 500, arguments.seconds),
             }

@@ -5,74 +5,26 @@ import os
 import re
 import shutil
 import signal
-import stat
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.request import urlopen
 
 import aio_pika
 
 from cli.client import Unanswered
 from stratavore.agents import sample
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import StratavoreError
 from stratavore.events.broker import EXCHANGE
-from stratavore.paths import Home
-from stratavore.procfs import boot_id
-from stratavore.runtime.processes import Liveness, Snapshot, identify, liveness
+from stratavore.runtime.processes import Liveness, identify, liveness
 from stratavore.runtime.rundir import RunDirectory
 from tests.support import servers
-from tests.support.daemon import DaemonProcess
 from tests.support.processes import marked
 from tests.support.waiting import answer, until
+from tests.support.whole_daemon import WholeDaemon
 
 QUEUE = "household"
-SERVERS = ("temporal", "postgres", "rabbitmq")
 RECOVERY_SECONDS = 60.0
-
-
-class WholeDaemon(DaemonProcess):
-    """A daemon that starts and keeps its servers itself."""
-
-    def __init__(self, home: Home) -> None:
-        super().__init__(home, temporal="", namespace="stratavore", dsn="", rabbitmq=None, host="house")
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """No address, and no usual port."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        ports = ("TEMPORAL__PORT", "TEMPORAL__UI_PORT", "POSTGRES__PORT", "RABBITMQ__PORT", "RABBITMQ__MANAGEMENT_PORT")
-        return (
-            kept
-            | {f"STRATAVORE_{name}": "0" for name in (*ports, "METRICS__PORT")}
-            | {
-                "STRATAVORE_HOME": str(self.home.root),
-                "STRATAVORE_CONFIG": os.devnull,
-                "STRATAVORE_HOST": self.host,
-                "STRATAVORE_MONITOR_INTERVAL_SECONDS": "0.2",
-            }
-        )
-
-    async def ready(self) -> None:
-        """Wait until the API answers, and find the database."""
-        await super().ready()
-        self.dsn = self.stack.postgres_dsn
-
-    @property
-    def stack(self) -> EmbeddedStack:
-        """Its servers, as it wrote them down."""
-        found = EmbeddedStack.recorded(self.home)
-        assert found is not None
-        return found
-
-    def server_pid(self, name: str) -> int:
-        """The process of one of its servers."""
-        (pid,) = [one.pid for one in self.stack.servers() if one.name == name]
-        assert pid is not None, name
-        return pid
 
 
 @dataclass(frozen=True)
@@ -206,40 +158,9 @@ class Household:
         found = re.findall(r'stratavore_recovery_seconds_count\{cause="(\w+)"\} (\S+)', await asyncio.to_thread(read))
         return {cause: float(count) for cause, count in found}
 
-    def tmux_servers(self) -> set[int]:
-        """The terminal servers that hold agents."""
-        home = self.daemon.home
-        wrappers = [RunDirectory(home, path.name).wrapper() for path in home.runners.iterdir()]
-        alive = [one for one in wrappers if one is not None and liveness(one) is Liveness.ALIVE]
-        return {int(Path(f"/proc/{one.pid}/stat").read_text().rpartition(")")[2].split()[1]) for one in alive}
-
     async def agents(self) -> set[int]:
         """The processes of all agents."""
         return {one.pid for one in (await self.standings()).values() if one.pid is not None}
-
-    async def power_cut(self) -> None:
-        """No process is left, sockets are gone, and the machine's next start has another boot id.
-
-        The kernel's is not ours to change: it is the past whose boot id becomes another one.
-        """
-        daemon = self.daemon
-        daemon.kill()
-        earlier = "00000000-0000-4000-8000-000000000000"
-        async with daemon.connection() as connection:
-            await connection.execute("UPDATE runners SET boot_id = $1 WHERE boot_id IS NOT NULL", earlier)
-            await connection.execute("UPDATE hosts SET boot_id = $1", earlier)
-        processes = [
-            *self.tmux_servers(),
-            *(one.pid for found in Snapshot().marked(home=daemon.home.root).values() for one in found),
-            *(pid for pid in (info.pid for info in daemon.stack.servers()) if pid),
-        ]
-        kill(*processes)
-        files = [daemon.home.servers_file, *daemon.home.runners.glob("*/started"), *daemon.home.runners.glob("*/pid")]
-        for file in files:
-            mode = stat.S_IMODE(file.stat().st_mode)
-            file.write_text(file.read_text().replace(boot_id(), earlier))
-            file.chmod(mode)
-        shutil.rmtree(daemon.home.sockets)
 
     async def _shown(self, runner_id: str, text: str) -> None:
         """Wait until an agent has written this to its terminal."""
@@ -275,10 +196,3 @@ class Household:
             while (message := await queue.get(fail=False)) is not None:
                 self.heard.append(str(message.message_id))
                 await message.ack()
-
-
-def kill(*pids: int) -> None:
-    """``kill -9`` of all of them at once; one may have died of another's death."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.household import SERVERS, Household, WholeDaemon, kill
+from tests.chaos.household import Household
 from tests.support import guardian, servers
+from tests.support.whole_daemon import SERVERS, WholeDaemon, kill
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ async def rabbitmq(house: Household) -> None:
 
 
 async def the_terminals(house: Household) -> None:
-    kill(*house.tmux_servers())
+    kill(*house.daemon.tmux_servers())
 
 
 async def the_agents(house: Household) -> None:
@@ -48,12 +49,12 @@ async def the_agents(house: Household) -> None:
 
 async def everything_at_once(house: Household) -> None:
     agents = await house.agents()
-    kill(house.daemon.pid, *map(house.daemon.server_pid, SERVERS), *house.tmux_servers(), *agents)
+    kill(house.daemon.pid, *map(house.daemon.server_pid, SERVERS), *house.daemon.tmux_servers(), *agents)
     await house.daemon.restart()
 
 
 async def a_reboot(house: Household) -> None:
-    await house.power_cut()
+    await house.daemon.power_cut()
     await house.daemon.start()
 
 
