@@ -11,6 +11,10 @@ from stratavore.store.runners import Turn
 SETTLED = timedelta(seconds=5)
 """An agent that is idle for so long and told of no prompt took it without one: within a turn, or as a command."""
 
+UNSAID = timedelta(seconds=10)
+"""So long a turn's end is not believed that no words came with: on a busy machine the agent draws an empty box before
+it begins, which looks as if somebody had interrupted it, and tells its reply seconds later."""
+
 _RECOVERS = (SessionState.RUNNING, SessionState.STARTING, SessionState.RECOVERING, SessionState.UNREACHABLE)
 
 
@@ -42,7 +46,10 @@ def judge(turn: Turn, typed_at: datetime, now: datetime, *, told: bool) -> Reply
         return ReplyView(state="busy")
     ended = turn.turn_ended_at is not None and turn.turn_ended_at >= typed_at
     taken = turn.prompted_at is not None and turn.prompted_at >= typed_at
-    settled = not told and now - max(turn.activity_at, typed_at) >= SETTLED
+    idle_for = now - max(turn.activity_at, typed_at)
+    settled = not told and idle_for >= SETTLED
+    if ended and turn.reply is None and not turn.turn_failed and idle_for < UNSAID:
+        return ReplyView(state="busy")
     if ended and (taken or settled):
         return ReplyView(state="failed" if turn.turn_failed else "answered", text=turn.reply or "")
     return ReplyView(state="answered") if settled and not taken else ReplyView(state="busy")

@@ -63,7 +63,7 @@ class Household:
             await daemon.wait(self.running[-1], "running")
         for _ in range(3):
             self.queued += await daemon.launch(project)
-            await daemon.wait(self.queued[-1], "queued")
+            await daemon.wait_in_line(self.queued[-1])
         paused, ended = await daemon.launch(await daemon.project(["cat"]), 2)
         for session, action, state in ((paused, "pause", "paused"), (ended, "terminate", "ended")):
             await daemon.wait(session, "running")

@@ -172,11 +172,12 @@ async def test_a_persons_own_hooks_and_settings_keep_working(daemon: DaemonProce
         session = await talk.launch(argv=["--settings", json.dumps(given)])
         await talk.does(session, "idle")
         assert await talk.ask(session, "first") == "one"
-        await talk.kill(session)
-        await daemon.wait_for_generation(session, 2)
         made = [talk.site / "of-the-person", talk.site / "of-the-launch"]
         await until(lambda: all(path.exists() for path in made), what="hooks of the first turn")
         for path in made:
             path.unlink()
+        await talk.kill(session)
+        await daemon.wait_for_generation(session, 2)
+        await talk.does(session, "idle")
         assert await talk.ask(session, "second") == "two"
         await until(lambda: all(path.exists() for path in made), what="hooks of the resumed agent")

@@ -40,5 +40,4 @@ async def test_what_is_asked_without_a_daemon_is_done_by_the_next_one(daemon: Da
     assert (asked.code, asked.out) == (0, "")
     assert "it is noted, and takes effect when a daemon is back" in asked.err
     await daemon.start()
-    found = await daemon.call("wait", session_id=session["session_id"], states=["running"], timeout_s=30, generation=2)
-    assert (found["state"], found["generation"]) == ("running", 2)
+    await daemon.wait_for_generation(session["session_id"], 2)

@@ -5,6 +5,7 @@ import signal
 
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
+from tests.support.waiting import until
 
 
 async def test_what_became_of_a_session_and_of_each_of_its_runners(daemon: DaemonProcess, cli: CommandLine) -> None:
@@ -13,8 +14,10 @@ async def test_what_became_of_a_session_and_of_each_of_its_runners(daemon: Daemo
     ran = await cli.json("runners", "show", "site")
     assert (ran["generation"], ran["status"], ran["host"], ran["exit_kind"]) == (1, "running", daemon.host, None)
     assert ran["directory"] == str(daemon.home.run_directory(ran["runner_id"]))
+    log = daemon.home.run_directory(ran["runner_id"]) / "log"
+    await until(lambda: "it began" in log.read_text(), what="the agent's first words")
     os.kill(ran["pid"], signal.SIGKILL)
-    await daemon.call("wait", session_id=session["session_id"], states=["running"], timeout_s=30, generation=2)
+    await daemon.wait_for_generation(session["session_id"], 2)
     await cli.done("kill", "site")
 
     failed = await cli.json("runners", "show", f"{session['session_id'][:8]}.1")

@@ -57,6 +57,15 @@ def test_an_error_is_no_reply() -> None:
     assert judge(failed, TYPED, at(1.3), told=True).state == "failed"
 
 
+@pytest.mark.parametrize("prompted", [0, -10])  # a prompt, and an answer within a turn
+def test_an_end_without_words_is_believed_late_since_the_words_may_come_yet(prompted: float) -> None:
+    silent = turn(Activity.IDLE, 3, prompted, 3).model_copy(update={"reply": None})
+    assert judge(silent, TYPED, at(12), told=prompted == 0).state == "busy"
+    assert judge(silent, TYPED, at(14), told=prompted == 0).state == "answered"
+    failed = silent.model_copy(update={"turn_failed": True})
+    assert judge(failed, TYPED, at(12), told=prompted == 0).state == "failed"
+
+
 def test_a_prompt_that_was_told_is_waited_for_however_late_its_turn_is_seen() -> None:
     before = turn(Activity.IDLE, -9, -10, -9)
     assert judge(before, TYPED, at(60), told=True).state == "busy"
