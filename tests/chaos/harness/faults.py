@@ -20,6 +20,8 @@ KILL_POINTS = (
 )  # fmt: skip
 """Effects of running sessions at which a daemon dies; see stratavore/killpoints.py."""
 
+_PATIENCE_SECONDS = 20.0
+"""For which a fault waits for something to harm, amid the recovery from another one."""
 _HANGUP_SECONDS = 20.0
 """An agent that survives its terminal is asked to end, and has a grace of ten seconds."""
 
@@ -35,8 +37,13 @@ class Faults:
         self._starts: list[asyncio.Task[None]] = []
 
     async def do(self, step: Step) -> str:
-        """Do one. Returns what was done, for people."""
-        assert isinstance(step.what, Fault)
+        """Do one, as soon as there is something to do it to. Returns what was done, for people."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not (done := await self._try(step)) and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+        return done
+
+    async def _try(self, step: Step) -> str:
         match step.what:
             case Fault.KILL_DAEMON | Fault.KILL_POINT:
                 done = await self._kill_daemon(step)
@@ -93,10 +100,11 @@ class Faults:
     async def _start_after(self, seconds: float, began: float, what: str) -> None:
         await asyncio.sleep(min(seconds, 3.0))
         self._stack.up.set()
-        started = time.time()
+        started, pulled_down = time.time(), self._stack.pulled_down
         while not await asyncio.to_thread(self._stack.answers):
             await asyncio.sleep(0.1)
-        self._record.recoveries.append((f"daemon, {what}: start to answer", time.time() - started))
+        if self._stack.pulled_down == pulled_down:  # else it was killed again before it answered
+            self._record.recoveries.append((f"daemon, {what}: start to answer", time.time() - started))
 
     def _kill_server(self, name: str) -> str:
         process = self._stack.server(name)

@@ -47,6 +47,8 @@ class StackProcess:
         self.ends = Counter[str]()
         """How often the daemon was found dead that nobody had killed, and how it ended."""
         self._killed = False
+        self.pulled_down = 0
+        """How often the daemon was killed."""
         self.may_boot = _may_mount()
         self.boot()
 
@@ -71,6 +73,7 @@ class StackProcess:
     def pull_down(self) -> None:
         """From now on the daemon is not started again; whoever calls this kills it."""
         self._killed = True
+        self.pulled_down += 1
         self.up.clear()
 
     def arm(self, kill_point: str) -> None:
