@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer
 
 
 async def parts(daemon: DaemonProcess) -> dict[str, dict[str, Any]]:
@@ -11,8 +12,18 @@ async def parts(daemon: DaemonProcess) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in (await daemon.call("health"))["parts"]}
 
 
+async def begins(daemon: DaemonProcess) -> None:
+    """Wait until all is well: Temporal hears of a daemon's workers a moment after the daemon answers."""
+
+    async def well() -> bool:
+        return all(one["state"] == "ok" for one in (await parts(daemon)).values())
+
+    await answer(well, what="a daemon that works")
+
+
 async def test_a_daemon_that_works_is_healthy_and_tells_its_figures(daemon: DaemonProcess) -> None:
     cli = CommandLine(daemon.environment, daemon.home.root)
+    await begins(daemon)
     assert await cli.done("health") == "healthy\n"
     found = await parts(daemon)
     assert {name for name, one in found.items() if one["state"] != "ok"} == set()
@@ -29,6 +40,7 @@ async def test_a_daemon_that_works_is_healthy_and_tells_its_figures(daemon: Daem
 
 async def test_what_is_wrong_is_a_problem_with_a_way_out(daemon: DaemonProcess) -> None:
     cli = CommandLine(daemon.environment, daemon.home.root)
+    await begins(daemon)
     await daemon.fetch("UPDATE alembic_version SET version_num = '0001'")
     await daemon.fetch(
         "WITH made AS (INSERT INTO events (id, sequence, key, type, project, time, data, signature)"
