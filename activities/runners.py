@@ -173,7 +173,10 @@ class RunnerActivities:
             path = adapter.transcript_path(start, request.spec.cwd)
             if path is None:
                 return start
-            found = await restore(connection, adapter, start.session_id, start.agent_session_id, path)
+            elsewhere = await runners.came_from_elsewhere(connection, request.runner_id)
+            found = await restore(
+                connection, adapter, start.session_id, start.agent_session_id, path, elsewhere=elsewhere
+            )
         if found is None:
             return replace(start, resume=False)
         if await asyncio.to_thread(adapter.begun, found):

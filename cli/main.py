@@ -27,6 +27,7 @@ COMMANDS = {
     "pause": Entry("cli.control:pause", "Put sessions away: no process, no slot, nothing lost.", WORK),
     "resume": Entry("cli.control:resume", "Run paused, parked or ended sessions again.", WORK),
     "restart": Entry("cli.control:restart", "End the agents of sessions and start them again.", WORK),
+    "move": Entry("cli.move:move", "Let running sessions go on on another host.", WORK),
     "kill": Entry("cli.control:kill", "End sessions.", WORK),
     "status": Entry("cli.status:status", "Show what is going on.", LOOK),
     "projects": Entry("cli.projects:PROJECTS", "List projects; show or delete one.", LOOK),

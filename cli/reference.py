@@ -141,6 +141,7 @@ RESULTS = {
     "pause": "list of Session",
     "resume": "list of Session",
     "restart": "list of Session",
+    "move": "list of Session",
     "kill": "list of Session",
     "tokens": "list of Spent",
     "resources": "Resources",

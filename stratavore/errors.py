@@ -385,6 +385,13 @@ class NotTyped(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class NotMoved(StratavoreError):
+    """The session {session} does not move: {reason}. See what there is with: stratavore status."""
+
+    code = "not_moved"
+    exit_code = EXIT_REFUSED
+
+
 class AgentAsks(StratavoreError):
     """The agent of {session} asks before it goes on: {question}. Answer with: stratavore send --answer {session} TEXT."""
 

@@ -15,7 +15,7 @@ HELP = "help"
 
 RESERVED = frozenset(
     [
-        *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "kill"),
+        *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "move", "kill"),
         *("status", "tokens", "resources", "version"),
         *("projects", "sessions", "runners", "hosts", "logs", "transcript", "search", "events", "quotas", "daemon"),
         *("config", "setup", "test", "health", "reconcile", "completion"),

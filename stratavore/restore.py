@@ -14,11 +14,18 @@ from stratavore.store.transcripts import Kept
 
 
 async def restore(
-    connection: Connection, adapter: Adapter, session_id: str, agent_session_id: str, default: Path
+    connection: Connection,
+    adapter: Adapter,
+    session_id: str,
+    agent_session_id: str,
+    default: Path,
+    *,
+    elsewhere: bool = False,
 ) -> Path | None:
     """Write again what is missing of a conversation, byte for byte, with the files of agents that it started.
 
-    A file that is as long as what is stored, or longer, is left as it is.
+    A file that is as long as what is stored, or longer, is left as it is; but not that of an earlier stay on this host,
+    since the conversation went on elsewhere.
 
     Args:
         connection: To the database.
@@ -26,6 +33,7 @@ async def restore(
         session_id: Of the session.
         agent_session_id: The agent's own id of the conversation.
         default: Where the agent looks for it on this host, as far as its adapter knows.
+        elsewhere: It was on another host last.
 
     Returns:
         Where the conversation is; None: there is none, neither here nor stored.
@@ -37,11 +45,11 @@ async def restore(
     main = next((one for one in files if not one.subagent), None)
     if main is None:
         return default if await asyncio.to_thread(default.is_file) else None
-    path = await asyncio.to_thread(_place, Path(main.path), default)
+    path = default if elsewhere else await asyncio.to_thread(_place, Path(main.path), default)
     beside = adapter.subagent_transcripts(path) or path.parent
     for one in files:
         where = beside / one.key.name if one.subagent else path
-        if one.place.read_to > await asyncio.to_thread(_size, where):
+        if elsewhere or one.place.read_to > await asyncio.to_thread(_size, where):
             await _write(connection, one, where)
     return path
 

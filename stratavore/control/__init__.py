@@ -17,6 +17,7 @@ from stratavore.control.conversations import Conversations
 from stratavore.control.hosts import Hosts
 from stratavore.control.launching import Launching
 from stratavore.control.limits import Limits
+from stratavore.control.moving import Moving
 from stratavore.control.overview import Overview
 from stratavore.control.projects import Projects
 from stratavore.control.sessions import Sessions
@@ -28,7 +29,9 @@ from stratavore.errors import DaemonAway
 from stratavore.paths import Home
 
 
-class Control(Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep, Consumption, Hosts):
+class Control(
+    Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep, Consumption, Hosts, Moving
+):
     """What people can do with projects and sessions."""
 
 

@@ -7,7 +7,7 @@ from stratavore.errors import AlreadySo, NoLiveSession, Unreachable, WrongState
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 
-_DONE = {"pause": "paused", "resume": "resumed", "terminate": "ended", "restart": "restarted"}
+_DONE = {"pause": "paused", "resume": "resumed", "terminate": "ended", "restart": "restarted", "move": "moved"}
 _WISHED = {"pause": SessionState.PAUSED, "resume": SessionState.RUNNING, "terminate": SessionState.ENDED}
 
 

@@ -241,6 +241,11 @@ async def remembered(connection: Connection, session_id: str, before: int) -> Fo
     return Followed.model_validate(found or {})
 
 
+async def came_from_elsewhere(connection: Connection, runner_id: str) -> bool:
+    """Whether the last runner of the session before this one ran on another host."""
+    return bool(await connection.fetchval(SQL.came_from_elsewhere, runner_id))
+
+
 async def turn(connection: Connection, session_id: str) -> Turn | None:
     """How far the current runner of a session is with what it was told."""
     row = await connection.fetchrow(SQL.turn, session_id)

@@ -125,6 +125,12 @@ UPDATE runners SET followed = $2 WHERE id = $1 AND ended_at IS NULL
 SELECT followed FROM runners WHERE session_id = $1 AND generation < $2 AND started_at IS NOT NULL
 ORDER BY generation DESC LIMIT 1
 
+-- name: came_from_elsewhere
+SELECT (SELECT host FROM runners AS last
+        WHERE last.session_id = runners.session_id AND last.generation < runners.generation AND last.started_at IS NOT NULL
+        ORDER BY last.generation DESC LIMIT 1) <> host
+FROM runners WHERE id = $1
+
 -- name: turn
 SELECT runners.id AS runner_id, activity, activity_at, question, reply, prompted_at, turn_ended_at, turn_failed
 FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation

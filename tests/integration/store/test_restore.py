@@ -87,3 +87,14 @@ async def test_a_conversation_that_was_never_begun_is_nowhere(writer: Agent, tmp
         assert await restore(connection, CLAUDE, writer.session.session_id, "other", path) is None
         path.write_bytes(b"{}\n")
         assert await restore(connection, CLAUDE, writer.session.session_id, "other", path) == path
+
+
+async def test_what_an_earlier_stay_left_gives_way_to_how_it_went_on_elsewhere(writer: Agent, tmp_path: Path) -> None:
+    there = tmp_path / "there" / "projects" / "elsewhere" / writer.main.name
+    there.parent.mkdir(parents=True)
+    whole = writer.main.read_bytes()
+    there.write_bytes(whole + user("what nobody heard of"))
+    async with writer.store.database.pool.acquire() as connection:
+        session = writer.session.session_id
+        assert await restore(connection, CLAUDE, session, CONVERSATION, there, elsewhere=True) == there
+    assert there.read_bytes() == whole
