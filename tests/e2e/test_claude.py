@@ -134,6 +134,7 @@ async def test_a_person_attaches_and_types(daemon: DaemonProcess, tmp_path: Path
         assert await talk.ask(session, "typed from outside") == "And you."
 
 
+@pytest.mark.timeout(600)
 async def test_ten_sessions_at_once_in_one_project(daemon: DaemonProcess) -> None:
     usage = Usage(input=11, output=22, cache_creation=33, cache_read=44)
 
@@ -151,7 +152,11 @@ async def test_ten_sessions_at_once_in_one_project(daemon: DaemonProcess) -> Non
                 runner = await talk.runner(session)
                 return bool(runner["reply"] == f"This is number {number}." and runner["tokens_used"] == 110)
 
-            await answer(ask, 120, f"the reply of number {number}")
+            try:
+                await answer(ask, 180, f"the reply of number {number}")
+            except AssertionError as error:
+                runner = await talk.runner(session)
+                raise AssertionError(f"{error}: {runner}\n{await talk.screen(runner['runner_id'])}") from None
 
         await asyncio.gather(*(replied(number, session) for number, session in enumerate(sessions)))
         views = await daemon.call("list_sessions", project=talk.project)
