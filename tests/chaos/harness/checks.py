@@ -16,9 +16,11 @@ def meant(record: Record) -> Iterator[str]:
     """Running sessions run, paused are paused, ended are ended, queued wait because there is no room."""
     if record.unsettled:
         yield f"it did not come to rest: {record.unsettled}"
-    rows = record.last.rows or {}
+    if record.last.rows is None:
+        yield "Postgres did not answer at the end, so that nobody knows what became of the sessions"
+        return
     for session in record.sessions.values():
-        row = rows.get(session.id)
+        row = record.last.rows.get(session.id)
         state = row.state if row else "missing"
         if state not in _ALLOWED[session.meant]:
             yield f"session {session.id} is {state}, and was meant to be {session.meant}"
@@ -173,7 +175,10 @@ def slots(record: Record) -> Iterator[str]:
 
 def shown(record: Record) -> Iterator[str]:
     """At rest, what is shown is so: who is running has a process, with the pid that is shown; nobody else has one."""
-    rows, agents = record.last.rows or {}, record.last.agents
+    rows, agents = record.last.rows, record.last.agents
+    if rows is None:
+        yield "Postgres did not answer at the end, so that nothing is shown"
+        return
     for session, row in rows.items():
         agent = agents.get(f"{session}.{row.generation}")
         if row.state == "running" and agent is None:

@@ -30,6 +30,7 @@ class Observer:
         self._stack = stack
         self._record = record
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._looking = asyncio.Lock()
 
     async def watch(self) -> None:
         """Look until cancelled."""
@@ -38,7 +39,11 @@ class Observer:
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def look(self) -> Sample:
-        """Look once."""
+        """Look once. One look at a time: the connection to Postgres takes one question."""
+        async with self._looking:
+            return await self._look()
+
+    async def _look(self) -> Sample:
         at = time.time()
         agents, doubled = await asyncio.to_thread(self._agents)
         until = time.time()

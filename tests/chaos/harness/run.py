@@ -25,6 +25,8 @@ from tests.claude_code.messages import Asked, Kind, Reply, Usage, say
 from tests.claude_code.messages_api import MessagesApi, serve
 
 BEGIN_SECONDS = 90.0
+LAST_LOOKS = 10
+"""Tries to see at the end what Postgres shows."""
 COMMAND_SECONDS = 240.0
 """In which what was begun before the last fault has ended."""
 REST_SECONDS = 90.0
@@ -118,7 +120,9 @@ class Run:
         talking = [one for one in self.record.sessions.values() if one.talks and states.get(one.id) == "running"]
         await asyncio.gather(*(self._last_word(one, api, work) for one in talking))
         await self._settled("replies, counts and events", lambda: self._all_told(api, work), bound)
-        await observer.look()
+        for _ in range(LAST_LOOKS):
+            if (await observer.look()).rows is not None:
+                break
         self.record.orphans = await asyncio.to_thread(observer.orphans)
         await self._collect(api, work)
 

@@ -80,6 +80,8 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
         MEANT,
         lambda r: rows(r, d=Row("running", 2, "notes")),
     ),
+    ("did not answer", MEANT, lambda r: look(r, rows=None)),
+    ("did not answer", SHOWN, lambda r: look(r, rows=None)),
     ("is missing", MEANT, lambda r: rows(r, a=None)),
     ("let in before c", LINE, lambda r: rows(r, d=Row("running", 2, "notes", 9, True, 1))),
     ("lost its place", LINE, lambda r: rows(r, c=Row("queued", 0, "notes", 8, False))),
