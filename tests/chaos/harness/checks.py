@@ -71,7 +71,7 @@ def conversation(record: Record) -> Iterator[str]:
         said = "\n".join(texts)
         for prompt in session.prompts:
             if prompt.taken and prompt.text not in said:
-                yield f"session {session.id} lost the prompt {prompt.text!r}, which was taken"
+                yield f"session {session.id} lost the prompt {prompt.text!r}, which was taken, or noted for later"
         kept = [one.text for one in record.replies if one.session == session.id and one.id in record.transcripts]
         places = [said.find(text) for text in kept[:-1]]  # the last one answers the last request
         yield from (

@@ -52,7 +52,7 @@ class Harm:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A text that was sent. ``taken``: the command said that the agent had taken it."""
+    """A text that was sent. ``taken``: the command succeeded, so the agent has taken it or will when it is back."""
 
     text: str
     taken: bool
