@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from stratavore import naming, telemetry
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
+from stratavore.events.envelope import EventType, NewEvent
 from stratavore.killpoints import effect
 from stratavore.models.session import GrantSignal
 from stratavore.models.states import Activity, RunnerStatus, SessionState
@@ -31,7 +32,7 @@ from stratavore.runtime.watch import ExitWatch
 from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
-from stratavore.store.runners import Followed
+from stratavore.store.runners import Followed, LiveRow
 from worker.reading import REFUSED
 from worker.screens import Screens
 from worker.sightings import LOOK_SECONDS, Sightings, judge
@@ -47,6 +48,8 @@ HEARTBEATS_AT_ONCE = 20
 MEASURE_EVERY = 15
 """Intervals between two measurements of memory and CPU."""
 LONGEST_RETRY_SECONDS = 10.0
+READ_TRIES = 8
+"""Of a transcript at its runner's end, within about 15 s."""
 ORPHAN_GRACE_SECONDS = 5.0
 
 _NOBODY = ProcessIdentity(pid=0, start_ticks=0, boot_id="")
@@ -102,25 +105,31 @@ class HostMonitor:
             rows = [row for row in await runners.live_of_host(connection, self._host_name) if row.agent_process]
             with effect("monitor.adopt"):
                 await runners.adopt(connection, [row.runner_id for row in rows], self.daemon_id)
+        taken = 0
         for number, row in enumerate(rows):
-            assert row.agent_process is not None
-            self._add(
-                Watched(
-                    row.runner_id,
-                    row.session_id,
-                    row.project_id,
-                    row.project,
-                    row.agent,
-                    row.agent_process,
-                    row.started_at or datetime.now(UTC),
-                    RunDirectory(self._home, row.runner_id),
-                    row.followed,
-                    row.shown,
-                    next_heartbeat=monotonic() + number * 0.02,
-                ),
-                row.wrapper_process,
-            )
-        return len(rows)
+            try:
+                self._take_over(row, number)
+                taken += 1
+            except Exception:  # one that cannot be watched holds up no other
+                log.exception("the runner %s cannot be watched", row.runner_id)
+        return taken
+
+    def _take_over(self, row: LiveRow, number: int) -> None:
+        assert row.agent_process is not None
+        watched = Watched(
+            row.runner_id,
+            row.session_id,
+            row.project_id,
+            row.project,
+            row.agent,
+            row.agent_process,
+            row.started_at or datetime.now(UTC),
+            RunDirectory(self._home, row.runner_id),
+            row.followed,
+            row.shown,
+            next_heartbeat=monotonic() + number * 0.02,
+        )
+        self._add(watched, row.wrapper_process)
 
     def watch(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
         """Watch the processes of a runner from now on, of which this is known. Watching twice is watching once."""
@@ -239,7 +248,7 @@ class HostMonitor:
             try:
                 if watched.end is None:
                     lines = await self._host.finish(watched.runner_id, watched.project_id)
-                    await self._transcripts.drain(watched)
+                    await self._drain(watched)
                     await self._remember(watched)
                     # From here on `supervise` may tell it too, and what comes later counts no more.
                     # Read anew: its wrapper may have been told meanwhile what it was that ended the agent.
@@ -257,6 +266,21 @@ class HostMonitor:
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
         del self._watched[watched.runner_id]
+
+    async def _drain(self, watched: Watched) -> None:
+        """Read what it wrote to the end. What cannot be read though Postgres answers is told, and its end goes on."""
+        try:
+            await self._transcripts.drain(watched)
+        except Exception as error:
+            async with self._database.pool.acquire() as connection:
+                await connection.fetchval("SELECT 1")  # who is away is waited for: then nothing was tried
+            watched.failed_reads += 1
+            if watched.failed_reads < READ_TRIES:
+                raise
+            reason = str(error) or type(error).__name__
+            log.error("the transcript of %s is set aside, since it cannot be read: %s", watched.runner_id, reason)
+            async with self._database.transaction("monitor.set_aside") as transaction:
+                transaction.emit(_set_aside(watched, reason))
 
     async def _remember(self, watched: Watched) -> None:
         """Keep what is known of it for the runner after it, with all that it told until its end."""
@@ -360,3 +384,14 @@ def _exit_of(watched: Watched, exit_record: ExitRecord | None, lived: timedelta,
         reason=reason,
         last_lines=lines,
     )
+
+
+def _set_aside(watched: Watched, reason: str) -> NewEvent:
+    data = {
+        "runner_id": watched.runner_id,
+        "severity": "warning",
+        "message": f"What the runner {watched.runner_id} wrote last could not be read: {reason}",
+        "advice": "its file is kept where the agent wrote it, and is read on when the session runs again",
+    }
+    key = f"{watched.runner_id}/transcript"
+    return NewEvent(watched.session_id, key, EventType.SYSTEM_ALERT, watched.project, data)

@@ -39,6 +39,8 @@ class Watched:
     """By the monotonic clock."""
     end: RunnerExit | None = None
     ending: asyncio.Task[None] | None = field(default=None, repr=False)
+    failed_reads: int = 0
+    """Of its transcript, since it has died."""
     follower: Follower = field(init=False, repr=False)
     hooks_read: int = field(init=False)
     tokens: int = 0

@@ -96,7 +96,8 @@ def _workflows(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
     for session_id, closed in facts.closed.items():
         yield from _without_workflow(facts, sessions[session_id], closed, end_orphans)
     for session_id, started in facts.open.items():
-        if session_id not in sessions and facts.at - started > WORKFLOW_PATIENCE:
+        unknown = session_id not in sessions and session_id not in facts.recorded.strangers
+        if unknown and facts.at - started > WORKFLOW_PATIENCE:
             yield Finding(
                 DifferenceKind.WORKFLOW_WITHOUT_SESSION,
                 session_id,

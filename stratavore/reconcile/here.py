@@ -3,9 +3,10 @@
 import asyncio
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from stratavore.errors import StratavoreError
@@ -126,7 +127,7 @@ class Here:
     async def _terminals(self) -> tuple[dict[str, str], list[str]]:
         found: dict[str, str] = {}
         unseen: list[str] = []
-        for socket in sorted(self._home.sockets.iterdir()):
+        for socket in sorted(_entries(self._home.sockets)):
             if named := _SOCKET.fullmatch(socket.name):
                 project = named[1]  # all that a socket's name has of the project's id
                 try:
@@ -138,4 +139,9 @@ class Here:
         return found, unseen
 
     def _directories(self) -> frozenset[str]:
-        return frozenset(one.name for one in self._home.runners.iterdir() if _RUNNER.fullmatch(one.name))
+        return frozenset(one.name for one in _entries(self._home.runners) if _RUNNER.fullmatch(one.name))
+
+
+def _entries(directory: Path) -> Iterable[Path]:
+    """What is in it; nothing if somebody has deleted it."""
+    return directory.iterdir() if directory.is_dir() else ()

@@ -98,6 +98,8 @@ def _unseen(facts: Facts, part: UpkeepPart | None) -> Iterator[str]:
     """What could not be looked at; of one part, nothing that is left to others."""
     if facts.seen:
         yield from facts.seen.unseen
+    for session_id, why in facts.recorded.strangers.items():
+        yield f"the session {session_id}, whose row is not understood: {why}"
     if part:
         return
     if facts.seen is None:

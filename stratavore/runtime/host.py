@@ -153,11 +153,11 @@ class RunnerHost:
         agent = _unless_dead(run.agent())
         if agent is not None:
             raise ProcessesRemain(runner_id=runner_id, pids=agent.pid)
+        screen = None
         try:
             with effect("finish.capture"):
                 screen = await self._last_screen(run, project_id)
-                if screen is not None:
-                    run.save_screen(screen)
+                _keep(run, screen)
             with effect("finish.kill_session"):
                 await self._tmux.kill(project_id, runner_id)
         except TerminalFailed as error:
@@ -165,7 +165,7 @@ class RunnerHost:
             _log.warning("the terminal of %s was not closed: %s", runner_id, error)
         await self._sweep(runner_id)
         environment = read_environment(self._home.session_environment(session_of(runner_id)))
-        return last_words(run.saved_screen(), environment) or last_words(plain_tail(run.log), environment)
+        return last_words(screen or run.saved_screen(), environment) or last_words(plain_tail(run.log), environment)
 
     async def _settled(self, run: RunDirectory, spec: RunSpec) -> Started:
         """Wait until the agent's process is known, or how it ended, or that there is none."""
@@ -253,6 +253,15 @@ class RunnerHost:
                 break
             await asyncio.sleep(_LONGEST_LOOK_SECONDS)
         return await self._tmux.capture(project_id, run.runner_id)
+
+
+def _keep(run: RunDirectory, screen: str | None) -> None:
+    """Keep the last screen, for people to look at: a full disk or a directory that is gone holds up no session."""
+    try:
+        if screen is not None:
+            run.save_screen(screen)
+    except OSError as error:
+        _log.warning("the last screen of %s was not kept: %s", run.runner_id, error)
 
 
 def _unless_dead(identity: ProcessIdentity | None) -> ProcessIdentity | None:

@@ -1,8 +1,10 @@
 """What Postgres says of sessions, for comparing it with what others say."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+
+import asyncpg
 
 from stratavore.models.base import Model
 from stratavore.models.states import SessionState
@@ -68,6 +70,8 @@ class Recorded:
     hosts: dict[str, HostRow]
     unknown: frozenset[str]
     """Of the runners asked for, those without a row."""
+    strangers: Mapping[str, str] = field(default_factory=dict)
+    """Sessions whose row is not understood, and why: nothing is concluded of them."""
 
 
 async def read(connection: Connection, runner_ids: Sequence[str], session_ids: Sequence[str]) -> Recorded:
@@ -78,13 +82,27 @@ async def read(connection: Connection, runner_ids: Sequence[str], session_ids: S
         slots = await connection.fetch(SQL.slots)
         hosts = await connection.fetch(SQL.hosts)
         strange = await unknown(connection, runner_ids)
+    strangers: dict[str, str] = {}
+    understood = {row["session_id"]: one for row in sessions if (one := _session(row, strangers))}
     return Recorded(
-        sessions={row["session_id"]: SessionRow.model_validate(as_dict(row)) for row in sessions},
+        sessions=understood,
         runners={row["runner_id"]: RunnerRow.model_validate(as_dict(row)) for row in runners},
-        slots={row["session_id"]: SlotRow.model_validate(as_dict(row)) for row in slots},
+        slots={
+            row["session_id"]: SlotRow.model_validate(as_dict(row)) for row in slots if row["session_id"] in understood
+        },
         hosts={row["name"]: HostRow.model_validate(as_dict(row)) for row in hosts},
         unknown=strange,
+        strangers=strangers,
     )
+
+
+def _session(row: asyncpg.Record, strangers: dict[str, str]) -> SessionRow | None:
+    """One that is not understood is named, and holds up no other."""
+    try:
+        return SessionRow.model_validate(as_dict(row))
+    except ValueError as error:
+        strangers[row["session_id"]] = " ".join(str(error).split())
+        return None
 
 
 async def unknown(connection: Connection, runner_ids: Sequence[str]) -> frozenset[str]:

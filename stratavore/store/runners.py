@@ -1,5 +1,6 @@
 """Runners: placing, running, ending, and what their host's monitor sees of them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
+
+_log = logging.getLogger(__name__)
 
 
 class Followed(Model):
@@ -189,8 +192,18 @@ async def end_paused(connection: Connection, session_id: str) -> None:
 
 
 async def live_of_host(connection: Connection, host: str) -> list[LiveRow]:
-    """Runners that should be alive on a host."""
-    return [LiveRow.model_validate(as_dict(row)) for row in await connection.fetch(SQL.live_of_host, host)]
+    """Runners that should be alive on a host. A row that is not understood is said, and holds up no other."""
+    found = []
+    for row in await connection.fetch(SQL.live_of_host, host):
+        try:
+            found.append(LiveRow.model_validate(as_dict(row)))
+        except ValueError as error:
+            try:  # what was known of its agent is the only part that another version writes in its own way
+                found.append(LiveRow.model_validate(as_dict(row) | {"followed": {}}))
+                _log.error("what was known of %s is not understood, and is left out: %s", row["runner_id"], error)
+            except ValueError:
+                _log.error("the row of %s is not understood, and it is not watched: %s", row["runner_id"], error)
+    return found
 
 
 async def adopt(connection: Connection, runner_ids: Sequence[str], daemon_id: UUID) -> None:
@@ -238,7 +251,11 @@ async def remember(connection: Connection, runner_id: str, followed: Followed) -
 async def remembered(connection: Connection, session_id: str, before: int) -> Followed:
     """What was known at its end of the last runner before a generation."""
     found = await connection.fetchval(SQL.remembered, session_id, before)
-    return Followed.model_validate(found or {})
+    try:
+        return Followed.model_validate(found or {})
+    except ValueError as error:  # a session is not held up by it
+        _log.error("what was known of the last runner of %s is not understood: %s", session_id, error)
+        return Followed()
 
 
 async def came_from_elsewhere(connection: Connection, runner_id: str) -> bool:

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "reconcile": "tests/integration/reconcile/test_deaths.py",
     "upkeep": "tests/integration/reconcile/test_schedules.py",
     "schedules.keep": "the next start makes them, or brings them up to date",
+    "monitor.set_aside": "an alert has a key: told again, it is one",
     "reconcile.ask": "asks, and changes nothing",
     "reconcile.tell": "an alert has a key: told again, it is one",
     "refuse": "tests/workflow: a request that is refused twice is refused once",

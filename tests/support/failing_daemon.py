@@ -1,0 +1,56 @@
+"""``python -m tests.support.failing_daemon``: ``stratavored`` on a machine that does not answer some questions.
+
+While a file of one of these names is in the state directory, what it names fails.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stratavore import procfs
+from stratavore.paths import Home
+from stratavore.runtime import tmux
+from worker import daemon
+from worker.transcripts import Transcripts
+
+EMPTY_PROCESS_LIST = "fails-processes"
+UNREADABLE_PROC = "fails-proc"
+UNREADABLE_TRANSCRIPTS = "fails-transcripts"
+SLOW_TMUX = "fails-tmux"
+"""For the program of :func:`slow_tmux`."""
+
+
+def slow_tmux(home: Home) -> Path:
+    """A directory for PATH whose tmux does not answer while it is to fail."""
+    directory = home.root / "slow"
+    directory.mkdir()
+    program = directory / "tmux"
+    real = "${PATH#*:}"
+    program.write_text(
+        f'#!/bin/sh\nwhile [ -e {home.root / SLOW_TMUX} ]; do sleep 0.1; done\nPATH={real} exec tmux "$@"\n'
+    )
+    program.chmod(0o755)
+    return directory
+
+
+def _failing(name: str, real: Callable[..., Any], instead: Callable[[], Any]) -> Callable[..., Any]:
+    flag = Home.from_environment().root / name
+    return lambda *words, **named: instead() if flag.exists() else real(*words, **named)
+
+
+def _no_processes() -> Iterator[int]:
+    return iter(())
+
+
+def _broken() -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+if __name__ == "__main__":
+    procfs.pids = _failing(EMPTY_PROCESS_LIST, procfs.pids, _no_processes)
+    procfs.stat = _failing(UNREADABLE_PROC, procfs.stat, _broken)
+    procfs.boot_id = _failing(UNREADABLE_PROC, procfs.boot_id, _broken)
+    Transcripts._open = _failing(UNREADABLE_TRANSCRIPTS, Transcripts._open, _broken)  # type: ignore[method-assign]
+    tmux.CALL_SECONDS = 1.0
+    daemon.main()
