@@ -3,8 +3,8 @@
 from stratavore import telemetry
 from stratavore.control.upkeep import Upkeep
 from stratavore.killpoints import effect
-from stratavore.models.findings import Reconciliation
 from stratavore.models.upkeep import UpkeepDone, UpkeepPart
+from stratavore.reconcile.leftovers import Leftovers
 from stratavore.reconcile.reconciler import Reconciler
 
 MOST_TOLD = 50
@@ -20,22 +20,23 @@ class RegularUpkeep(Upkeep):
         Raises:
             RPCError, asyncpg.PostgresError: Temporal or Postgres does not answer.
         """
+        assert self._here is not None, "a daemon does it"
+        leftovers = Leftovers(self._home, self._host, self._database, self._client, self._here)
         with effect("upkeep"):
             found = await self._reconciler_of(part).run(part=part)
         for one in found.differences:
             telemetry.RECONCILE_FINDINGS.labels(one.kind, one.outcome).inc()
+        with effect("upkeep.remove"):
+            removed = await (leftovers.of_host() if part is UpkeepPart.HOST else leftovers.of_servers())
         telemetry.show_upkeep(part)
-        return _done(found)
+        return UpkeepDone(
+            outcomes=tuple(one.outcome for one in found.differences),
+            sentences=tuple(f"{one.what}: {one.outcome}, {one.action}" for one in found.differences[:MOST_TOLD]),
+            unseen=found.unseen,
+            removed=removed,
+        )
 
     def _reconciler_of(self, part: UpkeepPart) -> Reconciler:
         if part is UpkeepPart.HOST:
             return self._reconciler()
         return Reconciler(self._client, self._database, self._host, None, take_up=self._start_again, wake=self._wake)
-
-
-def _done(found: Reconciliation) -> UpkeepDone:
-    return UpkeepDone(
-        unseen=found.unseen,
-        outcomes=tuple(one.outcome for one in found.differences),
-        sentences=tuple(f"{one.what}: {one.outcome}, {one.action}" for one in found.differences[:MOST_TOLD]),
-    )

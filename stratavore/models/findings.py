@@ -13,6 +13,7 @@ class DifferenceKind(StrEnum):
 
     SESSION_WITHOUT_WORKFLOW = "session_without_workflow"
     WORKFLOW_WITHOUT_SESSION = "workflow_without_session"
+    SESSION_BEHIND = "session_behind"
     RUNNER_UNWATCHED = "runner_unwatched"
     RUNNER_OUTLIVES_SESSION = "runner_outlives_session"
     ORPHAN_PROCESSES = "orphan_processes"

@@ -3,8 +3,6 @@
 from collections import Counter
 from enum import StrEnum
 
-from pydantic import Field
-
 from stratavore.models.base import Model
 from stratavore.models.findings import Outcome
 from stratavore.naming import plural
@@ -48,8 +46,8 @@ class UpkeepDone(Model):
     """What differed, and what was done about it; of very many the first ones."""
     unseen: tuple[str, ...] = ()
     """What could not be looked at."""
-    removed: dict[str, int] = Field(default_factory=dict)
-    """What nobody needs any more, by what it is: a noun, and how many."""
+    removed: tuple[str, ...] = ()
+    """What nobody needed any more, and how many of it, in words."""
 
     @property
     def summary(self) -> str:
@@ -57,5 +55,4 @@ class UpkeepDone(Model):
         counts = Counter(self.outcomes)
         told = [f"{counts[outcome]} {word}" for outcome, word in _WORDS.items() if counts[outcome]]
         differs = f"{plural(len(self.outcomes), 'difference')}: {', '.join(told)}" if told else "nothing differed"
-        removed = ", ".join(plural(count, noun) for noun, count in self.removed.items() if count)
-        return f"{differs}; removed {removed}" if removed else differs
+        return f"{differs}; removed {', '.join(self.removed)}" if self.removed else differs

@@ -1,24 +1,25 @@
 """What differs: a pure function of the facts. It concludes nothing from what is not known."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from stratavore.models.findings import DifferenceKind
-from stratavore.models.states import RESUMABLE_STATES, SessionState
+from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, SessionState
 from stratavore.models.upkeep import UpkeepPart
 from stratavore.naming import generation_of, session_of, short
+from stratavore.reconcile.behind import behind
 from stratavore.reconcile.facts import Facts
-from stratavore.reconcile.temporal import Closed
+from stratavore.reconcile.finding import Finding, Repair
+from stratavore.reconcile.temporal import Closed, Known
 from stratavore.store.reconcile import RunnerRow, SessionRow
 
-WORKFLOW_PATIENCE = timedelta(seconds=60)
-"""How long a workflow may take to open its session's row: a worker may be away."""
+PATIENCE = timedelta(seconds=60)
+"""How long a workflow may take to have its session's row opened or changed: a worker may be away."""
 DIRECTORY_AGE = timedelta(days=30)
 """A run directory that nobody knows, and that was not written to for so long, is removed."""
 _OF_A_HOST = frozenset(
     {
+        DifferenceKind.SESSION_BEHIND,
         DifferenceKind.RUNNER_UNWATCHED,
         DifferenceKind.RUNNER_OUTLIVES_SESSION,
         DifferenceKind.ORPHAN_PROCESSES,
@@ -27,39 +28,6 @@ _OF_A_HOST = frozenset(
     }
 )
 _END_ORPHANS = "to end it: stratavore reconcile --end-orphans"
-
-
-class Repair(StrEnum):
-    """What is done about a difference."""
-
-    TAKE_UP = "its workflow is started again, as the session is shown, and goes on with any live agent"
-    END_SESSION = "the session is ended, and gives its slot back; it can be resumed"
-    END_AGENT = "its workflow is started again to end the session with its agent"
-    TERMINATE_WORKFLOW = "the workflow is terminated"
-    WATCH = "the host's monitor watches it, and tells its workflow when it ends"
-    END_RUNNER = "its end is recorded, and its processes are ended"
-    END_PROCESSES = "the processes are ended"
-    CLOSE_TERMINAL = "the terminal is closed"
-    RELEASE_SLOT = "it is given back"
-    TAKE_SLOT = "the slot that it uses is counted"
-    ASK_AGAIN = "its workflow is woken, and asks for a place again"
-    REMOVE_DIRECTORY = "the directory is removed"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A difference, with what would be done. Without a repair ``advice`` says what a person can do."""
-
-    kind: DifferenceKind
-    subject: str
-    what: str
-    repair: Repair | None
-    advice: str = ""
-    since: datetime | None = None
-    session: SessionRow | None = None
-    """None: Postgres has none."""
-    forced: bool = False
-    """Nothing proves that the repair is safe: a person asked for it."""
 
 
 def compare(facts: Facts, *, end_orphans: bool = False, part: UpkeepPart | None = None) -> list[Finding]:
@@ -72,6 +40,7 @@ def compare(facts: Facts, *, end_orphans: bool = False, part: UpkeepPart | None 
     """
     found = [*_workflows(facts, end_orphans)]
     if facts.seen:
+        found += [*behind(facts.recorded, facts.ahead)]
         found += [*_runners(facts), *_orphans(facts, end_orphans), *_directories(facts)]
     found += [*_slots(facts), *_hosts(facts)]
     return [one for one in found if part in (None, _part(facts, one))]
@@ -95,18 +64,40 @@ def _workflows(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
     sessions = facts.recorded.sessions
     for session_id, closed in facts.closed.items():
         yield from _without_workflow(facts, sessions[session_id], closed, end_orphans)
-    for session_id, started in facts.open.items():
-        unknown = session_id not in sessions and session_id not in facts.recorded.strangers
-        if unknown and facts.at - started > WORKFLOW_PATIENCE:
+    for session_id, workflow in facts.open.items():
+        session = sessions.get(session_id)
+        if session is None:
+            known = facts.strangers.get(session_id)
+            if known and known.open and (known.acted or facts.at - workflow.started > PATIENCE):
+                yield _without_session(session_id, known, workflow.started, end_orphans)
+        elif (
+            # Restored from before somebody resumed it: its workflow waits for a slot that nobody knows of.
+            workflow.state is SessionState.QUEUED
+            and session.state in RESTING_STATES
+            and session_id not in facts.recorded.slots
+            and facts.at - session.updated_at > PATIENCE
+        ):
             yield Finding(
-                DifferenceKind.WORKFLOW_WITHOUT_SESSION,
+                DifferenceKind.PLACE_MISSING,
                 session_id,
-                f"The workflow of the session {short(session_id)} is open, but Postgres has no such session: "
-                "the row was deleted, or no worker has begun with it",
-                Repair.TERMINATE_WORKFLOW if end_orphans else None,
-                advice="see it in Temporal's Web UI; to terminate it: stratavore reconcile --end-orphans",
-                since=started,
+                f"The session {short(session_id)} is shown as {session.state}, but its workflow waits for a slot",
+                Repair.ASK_AGAIN,
+                since=session.updated_at,
+                session=session,
             )
+
+
+def _without_session(session_id: str, known: Known, started: datetime, end_orphans: bool) -> Finding:
+    repair = Repair.OPEN_SESSION if known.begun else None
+    why = "the row was deleted, or is newer than a restored backup" if known.begun else "no worker has begun with it"
+    return Finding(
+        DifferenceKind.WORKFLOW_WITHOUT_SESSION,
+        session_id,
+        f"The workflow of the session {short(session_id)} is open, but Postgres has no such session: {why}",
+        Repair.TERMINATE_WORKFLOW if end_orphans else repair,
+        advice="see it in Temporal's Web UI; to terminate it: stratavore reconcile --end-orphans",
+        since=started,
+    )
 
 
 def _without_workflow(facts: Facts, session: SessionRow, closed: Closed, end_orphans: bool) -> Iterator[Finding]:
@@ -119,12 +110,16 @@ def _without_workflow(facts: Facts, session: SessionRow, closed: Closed, end_orp
         session.session_id,
         f"The session {short(session.session_id)} is shown as {session.state}, but {how}",
         _for_session(closed, agent=runner is not None, end_orphans=end_orphans),
+        advice="its host records the end of its runner, once its daemon is there",
         since=closed.at,
         session=session,
     )
 
 
-def _for_session(closed: Closed, *, agent: bool, end_orphans: bool) -> Repair:
+def _for_session(closed: Closed, *, agent: bool, end_orphans: bool) -> Repair | None:
+    if closed.completed:
+        # It ended in order, and the row was restored from before. Of an agent that it shows its host tells.
+        return Repair.END_AGENT if agent and end_orphans else None if agent else Repair.END_SESSION
     if agent:
         return Repair.END_AGENT if end_orphans else Repair.TAKE_UP
     return Repair.END_SESSION if closed.terminated or end_orphans else Repair.TAKE_UP
@@ -173,7 +168,7 @@ def _orphans(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
     assert seen is not None
     for runner_id in sorted(seen.living):
         over = _over(facts, runner_id)
-        if over is None and runner_id not in facts.recorded.unknown:
+        if over is None and (runner_id not in facts.recorded.unknown or _forgotten(facts, runner_id)):
             continue
         session = facts.recorded.sessions.get(session_of(runner_id))
         known = over or "Postgres does not know it, which proves nothing"
@@ -204,6 +199,15 @@ def _orphans(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
             )
 
 
+def _forgotten(facts: Facts, runner_id: str) -> bool:
+    """Whether it is of a session that Postgres knows less of than others: that is brought up to date first."""
+    session_id = session_of(runner_id)
+    workflow = facts.strangers.get(session_id)
+    return (
+        session_id in facts.ahead or session_id in facts.recorded.strangers or (workflow is not None and workflow.open)
+    )
+
+
 def _over(facts: Facts, runner_id: str) -> str | None:
     """Why a runner is over for good, by the same proof as the store's ``proven_over``; None: nothing proves it."""
     generation = generation_of(runner_id)
@@ -226,6 +230,10 @@ def _ended_at(facts: Facts, runner_id: str) -> datetime | None:
 def _directories(facts: Facts) -> Iterator[Finding]:
     for runner_id, changed in facts.changed.items():
         old = facts.at - changed > DIRECTORY_AGE
+        session = facts.recorded.sessions.get(session_of(runner_id))
+        of_the_past = session is not None and generation_of(runner_id) < session.generation
+        if not old and (of_the_past or _forgotten(facts, runner_id)):
+            continue  # the database was restored from before it, and its session has gone on
         yield Finding(
             DifferenceKind.RUN_DIRECTORY_UNKNOWN,
             runner_id,

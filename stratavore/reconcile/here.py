@@ -115,6 +115,20 @@ class Here:
         moments = [directory.lstat().st_mtime, *(one.lstat().st_mtime for one in directory.iterdir())]
         return datetime.fromtimestamp(max(moments), UTC)
 
+    def began(self, runner_id: str) -> bool:
+        """Whether its wrapper was started here, ever."""
+        return RunDirectory(self._home, runner_id).wrapper() is not None
+
+    def agent_lives(self, runner_id: str) -> bool:
+        """Whether its agent is known, and not proven dead."""
+        agent = RunDirectory(self._home, runner_id).agent()
+        return agent is not None and liveness(agent) is not Liveness.DEAD
+
+    def processes_begun(self, runner_id: str) -> tuple[ProcessIdentity | None, ProcessIdentity | None]:
+        """The agent and its wrapper, dead or alive; None: nothing says so."""
+        run = RunDirectory(self._home, runner_id)
+        return run.agent(), run.wrapper()
+
     def nothing_lives(self, runner_id: str) -> bool:
         """Whether the processes that its run directory names are proven dead."""
         run = RunDirectory(self._home, runner_id)

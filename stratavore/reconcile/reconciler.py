@@ -11,8 +11,9 @@ from temporalio.service import RPCError
 from stratavore.errors import StratavoreError
 from stratavore.models.findings import Difference, Outcome, Reconciliation
 from stratavore.models.upkeep import UpkeepPart
-from stratavore.reconcile.compare import Finding, compare
+from stratavore.reconcile.compare import compare
 from stratavore.reconcile.facts import Facts, gather
+from stratavore.reconcile.finding import Finding
 from stratavore.reconcile.here import Here
 from stratavore.reconcile.repair import Repairs, TakeUp, Wake
 from stratavore.store.database import Database
@@ -34,7 +35,7 @@ class Reconciler:
         self._database = database
         self._host = host
         self._here = here
-        self._repairs = Repairs(client, database, take_up, wake, here)
+        self._repairs = Repairs(client, database, host, take_up, wake, here)
 
     async def run(
         self, *, dry_run: bool = False, end_orphans: bool = False, part: UpkeepPart | None = None

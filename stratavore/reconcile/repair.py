@@ -19,7 +19,9 @@ from stratavore.models.session import PauseSignal, ResumeSignal, TerminateSignal
 from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RecordRequest, RunnerExit
 from stratavore.naming import generation_of, session_of
-from stratavore.reconcile.compare import Finding, Repair
+from stratavore.reconcile.behind import newest
+from stratavore.reconcile.catch_up import catch_up, open_session
+from stratavore.reconcile.finding import Finding, Repair
 from stratavore.reconcile.here import Here
 from stratavore.reconcile.temporal import closed
 from stratavore.store import admission, reconcile, runners, sessions
@@ -47,7 +49,10 @@ Wake = Callable[[str], Awaitable[None]]
 class Repairs:
     """Repairs one finding at a time."""
 
-    def __init__(self, client: Client, database: Database, take_up: TakeUp, wake: Wake, here: Here | None) -> None:
+    def __init__(
+        self, client: Client, database: Database, host: str, take_up: TakeUp, wake: Wake, here: Here | None
+    ) -> None:
+        self._host = host
         self._client = client
         self._database = database
         self._start_again = take_up
@@ -65,6 +70,8 @@ class Repairs:
         repairs: dict[Repair, Callable[[Finding], Awaitable[bool]]] = {
             Repair.TAKE_UP: self._take_up,
             Repair.END_AGENT: self._take_up,
+            Repair.CATCH_UP: self._catch_up,
+            Repair.OPEN_SESSION: self._open_session,
             Repair.END_SESSION: self._end_session,
             Repair.TERMINATE_WORKFLOW: self._terminate_workflow,
             Repair.WATCH: self._watch,
@@ -135,6 +142,34 @@ class Repairs:
         workflow = self._client.get_workflow_handle(naming.workflow_id(finding.subject))
         await workflow.terminate("Postgres has no such session; terminated by stratavore reconcile --end-orphans")
         await self._tell_repaired(finding)
+        return True
+
+    # What a restored database does not know
+
+    async def _catch_up(self, finding: Finding) -> bool:
+        here = self._on_host()
+        generation = newest(await here.look()).get(finding.subject, 0)
+        async with self._locked(finding.subject) as found:
+            if found is None:
+                return False
+            transaction, session = found
+            grants = await catch_up(transaction, self._client, here, self._host, session, generation)
+            if grants is None:
+                return False
+            self._emit(transaction, finding, session)
+        await here.watch_all()
+        await self._wake_all(grants)
+        return True
+
+    async def _open_session(self, finding: Finding) -> bool:
+        async with self._database.transaction("reconcile") as transaction:
+            project = await open_session(transaction, self._client, finding.subject)
+            if project is None:
+                return False
+            data = _data(finding) | {"did": str(finding.repair)}
+            event = NewEvent(finding.subject, f"reconcile/{uuid4()}", EventType.SYSTEM_RECONCILED, project, data)
+            transaction.emit(event)
+        await self._wake(finding.subject)
         return True
 
     # Runners of this host
@@ -241,7 +276,8 @@ class Repairs:
                 return False
             transaction, session = found
             standing = await admission.standing(transaction.connection, session.session_id)
-            if session.state is not SessionState.QUEUED or standing.granted or standing.position:
+            waits = session.state is SessionState.QUEUED or session.state in RESTING_STATES
+            if not waits or standing.granted or standing.position:
                 return False
             self._emit(transaction, finding, session)
         await self._wake(finding.subject)

@@ -116,6 +116,12 @@ async def session(connection: Connection, session_id: str) -> SessionRow | None:
     return SessionRow.model_validate(as_dict(row)) if row else None
 
 
+async def runner(connection: Connection, runner_id: str) -> RunnerRow | None:
+    """One runner; of a locked session, as it is."""
+    row = await connection.fetchrow(SQL.runner, runner_id)
+    return RunnerRow.model_validate(as_dict(row)) if row else None
+
+
 async def proven_over(connection: Connection, session_id: str, generation: int) -> bool:
     """Whether a runner is over for good. That nothing is known of its session proves nothing."""
     return bool(await connection.fetchval(SQL.proven_over, session_id, generation))

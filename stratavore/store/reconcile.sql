@@ -10,6 +10,10 @@ WHERE state <> 'ended' OR sessions.id = ANY ($1::uuid[]) OR sessions.id IN (SELE
 SELECT id AS runner_id, session_id::text, generation, host, pid IS NOT NULL AS launched, created_at, ended_at
 FROM runners WHERE ended_at IS NULL OR id = ANY ($1::text[])
 
+-- name: runner
+SELECT id AS runner_id, session_id::text, generation, host, pid IS NOT NULL AS launched, created_at, ended_at
+FROM runners WHERE id = $1
+
 -- name: slots
 SELECT session_id::text, granted_at FROM admissions
 

@@ -63,6 +63,7 @@ ELSEWHERE = {
     "project.delete": "one transaction; repeated, nothing is left: tests/integration/cli/test_projects.py",
     "reconcile": "tests/integration/reconcile/test_deaths.py",
     "upkeep": "tests/integration/reconcile/test_schedules.py",
+    "upkeep.remove": "removes what is proven to be of no use; the next run removes the rest",
     "schedules.keep": "the next start makes them, or brings them up to date",
     "monitor.set_aside": "an alert has a key: told again, it is one",
     "reconcile.ask": "asks, and changes nothing",

@@ -166,7 +166,7 @@ async def test_a_workflow_without_session_is_told_and_terminated_only_if_asked(
         # Nobody takes its tasks: no row is ever written.
         handle = await client.start_workflow("Session", id=workflow_id(session), task_queue=f"{TASK_QUEUE}-of-nobody")
         assert (await control.reconcile()).differences == ()  # it may be about to begin
-        monkeypatch.setattr("stratavore.reconcile.compare.WORKFLOW_PATIENCE", timedelta(0))
+        monkeypatch.setattr("stratavore.reconcile.compare.PATIENCE", timedelta(0))
 
         async def told() -> Any:
             return (await control.reconcile()).differences

@@ -10,10 +10,12 @@ from temporalio.client import WorkflowExecutionStatus
 
 from stratavore.models.findings import DifferenceKind
 from stratavore.models.states import RESTING_STATES, SessionState
-from stratavore.reconcile.compare import DIRECTORY_AGE, WORKFLOW_PATIENCE, Repair, compare
+from stratavore.reconcile.behind import Ahead, state_after
+from stratavore.reconcile.compare import DIRECTORY_AGE, PATIENCE, compare
 from stratavore.reconcile.facts import Facts
+from stratavore.reconcile.finding import Repair
 from stratavore.reconcile.here import Seen
-from stratavore.reconcile.temporal import Closed
+from stratavore.reconcile.temporal import Closed, Known, Open
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.store.reconcile import HostRow, Recorded, RunnerRow, SessionRow, SlotRow
 
@@ -60,6 +62,7 @@ def facts(
     opened: dict[str, datetime] | None = None,
     changed: dict[str, datetime] | None = None,
     blind: bool = False,
+    strangers: dict[str, Known] | None = None,
 ) -> Facts:
     recorded = Recorded(
         sessions={one.session_id: one for one in rows if isinstance(one, SessionRow)},
@@ -76,7 +79,18 @@ def facts(
         ending=frozenset(),
         unseen=(),
     )
-    return Facts(NOW, "here", None if blind else seen, recorded, opened or {}, closed or {}, changed or {})
+    workflows = {session_id: Open(started, None) for session_id, started in (opened or {}).items()}
+    return Facts(
+        at=NOW,
+        host="here",
+        seen=None if blind else seen,
+        recorded=recorded,
+        open=workflows,
+        closed=closed or {},
+        changed=changed or {},
+        ahead={},
+        strangers=strangers or {},
+    )
 
 
 @st.composite
@@ -188,15 +202,20 @@ def test_only_what_is_proven_to_be_over_is_ended(
 
 
 def test_a_workflow_may_take_a_while_to_open_its_row() -> None:
-    young, old = (NOW - WORKFLOW_PATIENCE + timedelta(seconds=n) for n in (1, -1))
-    assert compare(facts(opened={SESSION: young})) == []
-    (told,) = compare(facts(opened={SESSION: old}))
-    (ended,) = compare(facts(opened={SESSION: old}), end_orphans=True)
-    assert (told.kind, told.repair, ended.repair) == (
-        DifferenceKind.WORKFLOW_WITHOUT_SESSION,
-        None,
-        Repair.TERMINATE_WORKFLOW,
-    )
+    young, old = (NOW - PATIENCE + timedelta(seconds=n) for n in (1, -1))
+
+    def judged(started: datetime, known: Known, *, end_orphans: bool = False) -> list[Repair | None]:
+        found = compare(facts(opened={SESSION: started}, strangers={SESSION: known}), end_orphans=end_orphans)
+        assert all(one.kind is DifferenceKind.WORKFLOW_WITHOUT_SESSION for one in found)
+        return [one.repair for one in found]
+
+    untouched = replace(workflow(state=SessionState.QUEUED), events=3)
+    assert judged(young, untouched) == []
+    assert judged(old, untouched) == [None]
+    assert judged(old, untouched, end_orphans=True) == [Repair.TERMINATE_WORKFLOW]
+    assert judged(young, replace(untouched, events=9)) == []
+    assert judged(old, replace(untouched, events=9)) == [Repair.OPEN_SESSION]
+    assert judged(young, workflow(state=SessionState.PAUSED)) == [Repair.OPEN_SESSION]
 
 
 def test_a_run_directory_is_removed_when_it_is_old() -> None:
@@ -217,3 +236,51 @@ def test_who_cannot_see_the_host_judges_nothing_on_it() -> None:
     assert compare(facts(*rows, opened={SESSION: NOW}, blind=True)) == []
     (seen,) = compare(facts(*rows, opened={SESSION: NOW}))
     assert (seen.kind, seen.repair) == (DifferenceKind.RUNNER_UNWATCHED, Repair.WATCH)
+
+
+def workflow(
+    status: WorkflowExecutionStatus | None = WorkflowExecutionStatus.RUNNING,
+    state: SessionState | None = SessionState.RUNNING,
+    *pending: str,
+) -> Known:
+    return Known(status, state, frozenset(pending))
+
+
+COMPLETED = WorkflowExecutionStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("row", "newest", "lives", "its_workflow", "state"),
+    [
+        # What Postgres has forgotten runs, or its end is waited for.
+        (session(SessionState.PAUSED), 3, True, workflow(None, None), SessionState.RUNNING),
+        (session(SessionState.ENDED), 2, False, workflow(state=SessionState.RUNNING), SessionState.QUEUED),
+        (session(), 3, False, Known(WorkflowExecutionStatus.RUNNING, None, frozenset({f"{SESSION}.3"})),
+         SessionState.RUNNING),
+        # It was put away, or ended, by a later runner.
+        (session(), 2, False, workflow(WorkflowExecutionStatus.RUNNING, SessionState.PAUSED), SessionState.PAUSED),
+        (session(), 2, False, workflow(COMPLETED, SessionState.ENDED), SessionState.ENDED),
+        # Nobody knows more than that there was a later runner: generations only grow.
+        (session(SessionState.PAUSED), 2, False, workflow(None, None), SessionState.PAUSED),
+    ],
+)  # fmt: skip
+def test_a_session_is_shown_as_what_is_proven(
+    row: SessionRow, newest: int, lives: bool, its_workflow: Known, state: SessionState
+) -> None:
+    assert state_after(row, Ahead(newest, lives, its_workflow), None) is state
+
+
+def test_what_is_about_to_be_told_is_not_behind() -> None:
+    """The runner has died, and its workflow does not know it yet; or knows it, and has not put the session away."""
+    row, its_row = session(), runner()
+    for its_workflow in (
+        Known(WorkflowExecutionStatus.RUNNING, SessionState.RUNNING, frozenset({f"{SESSION}.1"})),
+        Known(WorkflowExecutionStatus.RUNNING, SessionState.RUNNING, frozenset()),
+        Known(WorkflowExecutionStatus.RUNNING, SessionState.PAUSED, frozenset({"7"})),
+        workflow(WorkflowExecutionStatus.TERMINATED),
+    ):
+        assert state_after(row, Ahead(1, False, its_workflow), its_row) is None
+    rests = Known(WorkflowExecutionStatus.RUNNING, SessionState.PAUSED, frozenset())
+    assert state_after(row, Ahead(1, False, rests), its_row) is SessionState.PAUSED
+    assert state_after(row, Ahead(1, True, rests), its_row) is None
+    assert state_after(row, Ahead(1, False, rests), runner(ended=True)) is None
