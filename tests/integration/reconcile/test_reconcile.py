@@ -50,7 +50,9 @@ async def one_found(daemon: DaemonProcess, kind: str, **options: Any) -> dict[st
 async def dump(daemon: DaemonProcess) -> list[Any]:
     """All that Postgres says of sessions, but for what changes by itself."""
     # What the monitor sees, and when the lease is renewed.
-    restless = "ARRAY['memory_mb','cpu_percent','activity','activity_at','followed','renewed_at','lease_expires_at','machine']"
+    restless = (
+        "ARRAY['memory_mb','cpu_percent','activity','activity_at','followed','renewed_at','lease_expires_at','machine']"
+    )
     quiet = "type NOT IN ('runner.activity')"
     wanted = {"events": quiet, "outbox": f"event_id IN (SELECT id FROM events WHERE {quiet})"}
     # The order of an event is taken from its session's row.
