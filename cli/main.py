@@ -46,6 +46,8 @@ COMMANDS = {
     "test": Entry("cli.trials:test", "Try the servers and the daemon, with round trips.", RULE),
     "health": Entry("cli.health:health", "Check whether all is well; ends with 1 if not.", RULE),
     "reconcile": Entry("cli.reconcile:reconcile", "Compare all who know of sessions, and repair what is safe.", RULE),
+    "backup": Entry("cli.backup:backup", "Save everything in one file, while all goes on.", RULE),
+    "restore": Entry("cli.backup:restore", "Bring a backup back.", RULE),
     "completion": Entry("cli.completion:completion", "Let your shell complete words.", RULE),
     "daemon": Entry("cli.daemon:DAEMON", "Start and stop what runs in the background.", RULE),
     "config": Entry("cli.config:CONFIG", "Show and check the settings.", RULE),

@@ -56,7 +56,7 @@ session has it, or a project: for commands to one session its newest live sessio
 
 **Without a daemon** commands work as long as the servers do: they go straight to Postgres and Temporal, say so, and
 what was asked for waits there until a daemon is back. A daemon that says nothing for 5 seconds counts as away. Only
-`daemon status` and `events subscribe` need one.
+`daemon status` and `events subscribe` need one; `restore` needs that there is none.
 
 **`stratavore --config FILE COMMAND`** uses another configuration file; `docs/configuration.md` describes all settings.
 

@@ -432,3 +432,80 @@ class StaleGeneration(StratavoreError):
 
     code = "stale_generation"
     exit_code = EXIT_REFUSED
+
+
+class BackupExists(StratavoreError):
+    """There is a file {path} already. Choose another name, or replace it with --force."""
+
+    code = "backup_exists"
+    exit_code = EXIT_REFUSED
+
+
+class BackupFailed(StratavoreError):
+    """The backup {path} could not be written: {reason}. Choose another place."""
+
+    code = "backup_failed"
+    exit_code = EXIT_UNAVAILABLE
+
+
+class NotABackup(StratavoreError):
+    """{path} is no backup of Stratavore: {reason}. Name a file that was written by: stratavore backup FILE."""
+
+    code = "not_a_backup"
+    exit_code = EXIT_USAGE
+
+
+class BackupDamaged(StratavoreError):
+    """The backup {path} is damaged: {reason}. Nothing was restored from it; take another one."""
+
+    code = "backup_damaged"
+    exit_code = EXIT_REFUSED
+
+
+class BackupUnfit(StratavoreError):
+    """The backup {path} cannot be restored here: {reason}. It was made by Stratavore {version}."""
+
+    code = "backup_unfit"
+    exit_code = EXIT_REFUSED
+
+
+class DatabaseEmpty(StratavoreError):
+    """There is nothing to save: no daemon has used the database '{database}' yet. Check postgres.dsn and postgres.database."""
+
+    code = "database_empty"
+    exit_code = EXIT_NOT_FOUND
+
+
+class DatabaseInUse(StratavoreError):
+    """The database '{database}' at {address} has {has}, and a restore replaces none. Name an empty database in postgres.database or postgres.dsn, or another state directory with STRATAVORE_HOME."""
+
+    code = "database_in_use"
+    exit_code = EXIT_REFUSED
+
+
+class DaemonInTheWay(StratavoreError):
+    """A daemon runs for {home} (process {pid}), and nothing can be restored beside it. Stop it with: stratavore daemon stop."""
+
+    code = "daemon_in_the_way"
+    exit_code = EXIT_REFUSED
+
+
+class AgentsInTheWay(StratavoreError):
+    """Agents of {home} live (processes {pids}), and would write beside those of the restored sessions. End them with --end-agents."""
+
+    code = "agents_in_the_way"
+    exit_code = EXIT_REFUSED
+
+
+class WorkflowsInTheWay(StratavoreError):
+    """Temporal at {address} knows {count} in the namespace '{namespace}', which would be ahead of the restored ones. Name a new one in temporal.namespace."""
+
+    code = "workflows_in_the_way"
+    exit_code = EXIT_REFUSED
+
+
+class NoSuchHost(StratavoreError):
+    """No session of the backup is on a host '{host}'. Those that have some: {hosts}."""
+
+    code = "no_such_host"
+    exit_code = EXIT_NOT_FOUND

@@ -102,6 +102,11 @@ class Home:
         """Passwords and keys made for this state directory (JSON, 0600)."""
         return self.root / "secrets.json"
 
+    @property
+    def restored_file(self) -> Path:
+        """There after a restore, until a daemon has compared everyone who knows of sessions (JSON)."""
+        return self.root / "restored.json"
+
     def run_directory(self, runner_id: str) -> Path:
         """The directory of one runner."""
         return self.runners / runner_id

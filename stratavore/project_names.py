@@ -18,7 +18,7 @@ RESERVED = frozenset(
         *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "move", "kill"),
         *("status", "tokens", "resources", "version"),
         *("projects", "sessions", "runners", "hosts", "logs", "transcript", "search", "events", "quotas", "daemon"),
-        *("config", "setup", "test", "health", "reconcile", "completion"),
+        *("config", "setup", "test", "health", "reconcile", "backup", "restore", "completion"),
         *(ALL, GLOBAL, HELP),
     ]
 )

@@ -30,6 +30,7 @@ from stratavore.control import Control
 from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.control.lost_workflows import LostWorkflows
 from stratavore.control.regular_upkeep import RegularUpkeep
+from stratavore.daemon_lock import DaemonLock
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
 from stratavore.embedded.stack import EmbeddedStack
@@ -51,7 +52,6 @@ from stratavore.store.migrate import migrate
 from stratavore.tls import TlsFiles
 from worker.api.server import ApiServer
 from worker.lease import HostLease
-from worker.lock import DaemonLock
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
 from worker.service_manager import ServiceManager
@@ -172,6 +172,7 @@ class Daemon:
             self._every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
+            self._until_done(lambda: self._after_restore(control)),
             self._every(LOOK_SECONDS, lambda: self._ask("postgres", lambda: self._snapshot(database))),
             self._every(LOOK_SECONDS, lambda: self._ask("temporal", client.service_client.check_health)),
         ]
@@ -237,6 +238,14 @@ class Daemon:
             await schedules.keep(
                 client, self._settings.host, timedelta(seconds=self._settings.reconcile_interval_seconds)
             )
+
+    async def _after_restore(self, control: Control) -> None:
+        """After a restore Temporal knows no session: their workflows are started again at once."""
+        if await asyncio.to_thread(self._home.restored_file.exists):
+            found = await control.reconcile()
+            log.info("after a restore: %d differences, workflows started again", len(found.differences))
+            with effect("restore.reconciled"):
+                await asyncio.to_thread(self._home.restored_file.unlink)
 
     async def _trim_logs(self) -> None:
         await asyncio.to_thread(trim_logs, self._home.logs)

@@ -2,8 +2,7 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 
 from stratavore.embedded.records import write_private
 from stratavore.killpoints import effect
@@ -22,7 +21,7 @@ class Secrets:
     @classmethod
     def of(cls, home: Home) -> "Secrets":
         """Those of this state directory, made if there are none yet; only its one daemon makes them."""
-        found = _read(home.secrets_file)
+        found = cls.found(home)
         if found is not None:
             return found
         made = cls(
@@ -31,12 +30,21 @@ class Secrets:
             event_signing_key=secrets.token_hex(32),
         )
         with effect("embedded.secrets"):
-            write_private(home.secrets_file, asdict(made))
+            made.write(home)
         return made
 
+    @classmethod
+    def found(cls, home: Home) -> "Secrets | None":
+        """Those of this state directory; None: nobody has made any."""
+        try:
+            return cls(**json.loads(home.secrets_file.read_text()))
+        except FileNotFoundError:
+            return None
 
-def _read(path: Path) -> Secrets | None:
-    try:
-        return Secrets(**json.loads(path.read_text()))
-    except FileNotFoundError:
-        return None
+    def signing_with(self, key: str) -> "Secrets":
+        """The same with another key to sign events."""
+        return replace(self, event_signing_key=key)
+
+    def write(self, home: Home) -> None:
+        """Let these be the state directory's."""
+        write_private(home.secrets_file, asdict(self))

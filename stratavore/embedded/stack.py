@@ -130,6 +130,22 @@ class EmbeddedStack:
             await self._leave_others()
             await self._keep_all(self._needed(), progress)
 
+    async def start_database(self, progress: Callable[[str], None] = _silent) -> None:
+        """Start or adopt Postgres alone; return when it is ready.
+
+        Raises:
+            StratavoreError: it cannot be started; says why.
+        """
+        async with self._busy:
+            await self._leave_others()
+            if "postgres" not in self._externals:
+                await self._keep(self._postgres, progress)
+
+    async def stop_temporal(self) -> None:
+        """End Temporal, if it is ours."""
+        async with self._busy:
+            await self._keeper(self._temporal).stop()
+
     async def ensure(self) -> None:
         """Start again whatever of ours has died, on the same ports; cheap when all live."""
         async with self._busy:

@@ -39,8 +39,12 @@ class Found:
     """The newest migration that was applied; None: none was."""
 
 
-async def migrate(dsn: str) -> bool:
+async def migrate(dsn: str, schema: str = HEAD) -> bool:
     """Apply what is missing, under a lock, so that daemons starting together do it once.
+
+    Args:
+        dsn: of the database.
+        schema: the newest migration that is applied.
 
     Returns:
         Whether anything was applied.
@@ -50,15 +54,15 @@ async def migrate(dsn: str) -> bool:
     """
     connection = await connect(dsn, patience=None)
     try:
-        if (await examine(connection, dsn)).schema == HEAD:
+        if (await examine(connection, dsn)).schema == schema:
             return False
         await connection.execute(SQL.lock, _LOCK)
         found = await examine(connection, dsn)
-        if found.schema == HEAD:
+        if found.schema == schema:
             return False
         try:
             with effect("migrate"):
-                await asyncio.to_thread(_upgrade, dsn)
+                await asyncio.to_thread(_upgrade, dsn, schema)
         except Exception as error:
             if (refused := _refusal(error)) is None:
                 raise
@@ -95,23 +99,24 @@ async def examine(connection: "asyncpg.Connection[asyncpg.Record]", dsn: str) ->
         schema: str | None = await connection.fetchval(SQL.schema)
     except asyncpg.InsufficientPrivilegeError as error:
         raise _rights(found, dsn, error) from error
-    if schema is not None and schema not in _known():
+    if schema is not None and schema not in known_schemas():
         raise OtherSchema(database=found.database, address=shown(dsn), found=schema, known=HEAD)
     return Found(found.database, found.role, version, found.extension, schema)
 
 
-def _known() -> frozenset[str]:
+def known_schemas() -> frozenset[str]:
+    """The migrations that this version can apply."""
     return frozenset(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.sql"))
 
 
-def _upgrade(dsn: str) -> None:
+def _upgrade(dsn: str, schema: str) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["dsn"] = dsn
-    command.upgrade(config, "head")
+    command.upgrade(config, schema)
 
 
 def _refusal(error: BaseException | None) -> asyncpg.InsufficientPrivilegeError | None:

@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
+from stratavore.daemon_lock import DaemonLock
 from stratavore.errors import DaemonRunning
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, end, identify, liveness
-from worker.lock import DaemonLock
 
 HOLD = (
     "import sys, time; from pathlib import Path\n"
-    "from stratavore.paths import Home; from worker.lock import DaemonLock\n"
+    "from stratavore.paths import Home; from stratavore.daemon_lock import DaemonLock\n"
     "DaemonLock(Home(Path(sys.argv[1]))).take(); print('held', flush=True); time.sleep(600)"
 )
 
