@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -142,9 +143,13 @@ class Reader:
         return self._content(KEY).decode() if KEY in self.contents.sha256 else None
 
     def environments(self) -> Iterator[tuple[str, bytes]]:
-        """The environments of sessions: the name of each one's file, and what is in it."""
+        """The environments of sessions: each session's id, and what is in its file."""
         for name in self._names(ENVIRONMENTS):
-            yield name.removeprefix(ENVIRONMENTS), self._content(name)
+            try:
+                session = UUID(name.removeprefix(ENVIRONMENTS))
+            except ValueError:
+                raise BackupDamaged(path=self.path, reason=f"{name} is of no session") from None
+            yield str(session), self._content(name)
 
     def close(self) -> None:
         """Close the file."""

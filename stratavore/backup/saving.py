@@ -97,9 +97,8 @@ def _save_secrets(archive: Writer, home: Home, sessions: list[str]) -> None:
     if found is not None:
         archive.add(KEY, found.event_signing_key.encode())
     for session in sessions:
-        path = home.session_environment(session)
         try:
-            archive.add(f"{ENVIRONMENTS}{path.name}", path.read_bytes())
+            archive.add(f"{ENVIRONMENTS}{session}", home.session_environment(session).read_bytes())
         except FileNotFoundError:
             continue  # it is of another host, or its project was deleted since
 

@@ -107,7 +107,7 @@ async def test_a_backup_in_a_directory_a_pipe_and_without_secrets(
         assert await asyncio.to_thread(process.communicate) == (None, "")
     with tarfile.open(piped) as archive, tarfile.open(made) as whole:
         names = set(archive.getnames())
-        assert set(whole.getnames()) - names == {f"secrets/environments/{session}.environment"}
+        assert set(whole.getnames()) - names == {f"secrets/environments/{session}"}
     opened(piped).close()
 
 
@@ -281,7 +281,7 @@ async def test_files_that_are_no_whole_backup(
         "text.tar": (2, "it is another kind of file"),
         "other.tar": (2, "it is another kind of archive"),
         "cut.tar": (5, "the end of it is missing"),
-        "changed.tar": (5, f"secrets/environments/{session}.environment is missing or has changed"),
+        "changed.tar": (5, f"secrets/environments/{session} is missing or has changed"),
         "later.tar": (5, "it is of the format 7, and this version reads 1"),
     }
     for name, (code, reason) in said.items():
