@@ -11,6 +11,7 @@ import pytest
 
 from stratavore.backup.tables import tables
 from stratavore.paths import Home
+from stratavore.store.connection import Connection
 from tests.support import servers
 from tests.support.command_line import CommandLine
 from tests.support.stacks import Stack
@@ -47,7 +48,7 @@ def command_for(home: Home, stack: Stack, tmp_path: Path) -> CommandFor:
     return make
 
 
-async def begin(connection: "asyncpg.Connection[asyncpg.Record]", host: str = "build-1") -> str:
+async def begin(connection: Connection, host: str = "build-1") -> str:
     """A project with a session whose runner runs, and an event. Returns the session's id."""
     project, session = str(uuid.uuid4()), str(uuid.uuid4())
     await connection.execute(

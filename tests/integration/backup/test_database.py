@@ -104,7 +104,8 @@ async def test_a_backup_in_a_directory_a_pipe_and_without_secrets(
     piped = tmp_path / "piped.tar"
     with piped.open("wb") as file:
         process = command.start("backup", "-", "--without-secrets", out=file.fileno())
-        assert await asyncio.to_thread(process.communicate) == (None, "")
+        _, said = await asyncio.to_thread(process.communicate)
+        assert (process.returncode, said) == (0, "")
     with tarfile.open(piped) as archive, tarfile.open(made) as whole:
         names = set(archive.getnames())
         assert set(whole.getnames()) - names == {f"secrets/environments/{session}"}
@@ -142,11 +143,11 @@ async def test_it_is_of_one_moment_while_many_write(
     written = sum(await asyncio.gather(*writers))
     await pool.close()
     await command_for(empty).done("restore", str(path))
-    connection = await asyncpg.connect(empty)
-    rows = await connection.fetch(
+    restored = await asyncpg.connect(empty)
+    rows = await restored.fetch(
         "SELECT input_tokens, (SELECT count(*) FROM usage WHERE runner_id = runners.id) AS replies FROM runners"
     )
-    await connection.close()
+    await restored.close()
     assert len(rows) == WRITERS
     assert all(row["input_tokens"] == row["replies"] for row in rows)
     assert 0 < sum(row["replies"] for row in rows) < written
