@@ -61,8 +61,8 @@ def put_aside(home: Home, *, temporal: bool) -> Path | None:
     if not found:
         return None
     aside = home.root / f"before-restore-{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
-    private_directory(aside)
     with effect("restore.aside"):
+        private_directory(aside)
         for one in found:
             one.rename(aside / one.name)
         sync_directory(home.root)

@@ -1,0 +1,66 @@
+"""One machine with its own servers: all that it had is lost, and it begins again from the file."""
+
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from stratavore.embedded.process import Process
+from stratavore.embedded.stack import EmbeddedStack
+from stratavore.paths import Home
+from stratavore.runtime.processes import Snapshot
+from tests.integration.cli.test_embedded import ended, of
+from tests.support import guardian
+from tests.support.command_line import CommandLine
+from tests.support.waiting import answer, until
+
+
+@pytest.fixture
+async def alone(home: Home, tmp_path: Path) -> AsyncIterator[CommandLine]:
+    """The command line of a state directory where nothing was started."""
+    yield CommandLine(of(home).environment, tmp_path)
+    await ended(home)
+
+
+async def lose_everything(alone: CommandLine, home: Home) -> None:
+    """End every process of the state directory, as the machine's end does, and delete what it had."""
+    status = await alone.json("daemon", "status")
+    pids = [status["pid"], *(one["pid"] for one in status["servers"] if one["pid"])]
+    pids += [one.pid for found in Snapshot().marked(home=home.root).values() for one in found]
+    for pid in dict.fromkeys(pids):
+        os.kill(pid, signal.SIGKILL)
+    await until(lambda: all(Process.of(pid) is None for pid in pids), what="the end of all")
+    guardian.kill_terminals(home)
+    for directory in (*EmbeddedStack(home, None).directories, home.sockets):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def test_a_machine_that_was_lost(alone: CommandLine, home: Home, tmp_path: Path) -> None:
+    await alone.done("daemon", "start")
+    await alone.done("new", "site", "--path", str(tmp_path), "--", "cat")
+    await alone.done("launch", "site", "--count", "2")
+    first, second = [one["session_id"] for one in await alone.json("sessions")]
+    await alone.done("pause", second)
+    await alone.done("backup", "saved.tar")
+    said = await alone.refused(5, "restore", "saved.tar")
+    assert said.startswith(f"A daemon runs for {home.root} (process ")
+    await lose_everything(alone, home)
+
+    renamed = alone.with_settings(STRATAVORE_HOST="another-name")
+    done = await renamed("restore", "saved.tar")
+    assert done.code == 0, done
+    assert "This host, another-name, takes the place of " in done.err
+    await renamed.done("daemon", "start")
+
+    async def as_it_was() -> bool:
+        found = {one["session_id"]: one["state"] for one in await renamed.json("sessions")}
+        return found == {first: "running", second: "paused"}
+
+    await answer(as_it_was, 60, "both sessions as they were")
+    (runner,) = await renamed.json("runners")
+    assert runner["runner_id"] == f"{first}.2"
+    await renamed.done("resume", second)
+    await renamed.done("daemon", "stop", "--all", "--force")
