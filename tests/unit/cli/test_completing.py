@@ -39,7 +39,7 @@ def offered(*typed: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "wanted"),
     [
-        (("re",), {"restart", "resume", "resources", "reconcile"}),
+        (("re",), {"restart", "resume", "restore", "resources", "reconcile"}),
         (("si",), {"site"}),
         (("site", ""), set()),
         (("attach", ""), {"board", "site", "1a2b3c4d"}),
