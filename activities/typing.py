@@ -38,6 +38,10 @@ class NotReady(NotTyped):
     """It cannot be typed now, but later perhaps."""
 
 
+class Gone(NotReady):
+    """Never into this runner, but perhaps into the next one."""
+
+
 @dataclass
 class _Terminal:
     """The runner's terminal, and what of it is read."""
@@ -52,7 +56,7 @@ class _Terminal:
     async def box(self) -> Box:
         screen = await self.tmux.capture(self.request.project_id, self.request.runner_id)
         if screen is None or self.run.exit() is not None:
-            raise NotReady("its program has ended")
+            raise Gone("its program has ended")
         return self.adapter.box(screen)
 
     async def press(self, *keys: str) -> None:
@@ -134,8 +138,9 @@ class Typist:
             else:
                 await self._type(terminal)
         except NotReady as reason:
-            if request.patient:
-                return Sent(typed=False, reason=str(reason))
+            gone = isinstance(reason, Gone) and not request.answer  # the next runner does not ask that question
+            if request.patient or gone:
+                return Sent(typed=False, reason=str(reason), gone=gone)
             return await self._refuse(request, str(reason))
         except (NotTyped, StratavoreError) as reason:
             return await self._refuse(request, str(reason))
@@ -269,7 +274,7 @@ class Typist:
                 return taken
             try:
                 box = await terminal.box()
-            except NotReady:
+            except Gone:
                 if taken := terminal.taken_since(offset):  # the last that it did
                     return taken
                 raise

@@ -35,6 +35,9 @@ TYPE_HEARTBEAT = timedelta(seconds=5)
 SEND = timedelta(seconds=45)
 """The same with a host that has to come back first."""
 
+RELAUNCHED = timedelta(minutes=10)
+"""How long a text whose runner ended waits for the next one: a machine that was started anew has many to launch."""
+
 NEXT_LOOK_FOR_SLOT = timedelta(minutes=10)
 """Grants are signalled; this is the net for a signal that was never sent."""
 NEXT_LOOK_FOR_HOST = timedelta(seconds=5)

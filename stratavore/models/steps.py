@@ -158,6 +158,8 @@ class Sent(Model):
     typed: bool
     refused: bool = False
     reason: str = ""
+    gone: bool = False
+    """The runner has ended before it could be typed: the next one can have it."""
 
 
 class RefuseRequest(Model):

@@ -69,6 +69,7 @@ class World:
     """Each runner once."""
     typed: list[str] = field(default_factory=list)
     unready: int = 0
+    gone: set[str] = field(default_factory=set)
     """So often an agent cannot be typed to."""
     refused: list[RefuseRequest] = field(default_factory=list)
     holders: set[str] = field(default_factory=set)
@@ -153,6 +154,8 @@ class World:
         if self.unready:
             self.unready -= 1
             return Sent(typed=False, refused=not request.patient, reason="it is not ready")
+        if request.runner_id in self.gone:
+            return Sent(typed=False, gone=True, reason="its program has ended")
         self.typed.append(request.text)
         return Sent(typed=True)
 

@@ -142,3 +142,34 @@ async def test_a_prompt_outlives_the_pause_of_its_session(sessions: Sessions) ->
     await until(lambda: world.typed == ["the first words"])
     await session.terminate()
     await session.result()
+
+
+async def test_a_text_for_a_runner_that_has_died_goes_to_the_next_one(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start()
+    await session.runs()
+    world.gone.add(session.runner(1))
+    gate = world.hold("send")
+    await session.send("noted while all was dead")
+    await session.send("and then")
+    await until(lambda: "send is held" in world.log)
+    gate.set()
+    await session.ends(ExitKind.LOST)
+    await until(lambda: world.typed == ["noted while all was dead", "and then"])
+    assert not world.refused
+    await session.terminate()
+    await session.result()
+
+
+async def test_a_text_for_a_runner_that_ended_for_good_is_refused(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start()
+    await session.runs()
+    world.gone.add(session.runner(1))
+    await session.send("too late")
+    await session.ends(ExitKind.COMPLETED)
+    await until(lambda: world.refused)
+    (refused,) = world.refused
+    assert refused.reason == "the session is ended, nothing can be typed"
+    assert world.typed == []
+    await session.result()

@@ -1,6 +1,7 @@
 """What is typed into the agent: its first prompt, texts and answers."""
 
 from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID, uuid5
 
 from temporalio import workflow
@@ -32,24 +33,39 @@ class Texts(Showing):
                 await workflow.sleep(timeouts.NEXT_LOOK_FOR_HOST)
 
     async def _type(self, signal: SendSignal) -> str | None:
-        """Have the text typed. Returns why it was not."""
+        """Have the text typed, into the next runner if this one ends before. Returns why it was not."""
         # The row says "running" a moment before this workflow hears of it; and the first words come first.
+        patience, gone = timeouts.SEND, None
+        while True:
+            live = await self._listener(signal, patience, other_than=gone)
+            if live is None or self._wish is not Wish.RUN:
+                return f"the session is {'about to stop' if self._live else self._state}, nothing can be typed"
+            if not self._prompted and not signal.answer:
+                return "the agent has not taken its first prompt yet; look at its terminal"
+            sent = await self._have_typed(signal, live, patient=False)
+            if not sent.gone:
+                # A refusal was written down where it was found; what is left is a host that says nothing.
+                return None if sent.typed or sent.refused else sent.reason
+            patience, gone = timeouts.RELAUNCHED, live
+
+    async def _listener(
+        self, signal: SendSignal, patience: timedelta, *, other_than: LiveRunner | None
+    ) -> LiveRunner | None:
+        """The runner that a text can be typed to, once there is one and it has heard what it was launched with."""
+
+        def lives() -> bool:
+            return self._live is not None and self._live != other_than
+
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: (
-                    (self._live is not None and (self._prompted or signal.answer))
+                    (lives() and (self._prompted or signal.answer))
                     or self._wish is not Wish.RUN
                     or self._state is SessionState.ENDED
                 ),
-                timeout=timeouts.SEND,
+                timeout=patience,
             )
-        if not self._live or self._wish is not Wish.RUN:
-            return f"the session is {'about to stop' if self._live else self._state}, nothing can be typed"
-        if not self._prompted and not signal.answer:
-            return "the agent has not taken its first prompt yet; look at its terminal"
-        sent = await self._have_typed(signal, self._live, patient=False)
-        # A refusal was written down where it was found; what is left is a host that says nothing.
-        return None if sent.typed or sent.refused else sent.reason
+        return self._live if lives() else None
 
     async def _have_typed(self, signal: SendSignal, live: LiveRunner, *, patient: bool) -> Sent:
         """Have a text typed into a runner's terminal by its host."""

@@ -59,6 +59,24 @@ async def test_what_is_asked_of_a_dead_daemon_happens_when_one_is_back(daemon: D
     await daemon.wait(newest["session_id"], "running")
 
 
+async def test_a_text_that_was_noted_is_typed_though_its_agent_died_as_well(
+    daemon: DaemonProcess, cli: CommandLine
+) -> None:
+    await cli.done("new", "site", "--", "cat")
+    (session,) = [one["session_id"] for one in await cli.json("launch", "site")]
+    await daemon.wait(session, "running")
+    (runner,) = await daemon.call("session_runners", session_id=session)
+    daemon.kill()
+    os.kill(runner["pid"], signal.SIGKILL)
+    assert (await cli("send", session, "written down")).err == AWAY.format(
+        "the text is noted, and typed when a daemon is back"
+    )
+    await daemon.start()
+    assert (await daemon.wait(session, "running", generation=2))["generation"] == 2
+    log = daemon.home.run_directory(f"{session}.2") / "log"
+    await until(lambda: log.exists() and log.read_text().count("written down") == 2, what="echo and output of cat")
+
+
 async def test_a_project_is_opened_without_a_daemon(daemon: DaemonProcess, cli: CommandLine) -> None:
     await cli.done("new", "site", "--", "cat")
     daemon.kill()

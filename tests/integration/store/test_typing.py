@@ -39,6 +39,7 @@ class Typist:
         self._session = session
         self._spec = spec
         self._log = runners.files(spec).log
+        self.runner_id = spec.runner_id
         self._activities = RunnerActivities(
             runners.home,
             store.database,
@@ -102,11 +103,10 @@ async def test_what_may_have_been_typed_is_not_typed_again(typist: Typist, store
     assert "perhaps" not in await typist.typed("the last words")
 
 
-async def test_a_terminal_that_is_gone_refuses(typist: Typist) -> None:
-    request = typist.request("nobody hears", runner_id=f"{uuid.uuid4()}.1")
-    outcome = await typist.send(request)
-    assert outcome == Outcome("refused", "its program has ended")
-    assert await typist.send(request) == outcome
+async def test_what_a_dead_runner_did_not_hear_is_left_for_the_next_one(typist: Typist) -> None:
+    request = typist.request("hello", runner_id=f"{uuid.uuid4()}.1")
+    assert await typist.send(request) is None
+    assert await typist.send(request.model_copy(update={"runner_id": typist.runner_id})) == Outcome("done", None)
 
 
 async def test_the_first_word_about_a_request_counts(typist: Typist, store: Store) -> None:
