@@ -39,12 +39,12 @@ class Found:
     """The newest migration that was applied; None: none was."""
 
 
-async def migrate(dsn: str, schema: str = HEAD) -> bool:
+async def migrate(dsn: str, schema: str | None = None) -> bool:
     """Apply what is missing, under a lock, so that daemons starting together do it once.
 
     Args:
         dsn: of the database.
-        schema: the newest migration that is applied.
+        schema: the newest migration that is applied; None: all that this version has.
 
     Returns:
         Whether anything was applied.
@@ -52,6 +52,7 @@ async def migrate(dsn: str, schema: str = HEAD) -> bool:
     Raises:
         PostgresTooOld, ExtensionMissing, OtherSchema, RightsMissing: it cannot be; says the way out.
     """
+    schema = schema or HEAD
     connection = await connect(dsn, patience=None)
     try:
         if (await examine(connection, dsn)).schema == schema:

@@ -16,7 +16,7 @@ from tests.support.histories import patches_in
 from tests.support.next_version import SCHEMA
 from tests.support.next_version.workflow import PATCH
 from tests.support.servers import REPOSITORY
-from tests.support.waiting import until
+from tests.support.waiting import answer, until
 
 
 def become_next(daemon: DaemonProcess) -> dict[str, str]:
@@ -82,8 +82,8 @@ async def test_open_sessions_go_on_with_the_next_version(daemon: DaemonProcess) 
     assert await patches(daemon, left_alone) == {PATCH}
     assert await patches(daemon, rested) == set()
     await daemon.command(new, "pause")
-    await daemon.wait(new, "paused")
-    assert await patches(daemon, new) == {PATCH}
+    await daemon.wait(new, "paused")  # by the record of its runner's end; the step comes after
+    assert await answer(lambda: patches(daemon, new), what="the patch") == {PATCH}
 
     # Histories of both kinds are understood when nothing of them is remembered.
     daemon.kill()

@@ -56,11 +56,10 @@ async def test_a_machine_that_was_lost(alone: CommandLine, home: Home, tmp_path:
     await renamed.done("daemon", "start")
 
     async def as_it_was() -> bool:
+        runs = [one["runner_id"] for one in await renamed.json("runners")]
         found = {one["session_id"]: one["state"] for one in await renamed.json("sessions")}
-        return found == {first: "running", second: "paused"}
+        return runs == [f"{first}.2"] and found == {first: "running", second: "paused"}
 
     await answer(as_it_was, 60, "both sessions as they were")
-    (runner,) = await renamed.json("runners")
-    assert runner["runner_id"] == f"{first}.2"
     await renamed.done("resume", second)
     await renamed.done("daemon", "stop", "--all", "--force")
