@@ -149,6 +149,7 @@ class EmbeddedStack:
     async def ensure(self) -> None:
         """Start again whatever of ours has died, on the same ports; cheap when all live."""
         async with self._busy:
+            assert self._settings is not None, "a stack that was only read has no passwords, and starts nothing"
             dead = [server for server in self._needed() if self._records[server.name].living() is None]
             await self._keep_all(dead, _silent)
 

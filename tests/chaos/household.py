@@ -18,7 +18,6 @@ from stratavore.errors import StratavoreError
 from stratavore.events.broker import EXCHANGE
 from stratavore.runtime.processes import Liveness, identify, liveness
 from stratavore.runtime.rundir import RunDirectory
-from tests.support import servers
 from tests.support.processes import marked
 from tests.support.waiting import answer, until
 from tests.support.whole_daemon import WholeDaemon
@@ -54,7 +53,7 @@ class Household:
         """Bring every session into its state."""
         daemon = self.daemon
         await daemon.start()
-        await servers.wait_for_rabbitmq(daemon.stack)
+        await daemon.rabbitmq_runs()
         await self._listen()
         project = await daemon.project(list(sample.ARGV))
         await daemon.call("set_quota", project=project, name="max_concurrent_runners", value=2)
@@ -131,7 +130,7 @@ class Household:
         async def delivered() -> bool:
             return not await self.daemon.fetch("SELECT 1 FROM outbox WHERE NOT delivered")
 
-        url = await servers.wait_for_rabbitmq(self.daemon.stack)
+        url = await self.daemon.rabbitmq_runs()
         await answer(delivered, RECOVERY_SECONDS, "an empty outbox")
         await self._hear(url)
         rows = await self.daemon.fetch(

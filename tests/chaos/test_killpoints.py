@@ -235,7 +235,8 @@ async def everything_happened_once(daemon: Survivor, session: str, typed: bool) 
         while await process.fetch("SELECT 1 FROM outbox WHERE NOT delivered"):
             await daemon.ready()
             await asyncio.sleep(0.05)
-    assert daemon.deaths == 1, f"{daemon.kill_at} was not reached"
+    await daemon.ready()  # it may have died when all was over
+    assert daemon.deaths == 1, f"{daemon.kill_at} was not reached\n{process.tail(100)}"
 
 
 def test_every_effect_is_asked() -> None:

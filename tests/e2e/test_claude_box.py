@@ -34,6 +34,6 @@ async def test_what_a_person_left_is_not_sent_along_and_no_turn_is_interrupted(
         await talk.say(session, "what now?")
         await until(lambda: any("what now?" in text for texts in talk.asked for text in texts), what="the question")
         assert "Interrupted" not in await talk.screen(runner_id)
-        assert api.sent[1].finished
+        await until(lambda: api.sent[1].finished, what="the end of a turn that nobody interrupted")
         if left != "!":
             assert left not in "".join(talk.asked[-1])

@@ -13,6 +13,7 @@ from stratavore.procfs import boot_id
 from stratavore.runtime.processes import Liveness, Snapshot, liveness
 from stratavore.runtime.rundir import RunDirectory
 from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer
 
 SERVERS = ("temporal", "postgres", "rabbitmq")
 
@@ -56,6 +57,16 @@ class WholeDaemon(DaemonProcess):
         (pid,) = [one.pid for one in self.stack.servers() if one.name == name]
         assert pid is not None, name
         return pid
+
+    async def rabbitmq_runs(self) -> str:
+        """Wait until its RabbitMQ runs, which is the daemon's to start. Returns the address."""
+
+        async def url() -> str | None:
+            stack = self.stack
+            (info,) = [one for one in stack.servers() if one.name == "rabbitmq"]
+            return stack.rabbitmq_url if info.state == "running" else None
+
+        return await answer(url, what="RabbitMQ") or ""
 
     def tmux_servers(self) -> set[int]:
         """The terminal servers that hold agents."""
