@@ -6,7 +6,7 @@ FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements/run.txt .
 RUN python3 -m venv /opt/stratavore \
-    && /opt/stratavore/bin/pip install --no-cache-dir --require-hashes --requirement run.txt
+    && /opt/stratavore/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY stratavore stratavore
 COPY workflows workflows

@@ -33,10 +33,10 @@ def provide(kind: str) -> None:
     if not _usable():
         _make()
     pip: list[str | Path] = [PYTHON, "-m", "pip", "--no-input", "--disable-pip-version-check"]
-    run(
-        "Installing the locked Python packages",
-        [*pip, "install", "--progress-bar", "off", "--require-hashes", "--requirement", _LOCKED[kind]],
-    )
+    # --no-deps: the lock names everything. Left to look for more, an old pip takes a newer release of what another
+    # package asks for with an extra (coverage[toml]), and then refuses it as not locked (seen with 23.2).
+    locked: list[str | Path] = ["--no-deps", "--require-hashes", "--requirement", _LOCKED[kind]]
+    run("Installing the locked Python packages", [*pip, "install", "--progress-bar", "off", *locked])
     run(
         "Installing Stratavore itself",
         [*pip, "install", "--no-deps", "--no-build-isolation", "--editable", REPOSITORY],

@@ -248,20 +248,6 @@ class UnknownHost(StratavoreError):
     exit_code = EXIT_NOT_FOUND
 
 
-class HostAway(StratavoreError):
-    """The host {host} has not been heard of since {since}, so nothing can be launched there. Choose another one: stratavore hosts."""
-
-    code = "host_away"
-    exit_code = EXIT_REFUSED
-
-
-class HostDraining(StratavoreError):
-    """The host {host} is draining: it takes no new runners. Choose another one, or let it take them again: stratavore hosts undrain {host}."""
-
-    code = "host_draining"
-    exit_code = EXIT_REFUSED
-
-
 class HostIsUp(StratavoreError):
     """The host {host} is up, and only one that is gone can be deleted. Stop its daemon first, and wait until its lease has run out: stratavore hosts."""
 

@@ -77,10 +77,8 @@ def migrated_template(stack: Stack) -> str:
 @pytest.fixture
 async def database(stack: Stack, migrated_template: str) -> AsyncIterator[str]:
     """The DSN of a migrated database of the test's own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    await servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
-    yield servers.dsn_of(stack, name)
-    await servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
+    async with servers.own_database(stack, migrated_template) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 from stratavore import naming
 from stratavore.control.god import God
 from stratavore.control.lost_runners import tell_lost
-from stratavore.errors import HostAway, HostDraining, HostHasSessions, HostIsUp, UnknownHost
+from stratavore.errors import HostHasSessions, HostIsUp, UnknownHost
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import GrantSignal
 from stratavore.models.views import HostDetails, HostView
@@ -128,19 +128,6 @@ async def known_host(connection: Connection, host: str) -> HostView:
             return one
     names = [one.host for one in known]
     raise UnknownHost(name=host, near=did_you_mean(host, names))
-
-
-async def open_host(connection: Connection, host: str) -> None:
-    """Check that new sessions can be launched on a host that a person wishes.
-
-    Raises:
-        UnknownHost, HostAway, HostDraining: they cannot.
-    """
-    found = await known_host(connection, host)
-    if not found.up:
-        raise HostAway(host=host, since=f"{found.since:%Y-%m-%d %H:%M:%S} UTC")
-    if found.draining:
-        raise HostDraining(host=host)
 
 
 async def let_waiting_look(database: Database, client: Client) -> None:

@@ -13,7 +13,7 @@ from stratavore.errors import NotMoved
 from stratavore.models.session import MoveSignal
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
-from stratavore.store import moving, requests, sessions
+from stratavore.store import hosts, requests, sessions
 
 _LOOK_SECONDS = 0.1
 
@@ -47,7 +47,9 @@ class Moving(God):
         """
         async with self._database.pool.acquire() as connection:
             found = await targets.all_of(connection, target) if target else await sessions.views(connection)
-            room = await moving.destinations(connection)
+            room = {
+                one.host: one.runners for one in await hosts.views(connection) if one.lease_s > 0 and not one.draining
+            }
         running = [one for one in found if one.state is SessionState.RUNNING and leave in (None, one.host)]
         if target and not running:
             raise wrong_state(target, found, "move")

@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
@@ -100,6 +100,15 @@ async def wait_for_rabbitmq(stack: EmbeddedStack, timeout: float = PATIENCE_SECO
 def dsn_of(stack: HasPostgres, database: str) -> str:
     """The DSN of another database of the stack."""
     return f"{stack.postgres_dsn.rpartition('/')[0]}/{database}"
+
+
+@asynccontextmanager
+async def own_database(stack: HasPostgres, template: str | None = None) -> AsyncIterator[str]:
+    """The DSN of a database that is dropped in the end: an empty one, or a copy."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await execute(stack, f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+    yield dsn_of(stack, name)
+    await execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def execute(stack: HasPostgres, statement: str) -> None:

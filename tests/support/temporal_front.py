@@ -45,13 +45,14 @@ class TemporalFront(grpc.GenericRpcHandler):
             denied: calls that nobody's role allows, ``RegisterNamespace`` say.
         """
         front = cls(address, api_key, denied)
-        served = grpc.aio.server(handlers=[front], options=_UNLIMITED)
+        served = grpc.aio.server(handlers=[front], options=[*_UNLIMITED, ("grpc.so_reuseport", 0)])
         credentials = grpc.ssl_server_credentials(
             [(server.key.read_bytes(), server.cert.read_bytes())],
             root_certificates=client_ca.read_bytes() if client_ca else None,
             require_client_auth=client_ca is not None,
         )
-        port = served.add_secure_port("localhost:0", credentials)
+        # By number, and alone: "localhost" is several addresses, of which another server may have one at this port.
+        port = served.add_secure_port("127.0.0.1:0", credentials)
         front.address = f"localhost:{port}"
         await served.start()
         try:

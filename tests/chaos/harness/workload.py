@@ -16,7 +16,7 @@ from typing import Any
 
 from cli.client import Unanswered, call
 from stratavore.environment import write_environment
-from stratavore.errors import EXIT_NOT_FOUND, EXIT_REFUSED, RemoteError
+from stratavore.errors import EXIT_NOT_FOUND, EXIT_REFUSED, EXIT_UNAVAILABLE, RemoteError
 from tests.chaos.harness.record import Harm, Prompt, Record, Session
 from tests.chaos.harness.schedule import Command, Step
 from tests.chaos.harness.stack import StackProcess
@@ -229,7 +229,7 @@ class Workload:
             except RemoteError as error:
                 if error.code == "project_exists":
                     return None
-                if error.exit_code != 4:  # what it needs is away for now
+                if error.exit_code != EXIT_UNAVAILABLE:  # else what it needs is away for now
                     raise
                 await asyncio.sleep(0.5)
 

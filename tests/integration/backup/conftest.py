@@ -22,10 +22,8 @@ CommandFor = Callable[..., CommandLine]
 @pytest.fixture
 async def empty(stack: Stack) -> AsyncIterator[str]:
     """The DSN of an empty database."""
-    name = f"restored_{uuid.uuid4().hex[:12]}"
-    await servers.execute(stack, f"CREATE DATABASE {name}")
-    yield servers.dsn_of(stack, name)
-    await servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
+    async with servers.own_database(stack) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -30,10 +30,8 @@ QUERY_FILES = sorted(file for file in DOMAIN.rglob("*.sql") if MIGRATIONS not in
 @pytest.fixture
 async def fresh(stack: Stack) -> AsyncIterator[str]:
     """The DSN of an empty database."""
-    name = f"fresh_{uuid.uuid4().hex[:12]}"
-    await servers.execute(stack, f"CREATE DATABASE {name}")
-    yield servers.dsn_of(stack, name)
-    await servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)")
+    async with servers.own_database(stack) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -83,3 +83,9 @@ def test_both_lock_the_same_versions() -> None:
         for kind in environment.KINDS
     )
     assert run < dev
+
+
+def test_what_is_locked_is_complete() -> None:
+    """It is installed without a look at what packages ask for: nothing may be missing."""
+    checked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
