@@ -17,6 +17,8 @@ CALL_OFF = timedelta(seconds=5)
 
 RECEIVE = timedelta(seconds=10)
 """How long a host that a session is to move to may take to say whether it can have it. The agent goes on meanwhile."""
+RECEIVE_TRY = timedelta(seconds=3)
+"""One try of that: a daemon that dies over it, and is started again at once, is asked again within the time."""
 
 STOP_HEARTBEAT = timedelta(seconds=10)
 

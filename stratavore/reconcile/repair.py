@@ -15,6 +15,7 @@ from temporalio.client import Client
 from stratavore import naming
 from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
+from stratavore.models.findings import DifferenceKind
 from stratavore.models.session import PauseSignal, ResumeSignal, TerminateSignal
 from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RecordRequest, RunnerExit
@@ -90,6 +91,8 @@ class Repairs:
 
     async def tell(self, finding: Finding) -> None:
         """Record an alert for what is left to a person: once, however often it is found."""
+        if finding.kind is DifferenceKind.HOST_AWAY:
+            return  # told already, with its sessions, by the daemon that saw its lease run out
         about = f"{finding.kind}/{finding.subject}/{finding.since.isoformat() if finding.since else ''}"
         data = {**_data(finding), "severity": "warning", "message": finding.what, "advice": finding.advice}
         async with self._database.transaction("reconcile.tell") as transaction:

@@ -20,6 +20,11 @@ async def of_host(client: Client, host: str) -> Sequence[PollerInfo]:
     return await _pollers(client, naming.host_queue(host), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 
 
+async def of_launches(client: Client, host: str) -> Sequence[PollerInfo]:
+    """Workers that take the launches of a host."""
+    return await _pollers(client, naming.launch_queue(host), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+
+
 async def _pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> Sequence[PollerInfo]:
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)

@@ -161,14 +161,15 @@ async def temporal(address: str, settings: "TemporalSettings", host: str) -> Asy
 
     async def workers() -> str:
         (client,) = clients
-        queue = naming.host_queue(host)
+        queue, launches = naming.host_queue(host), naming.launch_queue(host)
         for name, found in (
             (naming.TASK_QUEUE, await pollers.of_sessions(client)),
             (queue, await pollers.of_host(client, host)),
+            (launches, await pollers.of_launches(client, host)),
         ):
             if not found:
                 raise Failed(f"Nobody works on the task queue {name}. Start a daemon: stratavore daemon start.")
-        return f"{naming.TASK_QUEUE} and {queue} are worked on"
+        return f"{naming.TASK_QUEUE}, {queue} and {launches} are worked on"
 
     async for trial in _in_order("temporal", connect=enter, namespace=prepared, workers=workers):
         yield trial

@@ -44,6 +44,21 @@ async def test_a_host_that_cannot_have_it_is_asked_before_anything_ends(sessions
         await session.result()
 
 
+async def test_a_host_that_dies_over_the_question_is_asked_again(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start()
+    await session.runs()
+    world.hold("receive")
+    async with host_worker(world, OTHER):
+        await session.move(OTHER)
+        await until(lambda: "receive" in world.log)
+        del world.gates["receive"]  # this try says nothing any more, as if its daemon had died; the next one does
+        await session.runs(2)
+        assert (world.log.count("receive"), world.refused, world.destinations) == (2, [], [None, OTHER])
+        await session.terminate()
+        await session.result()
+
+
 async def test_one_that_is_refused_after_all_goes_on_where_it_was(sessions: Sessions) -> None:
     world = sessions.world
     session = await sessions.start()

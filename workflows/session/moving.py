@@ -26,6 +26,8 @@ class Moving(Showing):
                 ReceiveRequest(session_id=self._start.session_id, host=signal.host, spec=self._start.spec),
                 task_queue=host_queue(signal.host),
                 schedule_to_close_timeout=timeouts.RECEIVE,
+                start_to_close_timeout=timeouts.RECEIVE_TRY,
+                retry_policy=timeouts.FOR_EVER,
                 summary=f"ask {signal.host} whether it can go on with it",
             )
         except ActivityError:

@@ -22,6 +22,12 @@ async def told(host: HostProcess, session: str) -> list[str]:
     return [row["type"] for row in rows]
 
 
+async def warnings(host: HostProcess) -> list[str]:
+    """Alerts that ask a person to do something."""
+    rows = await host.fetch("SELECT data->>'message' AS message FROM events WHERE data->>'severity' = 'warning'")
+    return [row["message"] for row in rows]
+
+
 @pytest.mark.parametrize("how", ["frozen", "killed"])
 async def test_who_was_away_goes_on_where_it_was(hosts: Hosts, how: str) -> None:
     away, other = await hosts.start("away"), await hosts.start("other")
@@ -35,6 +41,10 @@ async def test_who_was_away_goes_on_where_it_was(hosts: Hosts, how: str) -> None
     seen = await other.wait(session, "unreachable")
     assert seen["reason"].startswith("the host away has not been heard of since ")
     await hosts.away(away, by=other)
+    await answer(lambda: warnings(other), what="that it is told")
+    (found,) = (await other.call("reconcile"))["differences"]
+    assert (found["kind"], found["outcome"]) == ("host_away", "left")
+    assert len(await warnings(other)) == 1, "told once, by who saw its lease run out"
 
     cli = CommandLine(other.environment, other.home.root)
     unreachable = await cli.refused(4, "send", session, "words")

@@ -5,15 +5,20 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from temporalio import activity
+from temporalio.worker import Worker
 
 from stratavore import connect
 from stratavore.config.settings import TemporalSettings
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.errors import InvalidInput, NamespaceMissing, RightsMissing, ServerAway, StratavoreError
+from stratavore.naming import TASK_QUEUE, host_queue, launch_queue
 from stratavore.servers import namespace as preparation
 from stratavore.servers import trials
 from tests.support.certificates import Certificates
 from tests.support.temporal_front import TemporalFront
+from tests.support.waiting import answer
+from workflows.upkeep import UpkeepWorkflow
 
 API_KEY = "k3y"
 OF_ADMINISTRATORS = ("RegisterNamespace", "AddSearchAttributes", "ListSearchAttributes")
@@ -58,6 +63,32 @@ async def test_a_namespace_is_made_once_through_mutual_tls_with_an_api_key(
         ("workers", False),
     ]
     assert tried[-1].detail.startswith("Nobody works on the task queue stratavore. Start a daemon")
+
+
+@activity.defn
+async def nothing() -> None:
+    """What a worker has to have."""
+
+
+async def test_a_host_whose_launches_nobody_takes_is_told(stack: EmbeddedStack, namespace: str) -> None:
+    found = TemporalSettings.model_validate({"address": stack.temporal_address, "namespace": namespace})
+    client = await connect.temporal(stack.temporal_address, found)
+    last: trials.Trial | None = None
+
+    async def says(words: str) -> bool:
+        nonlocal last
+        *_, last = [trial async for trial in trials.temporal(stack.temporal_address, found, "h")]
+        return words in last.detail
+
+    sessions = Worker(client, task_queue=TASK_QUEUE, workflows=[UpkeepWorkflow])
+    of_host = Worker(client, task_queue=host_queue("h"), activities=[nothing])
+    async with sessions, of_host:
+        await answer(lambda: says("Nobody works on the task queue host-h-launches"), what="that launches are missing")
+        assert last
+        assert not last.ok
+        async with Worker(client, task_queue=launch_queue("h"), activities=[nothing]):
+            await answer(lambda: says("stratavore, host-h and host-h-launches are worked on"), what="all three")
+            assert last.ok
 
 
 async def test_what_is_wrong_with_tls_or_the_key_is_told(
