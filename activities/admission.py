@@ -88,7 +88,7 @@ class AdmissionActivities:
             if request.relaunch:
                 await runners.end_paused(connection, request.session_id)
             if placed.holds_slot and placed.placement is None:
-                reason = await hosts.why_none(connection)
+                reason = await hosts.why_none(connection, request.session_id)
                 await sessions.explain_waiting(connection, request.session_id, reason)
                 placed = placed.model_copy(update={"reason": reason})
         return placed

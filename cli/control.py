@@ -14,7 +14,7 @@ from cli.reply import print_reply
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive, note
-from cli.waiting import AT_REST, Session, in_line, wait_for, wait_once
+from cli.waiting import AT_REST, Session, for_host, in_line, wait_for, wait_once
 from stratavore.errors import InvalidInput
 from stratavore.project_names import ALL
 
@@ -235,8 +235,10 @@ def _wait_resumed(session_id: str, progress: Progress) -> Session:
 
     def enough(session: Session) -> bool:
         """It is in the line, or ran and is over already."""
-        return (in_line(session) and not service.god) or (
-            session["state"] in AT_REST and session["generation"] > runs_before
+        return (
+            (in_line(session) and not service.god)
+            or for_host(session)
+            or (session["state"] in AT_REST and session["generation"] > runs_before)
         )
 
     return wait_for(

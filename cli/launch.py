@@ -10,13 +10,23 @@ import typer
 
 from cli import text
 from cli.god import GodOption
-from cli.options import Chosen, DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags, of_project
+from cli.options import (
+    Chosen,
+    DirectoriesOption,
+    HostOption,
+    McpOption,
+    ModelOption,
+    ModeOption,
+    choose,
+    flags,
+    of_project,
+)
 from cli.output import Format, LaunchFormat, pick, show_value
 from cli.projects import Project, check_startable, find_project
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive
-from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, in_line, wait_for, wait_once
+from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, for_host, in_line, wait_for, wait_once
 from stratavore.environment import write_environment
 from stratavore.errors import AgentEndedAtOnce, InvalidInput, ServerAway, StratavoreError
 from stratavore.launch_options import LaunchOptions, check_prompt
@@ -52,6 +62,7 @@ def launch(
     permission_mode: ModeOption = None,
     add_dir: DirectoriesOption = None,
     mcp_config: McpOption = None,
+    host: HostOption = None,
     count: Annotated[
         int,
         typer.Option("--count", "-n", metavar="N", help="How many; more than one are detached."),
@@ -70,7 +81,8 @@ def launch(
     """Launch new sessions in a project, and attach.
 
     A session that finds no free slot waits in line for one; Ctrl-C leaves it there. Attached, leave it with
-    Ctrl-b d: it goes on. Without a terminal, or for --format json or yaml, it is detached.
+    Ctrl-b d: it goes on. Without a terminal, or for --format json or yaml, it is detached. With --host it runs on that
+    host only, and waits for it while it is away or draining; there it has the environment of the daemon.
 
     With --print the agent has no terminal: it is asked one thing, its answer is printed as it comes, and its exit code
     is that of the command. The session survives what any other survives; Ctrl-C ends it. With --detach it is left
@@ -82,6 +94,7 @@ def launch(
     Examples:
         stratavore launch site
         stratavore launch site --detach -- npm run dev
+        stratavore launch site --host build-2 --detach
         stratavore launch site --count 4 --prompt 'Fix one failing test'
         stratavore launch site --print 'Which tests are slow?' --permission-mode plan
         git diff | stratavore launch site --print - --format json | jq -r .result
@@ -93,7 +106,9 @@ def launch(
     if question is None and form is LaunchFormat.JSONL:
         raise InvalidInput(reason="--format jsonl is for answers: use it with --print")
     found = find_project(project)
-    chosen = choose(flags(agent, argv, model, permission_mode, add_dir, mcp_config), found["path"], of_project(found))
+    chosen = choose(
+        flags(agent, argv, model, permission_mode, add_dir, mcp_config, host), found["path"], of_project(found)
+    )
     check_startable(found["path"], chosen.options, chosen.environment)
     ids = [str(uuid4()) for _ in range(count)]
     if question is not None and not (detach or no_wait):
@@ -208,7 +223,11 @@ def bring_up(session_id: str, progress: Progress, *, line: bool, rested: int | N
         if line and in_line(session) and not service.god and session["position"] not in told:
             told.add(session["position"])
             progress.say(f"The session {short} is queued, position {session['position']}. Ctrl-C leaves it there.")
-        return in_line(session) and not service.god  # who goes past the line is in it for a moment at most
+        if line and for_host(session) and 0 not in told:
+            told.add(0)
+            progress.say(f"The session {short} is queued: {session['reason']}. Ctrl-C leaves it there.")
+        # Who goes past the line is in it for a moment at most.
+        return (in_line(session) and not service.god) or for_host(session)
 
     def enough(session: Session) -> bool:
         runs = session["generation"] - (rested or 0)
@@ -258,7 +277,8 @@ def report(rows: list[Session], form: Format) -> None:
         show_value([pick(row, KEYS) for row in rows], form)
         return
     for row in rows:
-        typer.echo(f"{text.short(row['session_id'])}  {state_of(row)}")
+        because = f": {row['reason']}" if for_host(row) else ""
+        typer.echo(f"{text.short(row['session_id'])}  {state_of(row)}{because}")
     if any(row["state"] not in AT_REST for row in rows):
         which = text.short(rows[0]["session_id"]) if len(rows) == 1 else "SESSION"
         typer.echo(f"Attach: stratavore attach {which}")

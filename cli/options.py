@@ -22,6 +22,10 @@ McpOption = Annotated[
     list[str] | None,
     typer.Option("--mcp-config", metavar="FILE", help="MCP servers for the agent; can be repeated."),
 ]
+HostOption = Annotated[
+    str | None,
+    typer.Option("--host", metavar="HOST", help="The only host that it runs on, until it is moved; by default any."),
+]
 
 
 class Chosen(NamedTuple):
@@ -38,6 +42,7 @@ def flags(
     permission_mode: str | None,
     directories: list[str] | None,
     mcp_config: list[str] | None,
+    host: str | None = None,
 ) -> LaunchOptions:
     """What was typed, with whole paths.
 
@@ -52,6 +57,7 @@ def flags(
         permission_mode=permission_mode,
         directories=tuple(existing_directory(one, here) for one in directories) if directories else None,
         mcp_config=tuple(existing_file(one, here) for one in mcp_config) if mcp_config else None,
+        host=host,
     )
 
 
@@ -77,5 +83,5 @@ def choose(typed: LaunchOptions, directory: str, project: LaunchOptions) -> Chos
 
 def of_project(project: dict[str, Any]) -> LaunchOptions:
     """What a project has."""
-    names = ("agent", "argv", "model", "permission_mode", "directories", "mcp_config")
+    names = ("agent", "argv", "model", "permission_mode", "directories", "mcp_config", "host")
     return LaunchOptions.of({name: project[name] for name in names})

@@ -9,7 +9,7 @@ import typer
 
 from cli import text
 from cli.commands import Entry, Noun
-from cli.options import DirectoriesOption, McpOption, ModelOption, ModeOption, choose, flags
+from cli.options import DirectoriesOption, HostOption, McpOption, ModelOption, ModeOption, choose, flags
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
 from stratavore.errors import LostDirectory, MissingDirectory, ProgramNotFound, UnknownProject
@@ -19,7 +19,7 @@ from stratavore.project_names import RESERVED, check_project_name
 
 KEYS = (
     *("name", "path", "agent", "argv", "model", "permission_mode", "directories", "mcp_config"),
-    *("created_at", "live_sessions", "running"),
+    *("host", "created_at", "live_sessions", "running"),
 )
 PROJECTS = Noun(
     """List projects; show or delete one.
@@ -64,6 +64,7 @@ def new(
     permission_mode: ModeOption = None,
     add_dir: DirectoriesOption = None,
     mcp_config: McpOption = None,
+    host: HostOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Create a project for a directory.
@@ -75,6 +76,7 @@ def new(
         stratavore new site --agent claude
         stratavore new site --path ~/src/site --agent claude --model opus --permission-mode plan
         stratavore new board --path ~/src/board -- python3 -i
+        stratavore new films --agent claude --host build-2
     """
     check_project_name(project)
     directory = (path or Path()).expanduser().absolute()
@@ -82,7 +84,7 @@ def new(
     if not directory.is_dir():
         raise MissingDirectory(path=directory)
     shell = LaunchOptions(agent=COMMAND_AGENT, argv=(os.environ.get("SHELL") or "/bin/sh",))
-    typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config)
+    typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host)
     options, environment = choose(typed, str(directory), shell)
     check_startable(str(directory), options, environment)
     made = service.call(
@@ -135,6 +137,8 @@ def find_project(name: str, *, also: Sequence[str] = ()) -> Project:
 def check_startable(directory: str, options: LaunchOptions, environment: Mapping[str, str]) -> None:
     """Check what only this shell knows: that the directory is there, and the program on its PATH.
 
+    Of one that is to run on a host that is named, that host's daemon knows it.
+
     Args:
         directory: where it will run.
         options: what is launched.
@@ -145,6 +149,8 @@ def check_startable(directory: str, options: LaunchOptions, environment: Mapping
         ProgramNotFound: it does not exist, or may not be executed.
         InvalidInput: the agent cannot be launched so.
     """
+    if options.host is not None:
+        return
     agent, argv = options.agent or COMMAND_AGENT, options.argv or ()
     if not Path(directory).is_dir():
         raise LostDirectory(path=directory)

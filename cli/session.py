@@ -20,7 +20,7 @@ USAGE_KEYS = (
     *("cost_usd", "unpriced_tokens"),
 )
 TRANSCRIPT_KEYS = ("agent_session_id", "subagent", "name", "path", "bytes")
-KEYS = (*SESSION_KEYS, "host", "reply", "last_lines", "story", "runners", "usage", "transcripts")
+KEYS = (*SESSION_KEYS, "host", "bound_to", "reply", "last_lines", "story", "runners", "usage", "transcripts")
 _MOST_ROWS = 40
 """Of a long story, or of many runners, those that a table shows."""
 _LONGEST_WORDS = 500
@@ -79,6 +79,7 @@ def _lines(found: dict[str, Any], width: int | None, *, colour: bool) -> Iterato
         "Project": found["project"],
         "Agent": text.one_line(f"{found['agent']} {text.command_line(found['argv'])}"),
         "State": f"{state_of(found)}{where}{activity}",
+        "Runs on": f"{found['bound_to']} only" if found["bound_to"] else "",
         "Because": text.one_line(found["reason"]),
         "Begun": text.clock(found["created_at"]),
         "Ended": text.clock(found["ended_at"]) if found["ended_at"] else "",

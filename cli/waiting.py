@@ -81,5 +81,14 @@ def in_line(session: Session) -> bool:
     return session["state"] == "queued" and session["position"] is not None
 
 
+def for_host(session: Session) -> bool:
+    """Whether it waits for the only host that it runs on."""
+    return bool(
+        session["state"] == "queued" and session["position"] is None and session.get("bound_to") and session["reason"]
+    )
+
+
 def _told(session: Session | None) -> str:
+    if session and for_host(session):
+        return f"queued, {session['reason']}"
     return f"queued, position {session['position']}" if session and in_line(session) else ""

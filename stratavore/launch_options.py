@@ -28,6 +28,8 @@ class LaunchOptions:
     """Others that the agent may work in: whole paths."""
     mcp_config: tuple[str, ...] | None = None
     """Files that name servers of the Model Context Protocol: whole paths."""
+    host: str | None = None
+    """The only host that it runs on, until it is moved."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -51,13 +53,17 @@ class LaunchOptions:
 
 
 def combine(*said: LaunchOptions) -> LaunchOptions:
-    """What holds when several speak: who comes first is heard first, and who speaks of another agent not at all."""
+    """What holds when several speak: who comes first is heard first, and who speaks of another agent not at all.
+
+    Which host it runs on has nothing to do with the agent.
+    """
     agent = next((one.agent for one in said if one.agent is not None), None)
+    host = next((one.host for one in said if one.host is not None), None)
     found: dict[str, Any] = {}
     for one in said:
         if one.agent in (None, agent):
             found = {name: value for name, value in vars(one).items() if value is not None} | found
-    return LaunchOptions(**{**found, "agent": agent})
+    return LaunchOptions(**{**found, "agent": agent, "host": host})
 
 
 def check_prompt(prompt: str | None) -> None:

@@ -60,6 +60,7 @@ class ProjectFile(_Strict):
     permission_mode: StrictStr | None = Field(None, title="the name of a permission mode")
     directories: Annotated[Words | None, Field(title="a list of directories: ['../library']")] = None
     mcp_config: Annotated[Words | None, Field(title="a list of files: ['mcp.json']")] = None
+    host: StrictStr | None = Field(None, title="the name of a host")
     environment: dict[StrictStr, Reference] = Field({}, title="variables, each with the place of its value")
     _path: Path = Path(NAME)
 
@@ -101,6 +102,7 @@ class ProjectFile(_Strict):
                 permission_mode=self.permission_mode,
                 directories=_each(existing_directory, self.directories, base),
                 mcp_config=_each(existing_file, self.mcp_config, base),
+                host=self.host,
             )
         except InvalidInput as error:
             raise InvalidInput(reason=f"{error.details['reason']}, which {self._path} names") from None

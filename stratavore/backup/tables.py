@@ -68,6 +68,8 @@ async def take_place(connection: Connection, old: str, new: str) -> None:
     """Let what was on one host be on another."""
     for (table,) in await connection.fetch(SQL.with_host):
         await connection.execute(f"UPDATE {_quoted(table)} SET host = $2 WHERE host = $1", old, new)
+    if await connection.fetchval(SQL.has_bound):
+        await connection.execute(SQL.rebind, old, new)
     await connection.execute(SQL.forget_host, old)
 
 

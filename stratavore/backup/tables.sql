@@ -47,6 +47,14 @@ SELECT DISTINCT host FROM sessions WHERE state <> 'ended' AND host IS NOT NULL O
 SELECT table_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND column_name = 'host' AND table_name IN ('sessions', 'runners', 'projects');
 
+-- name: has_bound
+-- Whether sessions can be bound to a host; not so in the oldest backups.
+SELECT EXISTS (SELECT FROM information_schema.columns
+               WHERE table_schema = current_schema() AND table_name = 'sessions' AND column_name = 'launch');
+
+-- name: rebind
+UPDATE sessions SET launch = launch || jsonb_build_object('host', $2::text) WHERE launch->>'host' = $1;
+
 -- name: forget_host
 DELETE FROM hosts WHERE name = $1;
 

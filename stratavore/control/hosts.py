@@ -80,6 +80,7 @@ class Hosts(God):
         if there and not force:
             raise HostHasSessions(host=host, count=naming.plural(len(there), "session"))
         left = await self._give_up(host, there)
+        deleted = False
         async with self._database.transaction("host.delete") as transaction:
             if not left and await hosts.delete(transaction.connection, host):
                 moved = (
@@ -93,7 +94,10 @@ class Hosts(God):
                 }
                 key = f"host-deleted/{host}/{found.since.isoformat()}"
                 transaction.emit(NewEvent(None, key, EventType.SYSTEM_ALERT, "", data))
-                return {"host": host, "sessions": [one.session_id for one in there]}
+                deleted = True
+        if deleted:
+            await let_waiting_look(self._database, self._client)  # some may have been bound to it
+            return {"host": host, "sessions": [one.session_id for one in there]}
         raise HostHasSessions(host=host, count=naming.plural(max(left, 1), "session"))
 
     async def _give_up(self, host: str, there: Sequence[Dependent]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from stratavore import targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.commands import Commands
+from stratavore.control.hosts import known_host
 from stratavore.environment import read_environment
 from stratavore.errors import LostDirectory
 from stratavore.launch_options import LaunchOptions, check_prompt, combine
@@ -46,14 +47,27 @@ class Launching(Commands):
             found = await targets.project(connection, project)
         spec = _spec(found, LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})}))
         spec = spec.model_copy(update={"prompt": prompt, "headless": headless})
-        environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_ids[0]))
-        adapter_for(spec.agent).check(spec, environment)
-        if not await asyncio.to_thread(Path(spec.cwd).is_dir):
-            raise LostDirectory(path=spec.cwd)
+        await self._check(spec, session_ids[0])
         operator = await self._as_god(god, "launch", session_ids, project)
         starts = [self._input(found.project_id, project, one, spec) for one in session_ids]
         await asyncio.gather(*(self._start(one.model_copy(update={"god": operator})) for one in starts))
         return list(session_ids)
+
+    async def _check(self, spec: LaunchSpec, session_id: str) -> None:
+        """Check that it can be launched, as far as this host can tell.
+
+        Raises:
+            UnknownHost: there is no host of the name.
+            LostDirectory, StratavoreError: it is to run here, and cannot.
+        """
+        if spec.host is not None:
+            async with self._database.pool.acquire() as connection:
+                await known_host(connection, spec.host)
+        if spec.host in (None, self._host):
+            environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_id))
+            adapter_for(spec.agent).check(spec, environment)
+            if not await asyncio.to_thread(Path(spec.cwd).is_dir):
+                raise LostDirectory(path=spec.cwd)
 
     async def open_project(
         self,
@@ -94,7 +108,13 @@ class Launching(Commands):
 def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
     """What is launched: what was said, and what the project says where that is silent."""
     of_project = LaunchOptions(
-        project.agent, project.argv, project.model, project.permission_mode, project.directories, project.mcp_config
+        project.agent,
+        project.argv,
+        project.model,
+        project.permission_mode,
+        project.directories,
+        project.mcp_config,
+        project.host,
     )
     chosen = combine(said, of_project)
     assert chosen.agent is not None
@@ -106,4 +126,5 @@ def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
         permission_mode=chosen.permission_mode,
         directories=chosen.directories or (),
         mcp_config=chosen.mcp_config or (),
+        host=chosen.host,
     )

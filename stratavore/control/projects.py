@@ -9,6 +9,7 @@ from typing import Any
 from stratavore import naming, targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.god import God
+from stratavore.control.hosts import known_host
 from stratavore.errors import (
     MissingDirectory,
     ProjectExists,
@@ -40,14 +41,17 @@ class Projects(God):
         permission_mode: str | None = None,
         directories: Sequence[str] = (),
         mcp_config: Sequence[str] = (),
+        host: str | None = None,
     ) -> ProjectView:
         """Create a project for a directory that exists, with what its sessions are launched with."""
-        options = LaunchOptions(agent, tuple(argv), model, permission_mode, tuple(directories), tuple(mcp_config))
+        options = LaunchOptions(agent, tuple(argv), model, permission_mode, tuple(directories), tuple(mcp_config), host)
         check_project_name(name)
         adapter_for(agent)
         if not await asyncio.to_thread(Path(path).is_dir):
             raise MissingDirectory(path=path)
         async with self._database.transaction("project.create") as transaction:
+            if host is not None:
+                await known_host(transaction.connection, host)
             made = await projects.create(transaction.connection, name, path, agent, options)
             if made is None:
                 known = await targets.project(transaction.connection, name)

@@ -21,6 +21,8 @@ class LaunchSpec(Model):
     """Others that the agent may work in."""
     mcp_config: tuple[str, ...] = ()
     """Files that name servers of the Model Context Protocol."""
+    host: str | None = None
+    """The only host that it was to run on when it was launched. Postgres knows where it was moved to since."""
     headless: bool = False
     """Without a terminal: the agent answers the prompt and ends."""
 

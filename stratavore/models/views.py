@@ -21,6 +21,8 @@ class ProjectView(Model):
     permission_mode: str | None = None
     directories: tuple[str, ...] = ()
     mcp_config: tuple[str, ...] = ()
+    host: str | None = None
+    """The only one that its sessions run on, unless they say another."""
     created_at: datetime
     live_sessions: int = 0
     running: int = 0
@@ -74,6 +76,8 @@ class SessionView(Model):
     question: str | None = None
     """What its agent asks a person, while it waits."""
     host: str | None = None
+    bound_to: str | None = None
+    """The only host that it runs on."""
     runner_id: str | None = None
     argv: tuple[str, ...] = ()
     headless: bool = False

@@ -82,10 +82,10 @@ async def waiting(connection: Connection) -> list[str]:
     return [row["session_id"] for row in await connection.fetch(SQL.waiting)]
 
 
-async def why_none(connection: Connection) -> str:
-    """Why no host takes a new runner, in one clause."""
-    each = await connection.fetchval(SQL.none_open)
-    return f"no host takes new runners: {each}" if each else "no host is up"
+async def why_none(connection: Connection, session_id: str) -> str:
+    """Why no host takes the next runner of a session, in one clause."""
+    why: str = await connection.fetchval(SQL.none_open, session_id)
+    return why
 
 
 async def views(connection: Connection, host: str | None = None) -> list[HostView]:

@@ -44,9 +44,14 @@ WHERE granted_at IS NOT NULL AND state IN ('queued', 'starting', 'recovering')
   AND NOT EXISTS (SELECT FROM runners WHERE runners.session_id = sessions.id AND runners.ended_at IS NULL)
 
 -- name: none_open
--- Why no host takes a new runner.
-SELECT string_agg(name || CASE WHEN name IN (SELECT name FROM hosts_away) THEN ' is away' ELSE ' is draining' END, ', ' ORDER BY name)
-FROM hosts
+-- Why no host takes a session's next runner.
+WITH each AS (
+    SELECT name, CASE WHEN name IN (SELECT name FROM hosts_away) THEN 'is away' ELSE 'is draining' END AS how FROM hosts
+)
+SELECT coalesce((SELECT 'it runs on ' || name || ' only, which ' || how
+                 FROM each JOIN sessions ON launch->>'host' = name WHERE id = $1),
+                (SELECT 'no host takes new runners: ' || string_agg(name || ' ' || how, ', ' ORDER BY name) FROM each),
+                'no host is up')
 
 -- name: views
 SELECT hosts.name AS host, away.name IS NULL AS up, coalesce(away.since, hosts.started_at) AS since, draining,

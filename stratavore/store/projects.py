@@ -34,6 +34,7 @@ async def create(
         options.permission_mode,
         list(options.directories or ()),
         list(options.mcp_config or ()),
+        options.host,
     )
     if made is None:
         return None

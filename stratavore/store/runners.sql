@@ -2,14 +2,17 @@
 -- One runner for each step; a runner of the session that has not ended is given again instead of a second one.
 -- Without a slot, none: whatever a workflow believes, a limit is a limit.
 WITH session AS (
-    SELECT sessions.id, host, granted_at IS NOT NULL AS holds_slot
+    -- One that is to run on one host only; a host that was deleted binds nobody.
+    SELECT sessions.id, host, granted_at IS NOT NULL AS holds_slot,
+           (SELECT name FROM hosts WHERE name = launch->>'host') AS bound_to
     FROM sessions LEFT JOIN admissions ON session_id = sessions.id WHERE sessions.id = $1
 ), known AS (
     SELECT runners.id, generation, runners.host FROM runners, session
     WHERE session_id = session.id AND (step = $2 OR ended_at IS NULL)
     ORDER BY generation DESC LIMIT 1
 ), open AS (
-    SELECT name, machine FROM hosts WHERE lease_expires_at > now() AND NOT draining
+    SELECT name, machine FROM hosts, session
+    WHERE lease_expires_at > now() AND NOT draining AND (bound_to IS NULL OR name IN (bound_to, $5))
 ), chosen AS (
     -- Where it is moved to; else where it was, since its files are there; else where it is wished; else where there is most
     -- room: memory first, then the fewest runners for each processor.
@@ -24,7 +27,9 @@ WITH session AS (
                   name LIMIT 1)) AS host
 ), raised AS (
     UPDATE sessions SET generation = generation + 1, host = chosen.host, state = $4, reason = NULL, ended_at = NULL,
-                        updated_at = now()
+                        updated_at = now(),
+                        launch = CASE WHEN bound_to <> chosen.host  -- moved by a person, it stays there from now on
+                                 THEN launch || jsonb_build_object('host', chosen.host) ELSE launch END
     FROM chosen, session
     WHERE sessions.id = session.id AND holds_slot AND chosen.host IS NOT NULL AND NOT EXISTS (SELECT FROM known)
     RETURNING generation, chosen.host

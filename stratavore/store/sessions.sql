@@ -45,7 +45,7 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        coalesce('the host ' || shown.away_host || ' has not been heard of since '
                 || to_char(shown.away_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
                 sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, held_up.by AS held_up,
-       sessions.host,
+       sessions.host, sessions.launch->>'host' AS bound_to,
        CASE WHEN shown.state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
        coalesce((sessions.launch->>'headless')::boolean, false) AS headless

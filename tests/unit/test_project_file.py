@@ -19,6 +19,7 @@ permission_mode: plan
 arguments: ['--effort', 'high']
 directories: ['library']
 mcp_config: ['mcp.json']
+host: build-2
 environment:
   ANTHROPIC_API_KEY: {from: WORK_KEY}
   TOKEN: {file: token}
@@ -38,6 +39,7 @@ def test_everything_it_can_say_is_understood(tmp_path: Path) -> None:
         permission_mode="plan",
         directories=(str(tmp_path / "library"),),
         mcp_config=(str(tmp_path / "mcp.json"),),
+        host="build-2",
     )
     assert file.resolved_environment({"WORK_KEY": "from the shell"}) == {
         "ANTHROPIC_API_KEY": "from the shell",
@@ -145,6 +147,13 @@ def test_what_was_said_of_another_agent_does_not_count() -> None:
     assert combine(typed, LaunchOptions(agent="claude", model="opus")) == typed
     file, project = LaunchOptions(agent="claude", model="opus"), LaunchOptions(agent="command", argv=("sh",))
     assert combine(LaunchOptions(), file, project) == file
+
+
+def test_a_host_holds_for_any_agent() -> None:
+    project = LaunchOptions(agent="claude", model="opus", host="build-1")
+    typed = LaunchOptions(agent="command", argv=("sh",))
+    assert combine(typed, project) == LaunchOptions(agent="command", argv=("sh",), host="build-1")
+    assert combine(LaunchOptions(host="build-2"), project).host == "build-2"
 
 
 def test_options_travel_as_json() -> None:

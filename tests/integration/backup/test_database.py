@@ -174,6 +174,9 @@ async def test_an_older_schema_is_restored_and_then_migrated(
 async def test_another_machine_takes_the_place_of_the_only_host(
     command_for: CommandFor, database: str, empty: str, session: str
 ) -> None:
+    before = await asyncpg.connect(database)
+    await before.execute("""UPDATE sessions SET launch = launch || '{"host": "build-1"}'""")
+    await before.close()
     path = await saved(command_for(database))
     other = command_for(empty, {"STRATAVORE_HOST": "build-2"})
     assert "No session of the backup is on a host 'build-9'. Those that have some: build-1." in await other.refused(
@@ -183,7 +186,8 @@ async def test_another_machine_takes_the_place_of_the_only_host(
     assert (done.code, done.err) == (0, "This host, build-2, takes the place of build-1.\n")
     connection = await asyncpg.connect(empty)
     hosts = await connection.fetch(
-        "SELECT host FROM sessions UNION SELECT host FROM runners UNION SELECT name FROM hosts"
+        "SELECT host FROM sessions UNION SELECT launch->>'host' FROM sessions UNION SELECT host FROM runners"
+        " UNION SELECT name FROM hosts"
     )
     await connection.close()
     assert [row["host"] for row in hosts] == ["build-2"]

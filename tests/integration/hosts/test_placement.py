@@ -1,5 +1,7 @@
 """On which of several hosts sessions run."""
 
+import json
+
 from tests.support.command_line import CommandLine
 from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
 from tests.support.waiting import answer
@@ -33,3 +35,46 @@ async def test_a_host_that_drains_keeps_what_it_has_and_gets_nothing_new(hosts: 
     assert found["reason"] == "no host takes new runners: one is draining, two is draining"
     await cli.done("hosts", "undrain", "one")
     assert (await one.wait(waits, "running"))["host"] == "one"
+
+
+async def test_a_session_that_runs_on_one_host_only_waits_for_it(hosts: Hosts) -> None:
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    one, _ = await hosts.start("one"), await hosts.start("two")
+    cli = CommandLine(one.environment, hosts.shared)
+    said = await cli.refused(3, "new", "films", "--host", "tow", "--", "cat")
+    assert said == "There is no host 'tow' (did you mean 'two'?). See: stratavore hosts."
+    made = json.loads(await cli.done("new", "films", "--host", "two", "--format", "json", "--", "cat"))
+    assert made["host"] == "two"
+    assert "Host: two only" in await cli.done("projects", "show", "films")
+    assert "did you mean 'one'?" in await cli.refused(3, "launch", "films", "--host", "oen", "--detach")
+
+    (launched,) = await cli.json("launch", "films", "--detach")
+    session = launched["session_id"]
+    assert (await one.wait(session, "running"))["host"] == "two"
+    assert "Runs on: two only" in await cli.done("sessions", "show", session)
+    (own,) = await cli.json("launch", "films", "--host", "one", "--detach")
+    assert (await one.wait(own["session_id"], "running"))["host"] == "one"
+
+    await cli.done("pause", session)
+    await cli.done("hosts", "drain", "two")
+    assert "it runs on two only, which is draining" in await cli.done("resume", session)
+    assert "it runs on two only, which is draining" in await cli.done("status")
+    refused = await cli.done("launch", "films", "--detach")
+    assert "queued: it runs on two only, which is draining" in refused
+    await cli.done("hosts", "undrain", "two")
+    assert (await one.wait(session, "running"))["host"] == "two"
+
+    await cli.done("move", session, "one")
+    await cli.done("restart", session)
+    again = await one.call("wait", session_id=session, states=["running"], timeout_s=90, generation=4)
+    assert (again["generation"], again["host"]) == (4, "one"), "it stays where a person moved it"
+
+
+async def test_what_the_file_of_a_project_says_of_its_host_holds(hosts: Hosts) -> None:
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    one, _ = await hosts.start("one"), await hosts.start("two")
+    cli = CommandLine(one.environment, hosts.shared)
+    (hosts.shared / ".stratavore.yaml").write_text("host: two\n")
+    await cli.done("new", "films", "--host", "one", "--", "cat")
+    (launched,) = await cli.json("launch", "films", "--detach")
+    assert (await one.wait(launched["session_id"], "running"))["host"] == "two"

@@ -55,6 +55,8 @@ class Session:
     session_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     incarnation: int = 1
     step: int = 0
+    host: str | None = None
+    """The only one that it runs on."""
 
     def admit(self, *, resumes: bool = False, god: Operator | None = None) -> AdmitRequest:
         """Take a slot."""
@@ -64,14 +66,20 @@ class Session:
             incarnation=str(self.incarnation),
             project_id=self.project.project_id,
             project=self.project.name,
-            spec=SPEC,
+            spec=SPEC.model_copy(update={"host": self.host}),
             resumes=resumes,
             god=god,
         )
 
-    def place(self, *, host: str | None = None, relaunch: bool = False) -> PlaceRequest:
+    def place(self, *, host: str | None = None, relaunch: bool = False, destination: str | None = None) -> PlaceRequest:
         """Make the next runner."""
-        return PlaceRequest(session_id=self.session_id, step=self._next("place"), host=host, relaunch=relaunch)
+        return PlaceRequest(
+            session_id=self.session_id,
+            step=self._next("place"),
+            host=host,
+            relaunch=relaunch,
+            destination=destination,
+        )
 
     def record(
         self, state: SessionState, runner_id: str | None = None, status: RunnerStatus = RunnerStatus.FAILED
