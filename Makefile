@@ -49,9 +49,9 @@ compose-env: ## passwords for temporal-compose, made once
 bench: development programs ## measure, and compare with the budgets
 	@$(VENV) -m tests.benchmarks
 
-chaos: development programs ## kill anything at any moment, and check every promise; SECONDS= SEED= SESSIONS= REAL=
+chaos: development programs ## kill anything at any moment, and check every promise; SECONDS= SEED= SESSIONS= HOSTS= REAL=
 	@$(VENV) -m tests.chaos.harness --seconds $(or $(SECONDS),180) $(if $(SEED),--seed $(SEED)) \
-		--sessions $(or $(SESSIONS),12) --real $(or $(REAL),2)
+		--sessions $(or $(SESSIONS),12) --hosts $(or $(HOSTS),2) --real $(or $(REAL),2)
 
 lock: development ## lock the dependencies anew; with UPGRADE=1 in their newest versions
 	@$(LOCK) --group dev --output-file requirements/dev.txt

@@ -1,12 +1,13 @@
 """Typing into an agent: only when a prompt can be typed, whole, once, and seen to be taken."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic, time
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from stratavore.agents.adapter import Adapter, Box, Question
+from activities.terminal import Emptied, Gone, NotReady, NotTyped, Terminal, plain
+from stratavore.agents.adapter import Box, Question
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
 from stratavore.killpoints import effect
@@ -25,89 +26,21 @@ TAKEN_SECONDS = 6.0
 QUEUED_SECONDS = 1.0
 """A box that stays empty for so long has given its text away, though no hook told of it: it works, and will take it."""
 _AGAIN_SECONDS = 1.5
-_IN_VAIN = 5
 
 _INTERRUPTED = "the daemon was interrupted while typing; look at the terminal before sending it again"
 
 
-class NotTyped(Exception):
-    """Why not, as a clause for people."""
-
-
-class NotReady(NotTyped):
-    """It cannot be typed now, but later perhaps."""
-
-
-class Gone(NotReady):
-    """Never into this runner, but perhaps into the next one."""
-
-
-@dataclass
-class _Terminal:
-    """The runner's terminal, and what of it is read."""
-
-    request: SendRequest
-    adapter: Adapter
-    tmux: Tmux
-    run: RunDirectory
-    began_before: str | None = None
-    """How it was begun with a runner that died and never took it."""
-
-    async def box(self) -> Box:
-        screen = await self.tmux.capture(self.request.project_id, self.request.runner_id)
-        if screen is None or self.run.exit() is not None:
-            raise Gone("its program has ended")
-        return self.adapter.box(screen)
-
-    async def press(self, *keys: str) -> None:
-        await self.tmux.press(self.request.project_id, self.request.runner_id, keys)
-
-    async def paste(self, text: str) -> None:
-        await self.tmux.type_text(self.request.project_id, self.request.runner_id, text, enter=False)
-
-    def hooks_size(self) -> int:
-        try:
-            return self.run.hooks.stat().st_size
-        except OSError:
-            return 0
-
-    def taken_since(self, offset: int) -> float | None:
-        """When the request's text was taken as a prompt, by the hooks from an offset on."""
-        try:
-            with self.run.hooks.open("rb") as file:
-                file.seek(offset)
-                lines = file.read().splitlines()
-        except OSError:
-            return None
-        for line in lines:
-            taken = self.adapter.prompt_taken(line)
-            if taken and _plain(self.request.text) in _plain(taken[1]):
-                return taken[0]
-        return None
-
-
 class Attention(Protocol):
-    """Who knows what agents ask."""
+    """Who knows what agents do."""
 
     def asks(self, runner_id: str) -> bool:
         """Whether a runner's agent asks something, by all that it has told so far."""
 
+    def rests(self, runner_id: str) -> bool:
+        """Whether a runner's agent is known to wait for a prompt."""
+
     def answered(self, runner_id: str) -> None:
         """Its question was answered."""
-
-
-class Emptied:
-    """What was in a box that is being emptied. What no key deletes is no text, but a hint that the box shows."""
-
-    def __init__(self) -> None:
-        self._before: str | None = None
-        self._times = 0
-
-    def in_vain(self, typed: str) -> bool:
-        """Whether it stays as it is, however often it is emptied."""
-        self._times = self._times + 1 if typed == self._before else 0
-        self._before = typed
-        return self._times >= _IN_VAIN
 
 
 class Typist:
@@ -117,13 +50,12 @@ class Typist:
         self._home = home
         self._database = database
         self._tmux = tmux
-        self._asks = monitor.asks
-        self._answered = monitor.answered
+        self._monitor = monitor
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, request: SendRequest) -> Sent:
         """Type the text, at most once. What became of it is kept under the request's id."""
-        terminal = _Terminal(
+        terminal = Terminal(
             request, adapter_for(request.agent), self._tmux, RunDirectory(self._home, request.runner_id)
         )
         lock = self._locks.setdefault(request.runner_id, asyncio.Lock())
@@ -133,6 +65,9 @@ class Typist:
             if request.answer:
                 async with lock:
                     await self._answer(terminal)
+            elif terminal.began_here is not None:
+                async with lock:
+                    await self._go_on(terminal, terminal.began_here)
             elif terminal.adapter.hooks:
                 await self._prompt(terminal, lock)
             else:
@@ -146,7 +81,7 @@ class Typist:
             return await self._refuse(request, str(reason))
         return Sent(typed=True)
 
-    async def _begun_before(self, terminal: _Terminal) -> bool:
+    async def _begun_before(self, terminal: Terminal) -> bool:
         """Whether an earlier try is known to have typed it. Who finds only that it began does not type again."""
         request = terminal.request
         async with self._database.pool.acquire() as connection:
@@ -164,12 +99,13 @@ class Typist:
         if taken is not None:
             await self._finish(request, taken, told_by=typed_to.run.runner_id)
             return True
-        if not died or not terminal.adapter.tells_when_taken(request.text):
+        if not terminal.adapter.tells_when_taken(request.text) or (not died and not request.enter):
             raise NotTyped(_INTERRUPTED)
         terminal.began_before = outcome.detail
+        terminal.began_here = None if died else int(offset)
         return False
 
-    async def _begin(self, terminal: _Terminal) -> int:
+    async def _begin(self, terminal: Terminal) -> int:
         """Commit that it is about to be typed. Returns from where on the hooks tell of it."""
         request, offset = terminal.request, terminal.hooks_size()
         async with self._database.transaction("send.begin") as transaction:
@@ -203,7 +139,7 @@ class Typist:
             )
         return Sent(typed=False, refused=True, reason=reason)
 
-    async def _type(self, terminal: _Terminal) -> None:
+    async def _type(self, terminal: Terminal) -> None:
         """Into a program of which nothing is known."""
         await terminal.box()
         await self._begin(terminal)
@@ -213,7 +149,7 @@ class Typist:
                 await terminal.press("Enter")
         await self._finish(terminal.request, None)
 
-    async def _prompt(self, terminal: _Terminal, lock: asyncio.Lock) -> None:
+    async def _prompt(self, terminal: Terminal, lock: asyncio.Lock) -> None:
         """Into the box, once it is there and empty; whoever else wants to type now waits."""
         deadline = monotonic() + terminal.request.patience.total_seconds()
         emptied = Emptied()
@@ -226,36 +162,78 @@ class Typist:
                 raise NotReady("its prompt was not there in time; look at its terminal")
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _submit(self, terminal: _Terminal) -> None:
+    async def _submit(self, terminal: Terminal) -> None:
         offset = await self._begin(terminal)
         typed_at = time()
         with effect("send.type"):
             await terminal.paste(terminal.request.text)
             box = await self._shown(terminal)
-            if box.question is not None or self._asks(terminal.request.runner_id):
+            if box.question is not None or self._monitor.asks(terminal.request.runner_id):
                 raise NotTyped("it asked a question just then, and Enter would have answered it; the text is not sent")
-            if terminal.request.enter:
+        if not terminal.request.enter:
+            await self._typed(terminal, None, typed_at)
+            return
+        with effect("send.enter"):
+            await terminal.press("Enter")
+        taken_at = await self._taken(terminal, offset)
+        await self._typed(terminal, taken_at, typed_at)
+
+    async def _go_on(self, terminal: Terminal, offset: int) -> None:
+        """Where an earlier try was interrupted: what it did is seen in the box, and told by hooks."""
+        if await self._enter(terminal, offset):
+            return
+        offset = await self._begin(terminal)
+        with effect("send.type"):
+            await terminal.paste(terminal.request.text)
+        if not await self._enter(terminal, offset):
+            raise NotTyped(_INTERRUPTED)
+
+    async def _enter(self, terminal: Terminal, offset: int) -> bool:
+        """Press Enter once the text, and nothing but it, stands in the box; unless it was taken already.
+
+        Returns:
+            False: nothing of it ever came to an agent that rests.
+
+        Raises:
+            NotTyped: it cannot be told what came of it.
+        """
+        deadline, empty = monotonic() + TAKEN_SECONDS, True
+        while (taken_at := terminal.taken_since(offset)) is None:
+            box = await terminal.box()
+            asks = self._monitor.asks(terminal.request.runner_id)
+            if box.ready and not asks and plain(box.typed) == plain(terminal.request.text):
                 await terminal.press("Enter")
-        taken_at = await self._taken(terminal, offset) if terminal.request.enter else None
+                taken_at = await self._taken(terminal, offset)
+                break
+            empty = empty and box.ready and not box.typed
+            if monotonic() >= deadline:
+                if empty and self._monitor.rests(terminal.request.runner_id):
+                    return False
+                raise NotTyped(_INTERRUPTED)
+            await asyncio.sleep(LOOK_SECONDS)
+        await self._typed(terminal, taken_at, time())
+        return True
+
+    async def _typed(self, terminal: Terminal, taken_at: float | None, typed_at: float) -> None:
         if taken_at is None:
             await self._finish(terminal.request, typed_at)
         else:
             await self._finish(terminal.request, taken_at, told_by=terminal.run.runner_id)
 
-    async def _ready(self, terminal: _Terminal, emptied: Emptied) -> bool:
+    async def _ready(self, terminal: Terminal, emptied: Emptied) -> bool:
         """Whether the box is there and empty; one that is not is emptied, for the next look."""
         box = await terminal.box()
         if box.question is not None and not terminal.request.patient:
             asked = " ".join(box.question.text.split())
             raise NotReady(f'it asks a question, and Enter would answer it: "{asked}". Answer it with --answer')
-        if not box.ready or self._asks(terminal.request.runner_id):  # a question may be told before it is shown
+        if not box.ready or self._monitor.asks(terminal.request.runner_id):  # a question may be told before it is shown
             return False
         if not box.typed or emptied.in_vain(box.typed):
             return True
         await terminal.press(*terminal.adapter.keys_to_clear(box))
         return False
 
-    async def _shown(self, terminal: _Terminal) -> Box:
+    async def _shown(self, terminal: Terminal) -> Box:
         """Wait until the box shows what was pasted."""
         deadline = monotonic() + SHOWN_SECONDS
         while True:
@@ -264,7 +242,7 @@ class Typist:
                 return box
             await asyncio.sleep(LOOK_SECONDS / 2)
 
-    async def _taken(self, terminal: _Terminal, offset: int) -> float | None:
+    async def _taken(self, terminal: Terminal, offset: int) -> float | None:
         """Wait until the prompt was taken. Returns when, if it told."""
         begun = monotonic()
         empty_since: float | None = None
@@ -288,18 +266,18 @@ class Typist:
             await asyncio.sleep(LOOK_SECONDS)
         raise NotTyped("it stands in the prompt and was not taken; look at the terminal")
 
-    async def _asked(self, terminal: _Terminal) -> Question:
+    async def _asked(self, terminal: Terminal) -> Question:
         """The question on its screen; one that was only told yet is about to be drawn."""
         deadline = monotonic() + SHOWN_SECONDS
         while True:
-            told = self._asks(terminal.request.runner_id)
+            told = self._monitor.asks(terminal.request.runner_id)
             if question := (await terminal.box()).question:
                 return question
             if not told or monotonic() >= deadline:
                 raise NotTyped("it asks no question now; send it without --answer")
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _answer(self, terminal: _Terminal) -> None:
+    async def _answer(self, terminal: Terminal) -> None:
         request = terminal.request
         asked = await self._asked(terminal)
         answer = terminal.adapter.answer(asked, request.text)
@@ -319,15 +297,10 @@ class Typist:
             if monotonic() >= deadline:
                 raise NotTyped("its question is still open; look at the terminal")
             await asyncio.sleep(LOOK_SECONDS)
-        self._answered(request.runner_id)
+        self._monitor.answered(request.runner_id)
         await self._finish(request, time())
 
 
 def _kind(request: SendRequest) -> str:
     """Nobody waits for the outcome of a launch's prompt: a refusal is shown with its session."""
     return "prompt" if request.patient else "send"
-
-
-def _plain(text: str) -> str:
-    """Words only: a box trims and folds blanks."""
-    return " ".join(text.split())

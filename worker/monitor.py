@@ -140,6 +140,11 @@ class HostMonitor:
         watched = self._watched.get(runner_id)
         return watched is not None and judge(watched).activity is Activity.WAITING
 
+    def rests(self, runner_id: str) -> bool:
+        """Whether its agent is known to wait for a prompt."""
+        watched = self._watched.get(runner_id)
+        return watched is not None and judge(watched).activity is Activity.IDLE
+
     def is_up(self, runner_id: str) -> bool:
         """Whether its agent has started, or has ended."""
         watched = self._watched.get(runner_id)

@@ -56,6 +56,7 @@ ELSEWHERE = {
     "host.delete": "one transaction; repeated, there is no such host",
     "transcripts.output": "tests/integration/worker/test_transcripts.py: counted again, it counts once",
     "migrate": "tests/integration/store/test_migrate.py",
+    "send.enter": "tests/chaos/test_interrupted_texts.py",
     "send.refuse": "reached only after a death in send.type, which this loop has",
     "transcripts.store": "tests/integration/worker/test_transcripts.py",
     "transcripts.account": "counts a sign for people, which may be counted twice or not at all",

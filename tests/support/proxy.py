@@ -1,7 +1,7 @@
 """A way to a server that can be cut: connections made through it break at a word."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from yarl import URL
@@ -10,8 +10,9 @@ from yarl import URL
 class Proxy:
     """Passes bytes on between its own port and a server's."""
 
-    def __init__(self, to: URL) -> None:
+    def __init__(self, to: Callable[[], URL]) -> None:
         self._to = to
+        """Asked for each connection: a server that comes back may have another port."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
         self._port = 0
@@ -19,12 +20,14 @@ class Proxy:
         self._goes_on.set()
         self.cuts = 0
         """How many connections were cut."""
+        self.is_open = True
+        """Whether it takes new connections."""
 
     @classmethod
     @asynccontextmanager
-    async def before(cls, url: str | None) -> "AsyncIterator[Proxy]":
+    async def before(cls, url: str | Callable[[], str] | None) -> "AsyncIterator[Proxy]":
         """A proxy before the server that a URL names."""
-        proxy = cls(URL(url or ""))
+        proxy = cls(lambda: URL((url() if callable(url) else url) or ""))
         server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
         proxy._port = server.sockets[0].getsockname()[1]
         try:
@@ -38,7 +41,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """The URL of the server, by way of the proxy."""
-        return str(self._to.with_host("127.0.0.1").with_port(self._port))
+        return str(self._to().with_host("127.0.0.1").with_port(self._port))
 
     def cut(self) -> None:
         """Break all connections."""
@@ -51,14 +54,21 @@ class Proxy:
         """Pass on nothing more."""
         self._goes_on.clear()
 
+    def go_on(self) -> None:
+        """Pass on what was held."""
+        self._goes_on.set()
+
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passing = asyncio.create_task(self._pass(reader, writer))
         self._passing.add(passing)
         passing.add_done_callback(self._passing.discard)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to = self._to()
         try:
-            there, back = await asyncio.open_connection(self._to.host, self._to.port)
+            if not self.is_open:
+                raise ConnectionRefusedError
+            there, back = await asyncio.open_connection(to.host, to.port)
         except OSError:  # the server is away: so is its proxy
             writer.transport.abort()
             return

@@ -4,18 +4,21 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from tests.chaos.harness.host import Host
+from tests.chaos.harness.network import Network
+from tests.chaos.harness.processes import living, signal_all, trees
 from tests.chaos.harness.record import Agent, Harm, Record, session_of
 from tests.chaos.harness.schedule import Fault, Step
-from tests.chaos.harness.stack import SERVERS, StackProcess, living, signal_all, trees
+from tests.chaos.harness.servers import SERVERS, Servers
 
 KILL_POINTS = (
     "admit.before", "admit.after", "place.after", "launch.prepare.after", "launch.tmux.before", "launch.tmux.after",
     "launch.run.before", "launch.run.after", "monitor.adopt.before", "monitor.adopt.after", "monitor.flush.before",
     "monitor.flush.after", "monitor.complete.before", "monitor.complete.after", "finish.capture.after",
     "finish.kill_session.after", "stop.signal.before", "stop.signal.after", "send.begin.after", "send.type.before",
-    "send.type.after", "send.finish.after", "record.before", "record.after", "relay.publish.before",
+    "send.type.after", "send.enter.after", "send.finish.after", "record.before", "record.after", "relay.publish.before",
     "relay.publish.after", "relay.mark.before", "relay.mark.after", "lease.renew.after",
 )  # fmt: skip
 """Effects of running sessions at which a daemon dies; see stratavore/killpoints.py."""
@@ -29,8 +32,11 @@ _HANGUP_SECONDS = 20.0
 class Faults:
     """Each fault that was done is counted by its name; one without anything to harm is not."""
 
-    def __init__(self, stack: StackProcess, record: Record) -> None:
-        self._stack = stack
+    def __init__(self, hosts: Sequence[Host], servers: Servers, networks: Sequence[Network], record: Record) -> None:
+        """``networks``: of all hosts but the first, which has the servers."""
+        self._hosts = hosts
+        self._servers = servers
+        self._networks = networks
         self._record = record
         self.counts: Counter[str] = Counter()
         self._stopped: set[int] = set()
@@ -51,13 +57,16 @@ class Faults:
                 done = self._kill_server(step.what.removeprefix("kill "))
             case Fault.KILL_TMUX:
                 done = self._kill_tmux(step)
+            case Fault.CUT_NETWORK | Fault.HOLD_NETWORK:
+                done = await self._without_network(step)
             case Fault.KILL_AGENT | Fault.KILL_WRAPPER:
                 done = self._kill_runner(step, "pid" if step.what is Fault.KILL_AGENT else "started")
             case Fault.KILL_SERVERS:
-                pids = {one[0] for name in SERVERS if (one := self._stack.server(name))}
-                done = await self._without_daemon(step, lambda: pids)
+                pids = {one[0] for name in SERVERS if (one := self._servers.process(name))}
+                done = await self._without_daemon(step, self._hosts[0], lambda: pids)
             case Fault.KILL_ALL | Fault.REBOOT:
-                done = await self._without_daemon(step, self._stack.everything, everybody=True)
+                host = self._host(step)
+                done = await self._without_daemon(step, host, host.everything, everybody=True)
             case _:
                 done = await self._stop(step)
         if done:
@@ -69,45 +78,50 @@ class Faults:
         signal_all(self._stopped, signal.SIGCONT)
         for task in self._starts:
             task.cancel()
-        self._stack.up.set()
+        for host in self._hosts:
+            host.up.set()
 
     async def _kill_daemon(self, step: Step) -> str:
-        pid = self._stack.pid
+        host = self._host(step)
+        pid = host.pid
         if pid is None:
             return ""
         point = ""
         if step.what is Fault.KILL_POINT:
             point = KILL_POINTS[int(step.pick * len(KILL_POINTS))]
-            self._stack.arm(point)
-        await self._without_daemon(step, lambda: {pid})
-        return f"process {pid}" + (f", the next one dies at {point}" if point else "")
+            host.arm(point)
+        await self._without_daemon(step, host, lambda: {pid})
+        return f"process {pid} on {host.name}" + (f", the next one dies at {point}" if point else "")
 
-    async def _without_daemon(self, step: Step, whom: Callable[[], set[int]], *, everybody: bool = False) -> str:
-        """Kill these and the daemon; it is started again after a while."""
-        self._stack.pull_down()
+    async def _without_daemon(
+        self, step: Step, host: Host, whom: Callable[[], set[int]], *, everybody: bool = False
+    ) -> str:
+        """Kill these and the host's daemon; it is started again after a while."""
+        host.pull_down()
         began = time.time()
-        pids = await asyncio.to_thread(whom) | self._daemon()
+        there = self._sessions_on(host)
+        pids = await asyncio.to_thread(whom) | _daemon(host)
         signal_all(pids, signal.SIGKILL)
         if everybody:
             # Once more: what was just being started.
             signal_all(await asyncio.to_thread(whom), signal.SIGKILL)
-            self._harm(began, step.what, None)
+            self._harm(began, step.what, there | self._sessions_on(host) if len(self._hosts) > 1 else None)
         if step.what is Fault.REBOOT:
-            self._stack.boot()
-        self._starts.append(asyncio.create_task(self._start_after(step.seconds, began, step.what)))
-        return f"{len(pids)} processes"
+            host.boot()
+        self._starts.append(asyncio.create_task(self._start_after(step.seconds, host, step.what)))
+        return f"{len(pids)} processes on {host.name}"
 
-    async def _start_after(self, seconds: float, began: float, what: str) -> None:
+    async def _start_after(self, seconds: float, host: Host, what: str) -> None:
         await asyncio.sleep(min(seconds, 3.0))
-        self._stack.up.set()
-        started, pulled_down = time.time(), self._stack.pulled_down
-        while not await asyncio.to_thread(self._stack.answers):
+        host.up.set()
+        started, pulled_down = time.time(), host.pulled_down
+        while not await asyncio.to_thread(host.answers):
             await asyncio.sleep(0.1)
-        if self._stack.pulled_down == pulled_down:  # else it was killed again before it answered
+        if host.pulled_down == pulled_down:  # else it was killed again before it answered
             self._record.recoveries.append((f"daemon, {what}: start to answer", time.time() - started))
 
     def _kill_server(self, name: str) -> str:
-        process = self._stack.server(name)
+        process = self._servers.process(name)
         if process is None:
             return ""
         signal_all([process[0]], signal.SIGKILL)
@@ -115,9 +129,9 @@ class Faults:
         return f"process {process[0]}"
 
     async def _server_back(self, name: str, killed: Agent, began: float) -> None:
-        while self._stack.server(name) in (None, killed):
+        while self._servers.process(name) in (None, killed):
             await asyncio.sleep(0.1)
-        address = self._stack.url(name).rpartition("@")[2].rpartition("//")[2].partition("/")[0]
+        address = self._servers.url(name).rpartition("@")[2].rpartition("//")[2].partition("/")[0]
         host, _, port = address.partition(":")
         while True:
             try:
@@ -129,7 +143,7 @@ class Faults:
         self._record.recoveries.append((f"{name}: killed to listening", time.time() - began))
 
     def _kill_tmux(self, step: Step) -> str:
-        servers = sorted(self._stack.tmux().items())
+        servers = sorted(found for host in self._hosts for found in host.tmux().items())
         if not servers:
             return ""
         socket, pid = servers[int(step.pick * len(servers))]
@@ -142,7 +156,7 @@ class Faults:
         if not found:
             return ""
         runner = found[int(step.pick * len(found))]
-        process = self._stack.runner_process(runner, which)
+        process = self._process(runner, which)
         if process is None:
             return ""
         self._harm(time.time(), step.what, {session_of(runner)})
@@ -152,17 +166,17 @@ class Faults:
     async def _stop(self, step: Step) -> str:
         """SIGSTOP, and SIGCONT after a while."""
         match step.what:
-            case Fault.STOP_DAEMON:
-                pids = self._daemon()
+            case Fault.STOP_DAEMON | Fault.LOSE_HOST:
+                pids = _daemon(self._host(step))
             case Fault.STOP_TMUX:
-                servers = sorted(self._stack.tmux().values())
+                servers = sorted(pid for host in self._hosts for pid in host.tmux().values())
                 pids = {servers[int(step.pick * len(servers))]} if servers else set()
             case Fault.STOP_AGENT:
                 found = self._runners()
-                agent = self._stack.runner_process(found[int(step.pick * len(found))], "pid") if found else None
+                agent = self._process(found[int(step.pick * len(found))], "pid") if found else None
                 pids = {agent[0]} if agent else set()
             case _:
-                server = self._stack.server(step.what.removeprefix("stop "))
+                server = self._servers.process(step.what.removeprefix("stop "))
                 pids = trees({server[0]}) if server else set()
         if not pids:
             return ""
@@ -173,8 +187,30 @@ class Faults:
         self._stopped -= pids
         return f"processes {sorted(pids)}, for {step.seconds:.1f} s"
 
-    def _daemon(self) -> set[int]:
-        return set() if self._stack.pid is None else {self._stack.pid}
+    async def _without_network(self, step: Step) -> str:
+        """Between the servers and a host that has none; its agents are none the wiser."""
+        if not self._networks:
+            return ""
+        network = self._networks[int(step.where * len(self._networks))]
+        if step.what is Fault.CUT_NETWORK:
+            network.cut()
+        else:
+            network.hold()
+        await asyncio.sleep(step.seconds)
+        network.mend()
+        return f"for {step.seconds:.1f} s"
+
+    def _host(self, step: Step) -> Host:
+        return self._hosts[int(step.where * len(self._hosts))]
+
+    def _process(self, runner: str, which: str) -> Agent | None:
+        """The living agent or wrapper of a runner, wherever it is."""
+        return next((one for host in self._hosts if (one := host.runner_process(runner, which))), None)
+
+    def _sessions_on(self, host: Host) -> set[str]:
+        """Sessions whose agents live on a host, and those that may be about to."""
+        there = {session_of(runner) for runner in self._runners() if host.runner_process(runner, "pid")}
+        return there | self._starting()
 
     def _runners(self) -> list[str]:
         """Runners whose agents lived at the last look and live now."""
@@ -186,7 +222,7 @@ class Faults:
         return {
             session_of(runner)
             for runner in self._runners()
-            if (agent := self._stack.runner_process(runner, "pid")) and agent[0] in pids
+            if (agent := self._process(runner, "pid")) and agent[0] in pids
         }
 
     def _starting(self) -> set[str]:
@@ -197,3 +233,7 @@ class Faults:
     def _harm(self, at: float, what: str, sessions: Iterable[str] | None, *, lasts: float = 0.0) -> None:
         touched = None if sessions is None else frozenset(sessions)
         self._record.harms.append(Harm(at, time.time() + lasts, what, touched))
+
+
+def _daemon(host: Host) -> set[int]:
+    return set() if host.pid is None else {host.pid}

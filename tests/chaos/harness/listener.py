@@ -11,7 +11,7 @@ from aiormq.exceptions import ChannelInvalidStateError
 
 from stratavore.events.broker import EXCHANGE
 from tests.chaos.harness.record import Event, Record
-from tests.chaos.harness.stack import StackProcess
+from tests.chaos.harness.servers import Servers
 
 QUEUE = "chaos"
 _AWAY = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
@@ -20,8 +20,8 @@ _AWAY = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeErro
 class Listener:
     """Keeps what it received, in the order of receipt."""
 
-    def __init__(self, stack: StackProcess, record: Record) -> None:
-        self._stack = stack
+    def __init__(self, servers: Servers, record: Record) -> None:
+        self._servers = servers
         self._record = record
         self.bound = asyncio.Event()
         """The queue is there: what is published from now on is kept for us, whether we listen or not."""
@@ -34,7 +34,7 @@ class Listener:
             await asyncio.sleep(0.3)
 
     async def _receive(self) -> None:
-        url = self._stack.url("rabbitmq")
+        url = self._servers.url("rabbitmq")
         if not url:
             return
         connection = aio_pika.Connection(aio_pika.connection.make_url(url, heartbeat=5))

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
 from stratavore.runtime.processes import Snapshot
+from tests.chaos.harness.host import Host
+from tests.chaos.harness.processes import living
 from tests.chaos.harness.record import Agent, Record, Row, Sample, session_of
-from tests.chaos.harness.stack import StackProcess, living
+from tests.chaos.harness.servers import Servers
 
 INTERVAL_SECONDS = 0.5
 _ANSWER_SECONDS = 3.0
@@ -26,8 +28,9 @@ LEFT JOIN runners ON runners.session_id = sessions.id AND runners.generation = s
 class Observer:
     """Adds a sample to the record, every half second."""
 
-    def __init__(self, stack: StackProcess, record: Record) -> None:
-        self._stack = stack
+    def __init__(self, hosts: Sequence[Host], servers: Servers, record: Record) -> None:
+        self._hosts = hosts
+        self._servers = servers
         self._record = record
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._looking = asyncio.Lock()
@@ -59,10 +62,10 @@ class Observer:
     def orphans(self) -> tuple[str, ...]:
         """Processes that carry the marker of a runner whose agent does not live."""
         agents, _ = self._agents()
-        found = Snapshot().marked(home=self._stack.home.root)
         return tuple(
-            f"process {one.pid} of runner {runner}"
-            for runner, processes in found.items()
+            f"process {one.pid} of runner {runner} on {host.name}"
+            for host in self._hosts
+            for runner, processes in Snapshot().marked(home=host.home.root).items()
             if runner not in agents
             for one in processes
             if living((one.pid, one.start_ticks))
@@ -71,11 +74,12 @@ class Observer:
     def _agents(self) -> tuple[Mapping[str, Agent], tuple[tuple[str, str], ...]]:
         agents: dict[str, Agent] = {}
         by_session = defaultdict(list)
-        for runner in Snapshot().marked(home=self._stack.home.root):
-            agent = self._stack.runner_process(runner, "pid")
-            if agent is not None:
-                agents[runner] = agent
-                by_session[session_of(runner)].append(runner)
+        for host in self._hosts:
+            for runner in Snapshot().marked(home=host.home.root):
+                agent = host.runner_process(runner, "pid")
+                if agent is not None:
+                    agents[runner] = agent
+                    by_session[session_of(runner)].append(runner)
         # The table is read bit by bit: only who still lives when both were seen lived beside the other.
         doubled = tuple(
             (runners[0], runners[1])
@@ -88,7 +92,7 @@ class Observer:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 if self._connection is None or self._connection.is_closed():
-                    self._connection = await asyncpg.connect(self._stack.url("postgres"))
+                    self._connection = await asyncpg.connect(self._servers.url("postgres"))
                 found = await self._connection.fetch(_ROWS)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError):
             if self._connection is not None:

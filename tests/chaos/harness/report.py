@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.chaos.harness.checks import cut_replies
+from tests.chaos.harness.processes import started_at
 from tests.chaos.harness.record import Record, as_json, session_of
 from tests.chaos.harness.schedule import Step
-from tests.chaos.harness.stack import started_at
 
 _SHOWN = 10
 """Violations of one promise that are printed; all are kept."""
@@ -73,7 +73,7 @@ def _relaunches(record: Record) -> Iterator[float]:
 
 
 def _commanded(record: Record, session: str, begin: float, end: float) -> bool:
-    commands = ("pause", "restart", "kill")
+    commands = ("pause", "restart", "kill", "move")
     return any(
         harm.at <= end and harm.until >= begin
         for harm in record.harms

@@ -5,7 +5,7 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -15,13 +15,16 @@ import asyncpg
 from stratavore.agents.claude.transcript import read_row
 from stratavore.paths import Home
 from tests.chaos.harness.faults import Faults
+from tests.chaos.harness.host import Host
 from tests.chaos.harness.listener import Listener
+from tests.chaos.harness.network import Network
 from tests.chaos.harness.observer import Observer
 from tests.chaos.harness.record import Answered, Event, Record, Row, Session
 from tests.chaos.harness.schedule import Fault, Step
-from tests.chaos.harness.stack import StackProcess
+from tests.chaos.harness.servers import Servers
 from tests.chaos.harness.workload import Workload
-from tests.claude_code.messages import Asked, Kind, Reply, Usage, say
+from tests.claude_code.messages import Asked, Kind, Reply, Usage
+from tests.claude_code.messages import say as reply_of
 from tests.claude_code.messages_api import MessagesApi, serve
 
 BEGIN_SECONDS = 90.0
@@ -39,45 +42,59 @@ T = TypeVar("T")
 
 
 class Run:
-    """One run on a fresh state directory."""
+    """One run on fresh state directories, one a host. The first host has the servers."""
 
-    def __init__(self, home: Home, steps: Sequence[Step], seed: int, say_line: Callable[[str], None]) -> None:
+    def __init__(self, homes: Sequence[Home], steps: Sequence[Step], seed: int, say: Callable[[str], None]) -> None:
         self.record = Record()
-        self.stack = StackProcess(home)
+        self.hosts = [Host(name, home, {}) for name, home in zip("abcdefgh", homes, strict=False)]
+        self.servers = Servers(homes[0])
         self.done: list[str] = []
         """What was done, and when."""
         self._steps = steps
-        self._say = say_line
+        self._say = say
         self._began = time.time()
         self._chance = random.Random(f"replies {seed}")
         self._replies = 0
 
     async def through(self, sessions: int, real: int) -> Record:
-        """All of it. Afterwards the stack still lives, to be looked at."""
+        """All of it. Afterwards the servers and the first daemon still live, to be looked at."""
         async with AsyncExitStack() as ending:
             api = await ending.enter_async_context(serve(self._reply))
-            observer = Observer(self.stack, self.record)
+            observer = Observer(self.hosts, self.servers, self.record)
             ending.callback(observer.close)
-            listener = Listener(self.stack, self.record)
-            work = Workload(self.stack, self.record, sessions=sessions, real=real, messages_url=api.url)
+            listener = Listener(self.servers, self.record)
+            work = Workload(self.hosts, self.record, sessions=sessions, real=real, messages_url=api.url)
             ending.callback(work.remove)
             ending.callback(work.end)
-            self.stack.up.set()
-            tasks = [asyncio.create_task(one) for one in (self.stack.supervise(), listener.listen())]
+            first, *others = self.hosts
+            first.up.set()
+            tasks = [asyncio.create_task(one) for one in (first.supervise(), listener.listen())]
             ending.push_async_callback(_cancel, tasks)
             await self._until("the daemon and the broker", listener.bound.is_set, BEGIN_SECONDS)
-            self._note(f"servers ready; boot id can{'' if self.stack.may_boot else 'not'} be changed")
+            self._note(f"servers ready; boot id can{'' if first.may_boot else 'not'} be changed")
+            networks = [await ending.enter_async_context(Network.to(self.servers)) for _ in others]
+            for host, network in zip(others, networks, strict=True):
+                host.settings = work.environment(host) | network.settings
+                host.up.set()
+                tasks.append(asyncio.create_task(host.supervise()))
+                await self._until(f"the daemon of {host.name}", host.answers, BEGIN_SECONDS)
             tasks.append(asyncio.create_task(observer.watch()))
             await work.begin()
             await self._until("the first runners", lambda: self._filled(), BEGIN_SECONDS + sessions)
             self._note(f"{len(self.record.sessions)} sessions; faults begin")
-            faults = Faults(self.stack, self.record)
+            faults = Faults(self.hosts, self.servers, networks, self.record)
             await self._follow(faults, work)
             await faults.end()
             self._note("faults end")
-            self.record.counts = {**faults.counts, **self.stack.ends}
+            self.record.counts = sum((host.ends for host in self.hosts), faults.counts)
             await self._rest(api, observer, work)
         return self.record
+
+    def keep(self, evidence: Path) -> None:
+        """Copy what the hosts and servers have."""
+        for host in self.hosts:
+            host.keep(evidence / host.name)
+        self.servers.keep(evidence)
 
     def _reply(self, asked: Asked) -> Reply:
         """Of its own for each request, in as many pieces as it takes to be cut by a fault now and then."""
@@ -85,7 +102,7 @@ class Run:
         chance = self._chance
         usage = Usage(*(chance.randrange(1, 5000) for _ in range(4)))
         words = "word " * chance.randrange(1, 120)
-        return say(
+        return reply_of(
             f"Reply {self._replies}: {words}end {self._replies}.", usage=usage, pause=chance.choice([0, 0.02, 0.2])
         )
 
@@ -169,7 +186,7 @@ class Run:
         self.record.transcripts = await asyncio.to_thread(transcripts, work.transcripts)
         if missing := self.record.transcripts.keys() - self.record.ledger.keys():
             return f"reply {min(missing)} is not counted"
-        (outbox,) = await self.stack.fetch("SELECT count(*) AS waiting FROM outbox WHERE NOT delivered")
+        (outbox,) = await self.servers.fetch("SELECT count(*) AS waiting FROM outbox WHERE NOT delivered")
         if outbox["waiting"]:
             return f"{outbox['waiting']} events are not delivered"
         await self._collect_events()
@@ -201,13 +218,13 @@ class Run:
                 record.last_requests[session.id] = asked[-1].texts
 
     async def _collect_ledger(self) -> None:
-        found = await self.stack.fetch(
+        found = await self.servers.fetch(
             "SELECT message_id, input_tokens, output_tokens, cache_creation_tokens, cache_read_tokens FROM usage"
         )
         self.record.ledger = {row[0]: dict(zip(_COUNTED, list(row)[1:], strict=True)) for row in found}
 
     async def _collect_events(self) -> None:
-        found = await self.stack.fetch(
+        found = await self.servers.fetch(
             "SELECT id::text, session_id::text, sequence FROM events"
             f" WHERE time > to_timestamp({self.record.listening_since})"
         )
@@ -225,7 +242,7 @@ class Run:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} did not come within {seconds:.0f} s; see {self.stack.log}")
+                raise TimeoutError(f"{what} did not come within {seconds:.0f} s; see {self.hosts[0].log}")
             await asyncio.sleep(0.2)
 
     def _note(self, line: str, *, loud: bool = True) -> None:
@@ -235,10 +252,10 @@ class Run:
             self._say(line)
 
 
-def transcripts(directory: Path) -> dict[str, Mapping[str, int]]:
+def transcripts(directories: Iterable[Path]) -> dict[str, Mapping[str, int]]:
     """Usage by reply, as the agents wrote it down: of the rows that repeat it the largest."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
-    for file in directory.rglob("*.jsonl"):
+    for file in (file for directory in directories for file in directory.rglob("*.jsonl")):
         for line in file.read_bytes().splitlines():
             reply = read_row(line).reply
             if reply is None or not reply.id.startswith("msg_"):

@@ -28,6 +28,12 @@ class Fault(StrEnum):
     STOP_RABBITMQ = "stop rabbitmq"
     STOP_TMUX = "stop tmux"
     STOP_AGENT = "stop agent"
+    LOSE_HOST = "stop daemon beyond its lease"
+    """Its host counts as lost, while agents live there."""
+    CUT_NETWORK = "cut network"
+    """Of a host without servers: its connections break, and it makes no new ones."""
+    HOLD_NETWORK = "silent network"
+    """The same, but nothing breaks: what is sent is answered later, or never."""
 
 
 class Command(StrEnum):
@@ -40,6 +46,7 @@ class Command(StrEnum):
     KILL = "kill"
     LAUNCH = "launch"
     ATTACH = "attach"
+    MOVE = "move"
 
 
 @dataclass(frozen=True)
@@ -50,16 +57,18 @@ class Step:
         at: Seconds after the begin.
         what: Which.
         pick: From 0 up to 1: chooses one of those that there are then.
+        where: From 0 up to 1: chooses the host.
         seconds: How long it lasts: until a stopped process goes on, or a killed daemon is started again.
     """
 
     at: float
     what: Fault | Command
     pick: float
+    where: float
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.at:8.2f}  {self.what:<24} pick {self.pick:.6f}  for {self.seconds:.2f} s"
+        return f"{self.at:8.2f}  {self.what:<24} pick {self.pick:.6f}  where {self.where:.3f}  for {self.seconds:.2f} s"
 
 
 MEAN_SECONDS = 8.0
@@ -70,7 +79,13 @@ SENDS = 3.0
 """For one command of another kind."""
 
 
-def plan(seed: int, seconds: float, sessions: int) -> tuple[Step, ...]:
+_BETWEEN_HOSTS = {Fault.CUT_NETWORK, Fault.HOLD_NETWORK, Command.MOVE}
+_LONG = {Fault.LOSE_HOST}
+_LONG_SECONDS = 15.0
+"""Added to a fault that is to outlast a lease."""
+
+
+def plan(seed: int, seconds: float, sessions: int, hosts: int = 1) -> tuple[Step, ...]:
     """All faults and commands of a run, in order.
 
     Faults come from shuffled bags with one of each kind, so that none is left to luck. The same arguments always
@@ -78,7 +93,8 @@ def plan(seed: int, seconds: float, sessions: int) -> tuple[Step, ...]:
     """
     steps = [*_faults(random.Random(f"faults {seed}"), seconds)]
     steps += _commands(random.Random(f"commands {seed}"), seconds, sessions)
-    return tuple(sorted(steps, key=lambda step: (step.at, str(step.what))))
+    fit = (step for step in steps if hosts > 1 or step.what not in _BETWEEN_HOSTS)
+    return tuple(sorted(fit, key=lambda step: (step.at, str(step.what))))
 
 
 def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
@@ -87,7 +103,9 @@ def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
         if not bag:
             bag = list(Fault)
             chance.shuffle(bag)
-        yield Step(round(at, 3), bag.pop(), chance.random(), round(chance.uniform(0.2, 6.0), 3))
+        what = bag.pop()
+        long = _LONG_SECONDS if what in _LONG else 0.0
+        yield Step(round(at, 3), what, chance.random(), chance.random(), round(long + chance.uniform(0.2, 6.0), 3))
         if chance.random() < TOGETHER:
             at += chance.uniform(0.0, 1.5)
         else:
@@ -96,10 +114,10 @@ def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
 
 def _commands(chance: random.Random, seconds: float, sessions: int) -> Iterator[Step]:
     others = [command for command in Command if command is not Command.SEND]
-    weights = [2.0, 3.0, 2.0, 1.0, 1.0, 1.0]  # more is resumed than put away, and as much begun as ended
-    pause = max(0.8, 24.0 / sessions)
+    weights = [2.0, 3.0, 2.0, 1.0, 1.0, 1.0, 2.0]  # more is resumed than put away, and as much begun as ended
+    pause = max(0.8, 16.0 / sessions)
     at = 0.5
     while at < seconds:
         what = Command.SEND if chance.random() < SENDS / (SENDS + 1) else chance.choices(others, weights)[0]
-        yield Step(round(at, 3), what, chance.random(), round(chance.uniform(1.0, 15.0), 3))
+        yield Step(round(at, 3), what, chance.random(), chance.random(), round(chance.uniform(1.0, 15.0), 3))
         at += chance.uniform(0.2, 1.8) * pause

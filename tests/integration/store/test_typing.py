@@ -27,6 +27,9 @@ class NoQuestions:
     def asks(self, runner_id: str) -> bool:
         return False
 
+    def rests(self, runner_id: str) -> bool:
+        return False
+
     def answered(self, runner_id: str) -> None:
         raise AssertionError("nothing was asked")
 

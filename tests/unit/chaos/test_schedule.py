@@ -29,7 +29,7 @@ def test_a_longer_run_begins_with_the_shorter_one() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_each_fault_comes_within_three_minutes(seed: int) -> None:
-    assert {step.what for step in plan(seed, 180, 12)} >= {*Fault, Command.SEND}
+    assert {step.what for step in plan(seed, 180, 12, hosts=2)} >= {*Fault, Command.SEND}
 
 
 def test_faults_come_together_too() -> None:
@@ -42,4 +42,10 @@ def test_the_points_exist() -> None:
 
 
 def test_the_run_of_the_suite_has_every_command() -> None:
-    assert {step.what for step in plan(1, 180, 12)} == {*Fault, *Command}
+    assert {step.what for step in plan(1, 180, 12, hosts=2)} == {*Fault, *Command}
+
+
+def test_what_happens_between_hosts_needs_two() -> None:
+    between = {Fault.CUT_NETWORK, Fault.HOLD_NETWORK, Command.MOVE}
+    assert not between & {step.what for step in plan(1, 600, 12)}
+    assert between <= {step.what for step in plan(1, 600, 12, hosts=2)}

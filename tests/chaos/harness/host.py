@@ -1,43 +1,44 @@
-"""The Stratavore under test: one state directory, its own servers, a daemon that is started again when it dies."""
+"""A host under test: a state directory, its terminals, and a daemon that is started again when it dies."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import asyncpg
 
 from cli.client import Unanswered, call
 from stratavore import procfs
-from stratavore.embedded.postgres import bundled
 from stratavore.errors import StratavoreError
 from stratavore.killpoints import VARIABLE
 from stratavore.paths import Home
 from stratavore.runtime.processes import HOME_MARKER
+from tests.chaos.harness.processes import living, trees
 from tests.chaos.harness.record import Agent
+from tests.chaos.harness.servers import SERVERS, Servers
 from tests.support.command_line import CommandLine
 from tests.support.servers import REPOSITORY
 
-SERVERS = ("temporal", "postgres", "rabbitmq")
+LEASE_SECONDS = 12.0
+"""Of each host: shorter than the longest fault, so that hosts are away now and then."""
 _PORTS = ("TEMPORAL__PORT", "TEMPORAL__UI_PORT", "POSTGRES__PORT", "METRICS__PORT", "RABBITMQ__PORT")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 # Processes started below see the file instead: as after a reboot, pids of before prove nothing to them.
 _AFTER_BOOT = 'mount --bind "$0" ' + _BOOT_ID + ' && exec "$@"'
 
 
-class StackProcess:
-    """The daemon, and what lives for its state directory. ``may_boot``: this machine lets us change its boot id."""
+class Host:
+    """What stands for a machine. ``may_boot``: the one that we are on lets us change the boot id that others see."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, name: str, home: Home, settings: Mapping[str, str]) -> None:
+        self.name = name
         self.home = home
+        self.settings = dict(settings)
+        """Environment variables of its daemon, beside the usual ones."""
         self.log = home.root.with_name(f"{home.root.name}.daemon.log")
         self._boot_file = home.root.with_name(f"{home.root.name}.boot")
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,7 +58,15 @@ class StackProcess:
         """What the daemon and the command line are started with."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         ports = {f"STRATAVORE_{name}": "0" for name in (*_PORTS, "RABBITMQ__MANAGEMENT_PORT")}
-        return kept | ports | {"STRATAVORE_HOME": str(self.home.root), "STRATAVORE_CONFIG": os.devnull}
+        return {
+            **kept,
+            **ports,
+            "STRATAVORE_HOST": self.name,
+            "STRATAVORE_HOST_LEASE_SECONDS": str(LEASE_SECONDS),
+            "STRATAVORE_HOME": str(self.home.root),
+            "STRATAVORE_CONFIG": os.devnull,
+            **self.settings,
+        }
 
     @property
     def command_line(self) -> CommandLine:
@@ -127,21 +136,6 @@ class StackProcess:
 
     # Who is who: by what this state directory recorded, and never by a name.
 
-    def server(self, name: str) -> Agent | None:
-        """The living process of one of the servers."""
-        try:
-            process = json.loads(self.home.servers_file.read_text())[name]["process"]
-        except (OSError, ValueError, KeyError):
-            return None
-        return living((process["pid"], process["start"])) if process else None
-
-    def url(self, name: str) -> str:
-        """How a client reaches one of the servers; empty: not known yet."""
-        try:
-            return str(json.loads(self.home.servers_file.read_text())[name]["url"])
-        except (OSError, ValueError, KeyError):
-            return ""
-
     def tmux(self) -> dict[str, int]:
         """The tmux servers, by socket."""
         found = {}
@@ -156,7 +150,7 @@ class StackProcess:
         return found
 
     def runner_process(self, runner_id: str, which: str) -> Agent | None:
-        """The living agent (``pid``) or wrapper (``started``) of a runner."""
+        """The living agent (``pid``) or wrapper (``started``) of a runner of this host."""
         try:
             text = (self.home.run_directory(runner_id) / which).read_text()
             _, _, stat = text.partition(" ")
@@ -166,71 +160,21 @@ class StackProcess:
 
     def everything(self) -> set[int]:
         """All processes of the state directory: daemon, servers, terminals, agents, and what they started."""
+        servers = Servers(self.home)
         roots = {self.pid, *self.tmux().values()}
-        roots |= {one[0] for name in (*SERVERS, "epmd") if (one := self.server(name))}
+        roots |= {one[0] for name in (*SERVERS, "epmd") if (one := servers.process(name))}
         for pid in procfs.pids():
             if procfs.environment_value(pid, HOME_MARKER) == str(self.home.root):
                 roots.add(pid)
         return trees({pid for pid in roots if pid}) - set(procfs.ancestors(os.getpid()))
 
-    async def fetch(self, statement: str) -> list[asyncpg.Record]:
-        """Ask Postgres directly."""
-        connection = await asyncpg.connect(self.url("postgres"), timeout=5)
-        try:
-            return await connection.fetch(statement, timeout=10)
-        finally:
-            connection.terminate()
-
     def keep(self, directory: Path) -> None:
-        """Copy what tells how it came: logs, run directories, what was recorded of the servers."""
-        shutil.copy(self.log, directory / "daemon.log")
+        """Copy what tells how it came: logs, and run directories."""
+        directory.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():
+            shutil.copy(self.log, directory / "daemon.log")
         for part in ("logs", "runners"):
             shutil.copytree(self.home.root / part, directory / part, dirs_exist_ok=True, ignore=_sockets)
-        dump = [str(bundled().programs / "pg_dump"), "--dbname", self.url("postgres")]
-        with (directory / "database.sql").open("wb") as output:
-            subprocess.run(dump, stdout=output, check=False, timeout=120)
-
-
-def living(process: Agent) -> Agent | None:
-    """The process, if it and no other has its pid."""
-    try:
-        stat = procfs.stat(process[0])
-    except (OSError, ValueError):
-        return None
-    return process if stat.start_ticks == process[1] and not stat.ended else None
-
-
-def trees(roots: Iterable[int]) -> set[int]:
-    """These processes and their descendants."""
-    children: dict[int, list[int]] = {}
-    for pid in procfs.pids():
-        try:
-            children.setdefault(procfs.stat(pid).parent, []).append(pid)
-        except (OSError, ValueError):
-            continue
-    found, waiting = set[int](), list(roots)
-    while waiting:
-        pid = waiting.pop()
-        if pid not in found:
-            found.add(pid)
-            waiting.extend(children.get(pid, ()))
-    return found
-
-
-def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal them; who is gone is gone."""
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-
-
-def started_at(agent: Agent) -> float:
-    """When a process was started (Unix time)."""
-    with open("/proc/uptime") as file:
-        booted = time.time() - float(file.read().split()[0])
-    return booted + agent[1] / os.sysconf("SC_CLK_TCK")
 
 
 def _may_mount() -> bool:
