@@ -8,6 +8,7 @@ import typer
 from cli import terminal, text
 from cli.hosts import KEYS as HOST_KEYS
 from cli.hosts import for_programs, free, load, state
+from cli.move import ask, await_all, tell, tell_failures
 from cli.output import Format, FormatOption, pick, show_value, table
 from cli.service import service
 from cli.sessions import KEYS as SESSION_KEYS
@@ -33,16 +34,49 @@ def show_host(host: Name, form: FormatOption = Format.TABLE) -> None:
     _print(service.call("show_host", host=host), form)
 
 
-def drain(host: Name, form: FormatOption = Format.TABLE) -> None:
+def drain(
+    host: Name,
+    leave: Annotated[bool, typer.Option("--move", help="Let what runs there go on on other hosts.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
     """Place no new runner on a host.
 
     What runs there goes on. A session of it that is resumed, restarted or started again after a crash goes on at
     another host. It holds until 'stratavore hosts undrain', also when the daemon is started again.
 
+    With --move all sessions that run there move to other hosts, as with 'stratavore move --from HOST --all'; what
+    cannot move is told with the reason, and stays. The machine can be turned off once nothing is left.
+
     Examples:
         stratavore hosts drain build-1
+        stratavore hosts drain build-1 --move
     """
-    _print(service.call("drain_host", away="the host is draining all the same", host=host), form)
+    found = service.call("drain_host", away="the host is draining all the same", host=host)
+    if leave:
+        _move_all(host, form)
+    else:
+        _print(found, form)
+
+
+def _move_all(host: str, form: Format) -> None:
+    """Let all sessions of a host go on elsewhere, and say what is left."""
+    asked = ask(None, None, host)
+    if service.without_daemon:
+        return
+    moved, failures = await_all(asked)
+    left = service.call("show_host", host=host)
+    if form is not Format.TABLE:
+        _print(left, form)
+    else:
+        tell(moved)
+        stays = text.plural(len(left["sessions"]), "session")
+        what = (
+            f"{stays} of it stay{'' if len(left['sessions']) > 1 else 's'}"
+            if left["sessions"]
+            else "nothing runs there"
+        )
+        typer.echo(f"The host {host} takes no new runners; {what}.")
+    tell_failures(failures)
 
 
 def undrain(host: Name, form: FormatOption = Format.TABLE) -> None:

@@ -21,7 +21,7 @@ HOSTS = Noun(
     Examples:
         stratavore hosts
         stratavore hosts show build-1
-        stratavore hosts drain build-1
+        stratavore hosts drain build-1 --move
     """,
     {
         "list": Entry("cli.hosts:hosts", "List hosts; what is done if nothing else is said."),

@@ -1,6 +1,6 @@
 """``stratavore move``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -17,6 +17,9 @@ from stratavore.errors import InvalidInput, NotMoved, RemoteError, StratavoreErr
 MOVE_SECONDS = 90.0
 """The host is asked for 10 s, the agent has 10 s to end, and the next one up to a minute to start."""
 STEP = 1.0
+
+Asked = dict[str, Any]
+"""A session that was asked to move, or the ``refusal`` that it cannot."""
 
 
 def move(
@@ -42,7 +45,24 @@ def move(
         stratavore move --from build-1 --all build-2
     """
     target, host = _understand(words or [], leave=leave, every=every)
-    asked = service.call(
+    asked = ask(target, host, leave)
+    if not asked:
+        note(f"No session runs on {leave}.")
+    if service.without_daemon:
+        return
+    found, failures = await_all(asked)
+    if len(asked) == 1 and failures:
+        raise failures[0]
+    if form is not Format.TABLE:
+        show_value([pick(one, KEYS) for one in found], form)
+    else:
+        tell(found)
+    tell_failures(failures)
+
+
+def ask(target: str | None, host: str | None, leave: str | None) -> list[Asked]:
+    """Ask sessions to move."""
+    asked: list[Asked] = service.call(
         "move",
         away=NOTED,
         patience=3 * PATIENCE,
@@ -52,10 +72,11 @@ def move(
         leave=leave,
         **service.as_god,
     )
-    if not asked:
-        note(f"No session runs on {leave}.")
-    if service.without_daemon:
-        return
+    return asked
+
+
+def await_all(asked: list[Asked]) -> tuple[list[Session], list[StratavoreError]]:
+    """Wait for each that was asked: those that run elsewhere or rest, and why the others do not move."""
     found: list[Session] = []
     failures: list[StratavoreError] = []
     with Progress() as progress:
@@ -63,14 +84,18 @@ def move(
             try:
                 found.append(_wait(one, progress))
             except (RemoteError, NotMoved, TookTooLong) as error:
-                if len(asked) == 1:
-                    raise
                 failures.append(error)
-    if form is not Format.TABLE:
-        show_value([pick(one, KEYS) for one in found], form)
-    else:
-        for one in found:
-            typer.echo(f"{text.short(one['session_id'])}  {one['state']} on {one['host']}")
+    return found, failures
+
+
+def tell(found: list[Session]) -> None:
+    """Say where each is."""
+    for one in found:
+        typer.echo(f"{text.short(one['session_id'])}  {one['state']} on {one['host']}")
+
+
+def tell_failures(failures: list[StratavoreError]) -> None:
+    """Say what did not move, and end with the first one's exit code; without one go on."""
     for failure in failures:
         note(f"Error: {failure}")
     if failures:
@@ -91,10 +116,17 @@ def _understand(words: list[str], *, leave: str | None, every: bool) -> tuple[st
     return words[0], words[1] if len(words) > 1 else None
 
 
-def _wait(asked: dict[str, str], progress: Progress) -> Session:
-    """The session when it runs elsewhere, or rests."""
+def _wait(asked: Asked, progress: Progress) -> Session:
+    """The session when it runs elsewhere, or rests.
+
+    Raises:
+        NotMoved, RemoteError: it stays where it is.
+        TookTooLong: it does not run yet.
+    """
     waited = 0.0
     short = text.short(asked["session_id"])
+    if asked["refusal"]:
+        raise NotMoved(session=short, reason=asked["refusal"])
     progress.show(f"{short}: moving to {asked['host']} …")
     while True:
         found: Session = service.call(
@@ -108,7 +140,7 @@ def _wait(asked: dict[str, str], progress: Progress) -> Session:
         )
         if found["state"] in AT_REST:
             return found
-        if found["state"] == "running" and found["generation"] > int(asked["generation"]):
+        if found["state"] == "running" and found["generation"] > asked["generation"]:
             if found["host"] != asked["host"]:
                 raise NotMoved(session=short, reason=f"{asked['host']} refused it; it goes on on {found['host']}")
             return found

@@ -50,6 +50,8 @@ async def test_who_was_away_goes_on_where_it_was(hosts: Hosts, how: str) -> None
     unreachable = await cli.refused(4, "send", session, "words")
     assert unreachable.startswith(f"The session {session[:8]} cannot be sent text: the host away has not been heard of")
     assert "stratavore hosts show away" in await cli.refused(4, "restart", session)
+    held_up = await cli.refused(5, "move", "--from", "away", "--all")
+    assert "or elsewhere after: stratavore hosts delete away --force" in held_up
     shown = await cli.done("hosts")
     assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["away", "away"], ["other", "up"]]
 

@@ -80,3 +80,50 @@ async def test_a_host_without_the_directory_is_asked_before_the_agent_ends(
     await here.call("wait", session_id=session, states=["running"], timeout_s=5, generation=1)
     (row,) = await here.fetch("SELECT state, generation, host FROM sessions WHERE id = $1::uuid", session)
     assert (row["state"], row["generation"], row["host"]) == ("running", 1, found["host"])
+
+
+async def test_a_host_that_drains_can_be_left_by_all(two: tuple[HostProcess, HostProcess]) -> None:
+    here, there = two
+    cli = command_line(here)
+    sessions = [(await launched(here))[0] for _ in range(2)]
+    stays, directory = await launched(here)
+    home = (await here.wait(stays, "running"))["host"]
+    assert {(await here.wait(one, "running"))["host"] for one in sessions} == {home}
+    other = here.host if home == there.host else there.host
+    directory.rename(directory.with_name("elsewhere"))
+
+    result = await cli("hosts", "drain", home, "--move")
+    lines = sorted(f"{one[:8]}  running on {other}" for one in sessions)
+    *moved, last = result.out.splitlines()
+    assert (sorted(moved), last) == (lines, f"The host {home} takes no new runners; 1 session of it stays.")
+    assert result.code == 5
+    assert f"The session {stays[:8]} does not move: the host {other} has no directory {directory}" in result.err
+    assert marked(runner_id=f"{stays}.1"), "its agent was not touched"
+
+    directory.with_name("elsewhere").rename(directory)
+    result = await cli("hosts", "drain", home, "--move")
+    assert (result.code, result.out) == (
+        0,
+        f"{stays[:8]}  running on {other}\nThe host {home} takes no new runners; nothing runs there.\n",
+    )
+
+    # Nowhere to go: each is told by itself, and none is touched.
+    result = await cli("move", "--from", other, "--all")
+    assert (result.code, result.out) == (5, "")
+    assert result.err.count("does not move: no other host takes runners") == 3
+    assert await here.fetch("SELECT 1 FROM runners WHERE ended_at IS NULL AND generation <> 2") == []
+    assert "There is no host 'nowhere'" in await cli.refused(3, "move", "--from", "nowhere", "--all")
+
+
+async def test_who_cannot_move_holds_up_no_other(two: tuple[HostProcess, HostProcess]) -> None:
+    here, there = two
+    cli = command_line(here)
+    project = await here.project(["cat"])
+    first, second = await here.launch(project, 2)
+    home = (await here.wait(first, "running"))["host"]
+    await here.wait(second, "running")
+    other = here.host if home == there.host else there.host
+    await cli.done("move", first, other)
+    result = await cli("move", project, other)
+    assert (result.code, result.out) == (5, f"{second[:8]}  running on {other}\n")
+    assert f"The session {first[:8]} does not move: it is on {other} already" in result.err

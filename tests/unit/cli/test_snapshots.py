@@ -110,7 +110,15 @@ def special(answers: dict[str, Any], state: SessionState = SessionState.RUNNING,
         "launch": lambda session_ids, **_: session_ids,
         "wait": lambda generation=0, **_: session | {"generation": max(1, generation)},
         "restart": [{"session_id": examples.FIRST, "generation": 1}],
-        "move": [{"session_id": examples.FIRST, "generation": 1, "host": "there", "request_id": examples.SECOND}],
+        "move": [
+            {
+                "session_id": examples.FIRST,
+                "generation": 1,
+                "host": "there",
+                "request_id": examples.SECOND,
+                "refusal": None,
+            }
+        ],
         "find_session": session,
         "session_story": [
             examples.event(data={"runner_id": f"{examples.FIRST}.1", "lived_s": 1.5, "reason": "it was killed"}),
