@@ -45,7 +45,7 @@ def main() -> int:
             evidence = Path(given.evidence or tempfile.mkdtemp(prefix="stratavore-chaos-"))
             evidence.mkdir(parents=True, exist_ok=True)
             keep(evidence, record, steps, run.done, report)
-            run.keep(evidence)
+            asyncio.run(run.keep(evidence))
             again = (
                 f"make chaos SECONDS={given.seconds:.0f} SEED={given.seed} SESSIONS={given.sessions}"
                 f" HOSTS={given.hosts} REAL={given.real}"

@@ -8,6 +8,8 @@ from tests.chaos.harness.record import Answered, Record, Row, Sample, Session, s
 
 SLACK_SECONDS = 5.0
 """After a fault or a command an agent may take so long to be gone, and a look comes so late."""
+NOTICED_SECONDS = 60.0
+"""Whatever is broken at once: so long a session is shown as running at most that does not run."""
 WRITTEN_SECONDS = 3.0
 """An agent that lives this long after a reply was sent whole has written it down."""
 
@@ -174,7 +176,14 @@ def slots(record: Record) -> Iterator[str]:
 
 
 def shown(record: Record) -> Iterator[str]:
-    """At rest, what is shown is so: who is running has a process, with the pid that is shown; nobody else has one."""
+    """What is shown is so, soon.
+
+    At rest who is running has a process, with the pid that is shown; nobody else has one. Amid faults no session
+    is shown as running for long without a process.
+    """
+    for session, seconds in ghosts(record).items():
+        if seconds > NOTICED_SECONDS:
+            yield f"session {session} was shown as running for {seconds:.0f} s without a process"
     rows, agents = record.last.rows, record.last.agents
     if rows is None:
         yield "Postgres did not answer at the end, so that nothing is shown"
@@ -190,6 +199,25 @@ def shown(record: Record) -> Iterator[str]:
     for runner in agents:
         if session_of(runner) not in rows:
             yield f"runner {runner} lives, and no session is shown for it"
+
+
+def ghosts(record: Record) -> dict[str, float]:
+    """For how many seconds at most each session was shown as running while its process was not there."""
+    longest: dict[str, float] = defaultdict(float)
+    since: dict[str, float] = {}
+    for sample in record.samples:
+        if sample.rows is None:  # nothing is shown
+            since.clear()
+            continue
+        lying = {
+            session
+            for session, row in sample.rows.items()
+            if row.state == "running" and f"{session}.{row.generation}" not in sample.agents
+        }
+        since = {session: since.get(session, sample.at) for session in lying}
+        for session, begin in since.items():
+            longest[session] = max(longest[session], sample.at - begin)
+    return longest
 
 
 CHECKS: Mapping[str, Callable[[Record], Iterator[str]]] = {

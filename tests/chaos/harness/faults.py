@@ -25,6 +25,7 @@ KILL_POINTS = (
 
 _PATIENCE_SECONDS = 20.0
 """For which a fault waits for something to harm, amid the recovery from another one."""
+_STARTING = ("starting", "recovering", "queued", "unreachable")
 _HANGUP_SECONDS = 20.0
 """An agent that survives its terminal is asked to end, and has a grace of ten seconds."""
 
@@ -228,7 +229,9 @@ class Faults:
     def _starting(self) -> set[str]:
         """Sessions that may be about to get a terminal."""
         rows = self._record.samples[-1].rows or {}
-        return {session for session, row in rows.items() if row.state in ("starting", "recovering", "queued")}
+        return {
+            session for session, row in rows.items() if row.state in ("starting", "recovering", "queued", "unreachable")
+        }
 
     def _harm(self, at: float, what: str, sessions: Iterable[str] | None, *, lasts: float = 0.0) -> None:
         touched = None if sessions is None else frozenset(sessions)

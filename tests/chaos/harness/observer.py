@@ -16,9 +16,9 @@ from tests.chaos.harness.servers import Servers
 INTERVAL_SECONDS = 0.5
 _ANSWER_SECONDS = 3.0
 _ROWS = """
-SELECT sessions.id::text, sessions.state, sessions.generation, projects.name AS project, ticket,
+SELECT sessions.id::text, session_states.state, sessions.generation, projects.name AS project, ticket,
        CASE WHEN admissions.session_id IS NULL THEN NULL ELSE granted_at IS NOT NULL END AS granted, runners.pid
-FROM sessions JOIN projects ON projects.id = sessions.project_id
+FROM sessions JOIN session_states ON session_states.id = sessions.id JOIN projects ON projects.id = sessions.project_id
 LEFT JOIN admissions ON admissions.session_id = sessions.id
 LEFT JOIN runners ON runners.session_id = sessions.id AND runners.generation = sessions.generation
                  AND runners.ended_at IS NULL

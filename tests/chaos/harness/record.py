@@ -10,7 +10,7 @@ Agent = tuple[int, int]
 
 @dataclass(frozen=True)
 class Row:
-    """A session as Postgres had it. ``granted`` None: it holds neither a slot nor a place in the line."""
+    """A session as Postgres showed it. ``granted`` None: it holds neither a slot nor a place in the line."""
 
     state: str
     generation: int

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.chaos.harness.checks import cut_replies
+from tests.chaos.harness.checks import cut_replies, ghosts
 from tests.chaos.harness.processes import started_at
 from tests.chaos.harness.record import Record, as_json, session_of
 from tests.chaos.harness.schedule import Step
@@ -36,6 +36,8 @@ def lines(record: Record, violations: Mapping[str, Sequence[str]]) -> Iterator[s
     yield f"Replies: {len(record.replies)} asked for, {len(finished)} sent whole, {len(record.ledger)} counted"
     yield f"Tokens counted: {sum(sum(usage.values()) for usage in record.ledger.values())}"
     yield f"Replies cut by the death of their agents, and so not counted: {len(cut)}"
+    longest = max(ghosts(record).values(), default=0.0)
+    yield f"Longest that a session was shown as running without a process: {longest:.1f} s"
     repeated = len(record.received) - len({event.id for event in record.received})
     yield f"Events: {len(record.committed)} committed, {len(record.received)} received, {repeated} of them again"
     yield ""

@@ -90,11 +90,11 @@ class Run:
             await self._rest(api, observer, work)
         return self.record
 
-    def keep(self, evidence: Path) -> None:
+    async def keep(self, evidence: Path) -> None:
         """Copy what the hosts and servers have."""
         for host in self.hosts:
-            host.keep(evidence / host.name)
-        self.servers.keep(evidence)
+            await asyncio.to_thread(host.keep, evidence / host.name)
+        await self.servers.keep(evidence)
 
     def _reply(self, asked: Asked) -> Reply:
         """Of its own for each request, in as many pieces as it takes to be cut by a fault now and then."""

@@ -1,10 +1,12 @@
 """The servers under test: those that the first host's daemon starts for itself, and all hosts share."""
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
 
 import asyncpg
+from temporalio.client import Client
 
 from stratavore.embedded.postgres import bundled
 from stratavore.paths import Home
@@ -43,8 +45,14 @@ class Servers:
         finally:
             connection.terminate()
 
-    def keep(self, directory: Path) -> None:
-        """Copy what the database has."""
+    async def keep(self, directory: Path) -> None:
+        """Copy what the database has, and the history of each session's workflow."""
         dump = [str(bundled().programs / "pg_dump"), "--dbname", self.url("postgres")]
         with (directory / "database.sql").open("wb") as output:
-            subprocess.run(dump, stdout=output, check=False, timeout=120)
+            await asyncio.to_thread(subprocess.run, dump, stdout=output, check=False, timeout=120)
+        histories = directory / "histories"
+        histories.mkdir(exist_ok=True)
+        client = await Client.connect(self.url("temporal"), namespace="stratavore")
+        async for workflow in client.list_workflows("WorkflowType = 'Session'"):
+            history = await client.get_workflow_handle(workflow.id, run_id=workflow.run_id).fetch_history()
+            (histories / f"{workflow.id}.{workflow.run_id}.json").write_text(history.to_json())

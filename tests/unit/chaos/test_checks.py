@@ -68,6 +68,12 @@ def received(record: Record, *events: Event) -> None:
     record.received = list(events)
 
 
+def ghost(record: Record) -> None:
+    """A session whose agent is gone, and which is shown as running all the same for minutes."""
+    look(record, agents={"a.1": (100, 7)})
+    record.samples.append(replace(record.last, at=record.last.at + 100))
+
+
 DOCTORED: list[tuple[str, str, Doctor]] = [
     ("did not come to rest", MEANT, lambda r: setattr(r, "unsettled", "states")),
     (
@@ -94,6 +100,7 @@ DOCTORED: list[tuple[str, str, Doctor]] = [
     ("nobody touched it", UNHARMED, lambda r: look(r, agents={**AGENTS, "b.1": (201, 9)})),
     ("at the same time", SINGLE, lambda r: look(r, doubled=(("a.1", "a.2"),))),
     ("was left", SINGLE, lambda r: setattr(r, "orphans", ("process 7",))),
+    ("for 100 s without a process", SHOWN, ghost),
     ("never sent", COUNTED, lambda r: r.ledger.update(msg_9=USAGE)),
     ("counted as", COUNTED, lambda r: r.ledger.update(msg_1={**USAGE, "output": 3})),
     ("not counted", COUNTED, lambda r: r.ledger.pop("msg_1")),
