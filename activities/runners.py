@@ -73,15 +73,13 @@ class RunnerActivities:
         """Start the agent, or adopt it if it is found alive, and show it as running."""
         async with heartbeats(), self._turn(request):
             try:
-                started = await self._start(request)
-            except (StratavoreError, OSError) as error:
-                await self._explain(request, str(error))
-                raise
-            if started.identity is None or started.exit is not None:
-                return Launched(end=await self._monitor.judge(request, started))
-            try:
+                await self._check_current(request)
+                started = await self._start_or_explain(request)
+                if started.identity is None or started.exit is not None:
+                    return Launched(end=await self._monitor.judge(request, started))
                 await self._show_running(request, started)
             except StaleGeneration as stale:
+                # For good: what it may have started, in an earlier try too, is one of the past.
                 await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
                 raise ApplicationError(str(stale), non_retryable=True) from stale
             unheard = await self._unheard(request)
@@ -159,10 +157,26 @@ class RunnerActivities:
         )
         return await self._host.launch(spec, {**start.environment, **plan.environment}, plan.files)
 
-    async def _explain(self, request: LaunchRequest, reason: str) -> None:
-        """Show why it does not start; it is tried again all the same."""
+    async def _check_current(self, request: LaunchRequest) -> None:
+        """Start nothing for a session that has gone on without this try, which its daemon slept through.
+
+        Raises:
+            StaleGeneration: another generation is the current one, or this one has ended.
+        """
         async with self._database.pool.acquire() as connection:
-            await sessions.explain(connection, request.session_id, request.generation, reason)
+            if not await runners.is_current(connection, request.runner_id):
+                raise StaleGeneration(runner_id=request.runner_id)
+
+    async def _start_or_explain(self, request: LaunchRequest) -> Started:
+        """Start it, or show why it does not start; then it is tried again all the same."""
+        try:
+            return await self._start(request)
+        except StaleGeneration:
+            raise
+        except (StratavoreError, OSError) as error:
+            async with self._database.pool.acquire() as connection:
+                await sessions.explain(connection, request.session_id, request.generation, str(error))
+            raise
 
     async def _with_conversation(self, start: Start, request: LaunchRequest) -> Start:
         """With its file, where there ever was one: to an agent, a conversation without a file was not begun yet."""

@@ -1,5 +1,6 @@
 """What Linux says of processes, read from ``/proc``."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 _EXEC_LOOKS = 100
 _EXEC_LOOK_SECONDS = 0.001
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Stat:
     def of_the_kernel(self) -> bool:
         """It runs no program, and never will."""
         return bool(self.flags & _KERNEL_THREAD)
+
+
+def says_nothing(error: Exception) -> bool:
+    """Whether it is we who could not ask, for want of a descriptor say: then nothing is known of who was asked."""
+    return isinstance(error, OSError) and error.errno in _OURS
 
 
 def boot_id() -> str:
@@ -77,10 +84,16 @@ def parse_stat(line: str) -> Stat:
 
 
 def environment_value(pid: int, name: str) -> str | None:
-    """A variable that the process's program was started with; ``None``: not there, or not ours to read."""
+    """A variable that the process's program was started with; ``None``: not there, or not ours to read.
+
+    Raises:
+        OSError: it could not be asked (:func:`says_nothing`).
+    """
     try:
         environment = b"\0" + _environment(pid)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if says_nothing(error):
+            raise
         return None
     key = f"\0{name}=".encode()
     start = environment.find(key)
@@ -120,10 +133,16 @@ def command_line(pid: int) -> list[str]:
 
 
 def threads(pid: int) -> int:
-    """How many threads the process has; 0 if it is gone."""
+    """How many threads the process has; 0 if it is gone.
+
+    Raises:
+        OSError: it could not be asked (:func:`says_nothing`).
+    """
     try:
         return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
-    except OSError:
+    except OSError as error:
+        if says_nothing(error):
+            raise
         return 0
 
 
@@ -138,12 +157,18 @@ def ignores(pid: int, number: int) -> bool:
 
 
 def ancestors(pid: int) -> Iterator[int]:
-    """The process, its parent, and so on."""
+    """The process, its parent, and so on.
+
+    Raises:
+        OSError: one of them could not be asked (:func:`says_nothing`).
+    """
     while pid > 0:
         yield pid
         try:
             pid = stat(pid).parent
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if says_nothing(error):
+                raise
             return
 
 

@@ -20,6 +20,7 @@ SLOWEST_ASIDE_SECONDS = 30.0
 _PATIENCE = 4
 """A file that has not changed for so many seconds is looked at each second."""
 _TICK = 1_000_000_000
+_ABSENT = (FileNotFoundError, NotADirectoryError)
 
 Signature = tuple[int, int, int]
 
@@ -43,6 +44,8 @@ class File:
     changed: float = 0.0
     """By the monotonic clock."""
     due: float = 0.0
+    unread: OSError | None = None
+    """Why it could not be read the last time."""
 
     @classmethod
     def of(cls, kept: Kept) -> "File":
@@ -53,13 +56,16 @@ class File:
         """Whether it may hold more than before; costs one ``stat``."""
         try:
             seen = self.path.stat()
-        except OSError:
-            signature = None
+        except _ABSENT:
+            signature, self.unread = None, None
+        except OSError as error:
+            signature, self.unread = self.signature, error
         else:
             signature = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
         if signature != self.signature:
             self.signature, self.changed, self.more = signature, now, True
-        self.more = self.more and signature is not None
+        # One that could not be read has not been asked yet.
+        self.more = (self.more or self.unread is not None) and signature is not None
         self.due = now + min((now - self.changed) / _PATIENCE, slowest)
         return self.more
 
@@ -73,6 +79,8 @@ class _Directory:
     modified: int | None = None
     changed: float = 0.0
     due: float = 0.0
+    unread: OSError | None = None
+    """Why it could not be looked at the last time."""
 
 
 @dataclass
@@ -140,6 +148,13 @@ class Conversations:
             if (every or file.due <= now or (current and at_work)) and file.looks_changed(now, slowest):
                 yield file
 
+    @property
+    def unread(self) -> OSError | None:
+        """Why something of them could not be read the last time, if so: nobody knows what it holds."""
+        failures = [one.unread for one in self.files.values()]
+        failures += [one.unread for one in self._directories.values()]
+        return next((failure for failure in failures if failure), None)
+
     def _look_beside(self, file: File) -> None:
         path = adapter_for(self.watched.agent).subagent_transcripts(file.path)
         if path is not None:
@@ -149,15 +164,18 @@ class Conversations:
         try:
             modified = directory.path.stat().st_mtime_ns
             if every or modified != directory.modified:
-                # A clock that ticks slowly gives a file that comes at once the same time.
-                directory.modified = modified if time_ns() - modified > _TICK else None
                 directory.changed = now
                 with os.scandir(directory.path) as entries:
                     found = [entry.path for entry in entries if entry.name.endswith(".jsonl")]
+                # A clock that ticks slowly gives a file that comes at once the same time.
+                directory.modified = modified if time_ns() - modified > _TICK else None
                 for path in found:
                     self._add(Path(path), directory.agent_session_id, subagent=True)
-        except OSError:
-            pass  # not there yet, or not any more
+            directory.unread = None
+        except _ABSENT:
+            directory.unread = None  # not there yet, or not any more
+        except OSError as error:
+            directory.unread = error
         directory.due = now + min((now - directory.changed) / _PATIENCE, SLOWEST_SECONDS)
 
     def _add(self, path: Path, agent_session_id: str, *, subagent: bool) -> Key:

@@ -246,8 +246,7 @@ class HostMonitor:
 
     async def _see_to_end(self, watched: Watched) -> None:
         """Clean up after the runner, and tell its workflow for as long as it takes."""
-        exit_record = watched.run.exit()
-        ended_at = exit_record.at if exit_record else datetime.now(UTC)
+        died_at = datetime.now(UTC)
         delay = 0.05
         while True:
             try:
@@ -255,9 +254,11 @@ class HostMonitor:
                     lines = await self._host.finish(watched.runner_id, watched.project_id)
                     await self._drain(watched)
                     await self._remember(watched)
+                    # Read last: its wrapper may have been told meanwhile what it was that ended the agent.
+                    exit_record = watched.run.exit()
+                    ended_at = exit_record.at if exit_record else died_at
                     # From here on `supervise` may tell it too, and what comes later counts no more.
-                    # Read anew: its wrapper may have been told meanwhile what it was that ended the agent.
-                    watched.end = _exit_of(watched, watched.run.exit(), ended_at - watched.started_at, lines)
+                    watched.end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
                 if await self._tell(watched, watched.end):
                     break
             except asyncio.CancelledError:

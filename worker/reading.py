@@ -61,7 +61,11 @@ def understand(conversations: Conversations, file: File, piece: Piece) -> Readin
 
 
 def replies_in_output(one: Watched) -> list[Used]:
-    """Replies in what an agent without a terminal wrote out. Not for the event loop."""
+    """Replies in what an agent without a terminal wrote out. Not for the event loop.
+
+    Raises:
+        OSError: it cannot be read now.
+    """
     spec = one.run.spec()
     if spec is None or spec.stdin is None:
         return []
@@ -69,7 +73,7 @@ def replies_in_output(one: Watched) -> list[Used]:
     try:
         with one.run.output.open("rb") as lines:
             rows = [read_row(line) for line in lines]
-    except OSError:
+    except FileNotFoundError:
         return []
     return usage.merged(Used.of(one.runner_id, one.session_id, row.reply) for row in rows if row.reply)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from stratavore.agents.adapter import Judgement, Observation
+from stratavore.errors import StratavoreError
 from stratavore.events.envelope import NewEvent
 from stratavore.runtime import logs
 from stratavore.runtime.processes import Snapshot, Usage, measure
@@ -65,7 +66,10 @@ class Sightings:
         usage: dict[str, Usage] = {}
         if monotonic() >= self._next_measurement:  # a pass over all processes of the machine
             self._next_measurement = monotonic() + self._measure_seconds
-            usage = await asyncio.to_thread(self._measure, alive)
+            try:
+                usage = await asyncio.to_thread(self._measure, alive)
+            except StratavoreError as error:  # what they do is seen all the same
+                log.warning("the monitor could not measure runners, and tries again: %s", error)
         if changes or usage:
             await self._write(alive, changes, usage)
 
@@ -119,7 +123,8 @@ class Sightings:
                 conversation = change.now.agent_session_id  # None: not told to this daemon
                 if conversation and conversation != change.watched.shown.agent_session_id:
                     await sessions.follow(transaction.connection, change.watched.runner_id, conversation)
-                if change.of_activity:
+                # Of one that is not the current one any more nothing is told: its end may have been told already.
+                if change.of_activity and change.watched.runner_id in tokens:
                     transaction.emit(_event(change))
         return tokens
 

@@ -67,7 +67,11 @@ class Transcripts:
             await self._account(wanted)
 
     async def drain(self, one: Watched) -> None:
-        """Read a runner's transcripts to their ends: it has died, and what it wrote counts before its end is told."""
+        """Read a runner's transcripts to their ends: it has died, and what it wrote counts before its end is told.
+
+        Raises:
+            OSError: some of it cannot be read now; the rest was read.
+        """
         if not adapter_for(one.agent).transcripts:
             return
         async with self._lock:
@@ -81,6 +85,8 @@ class Transcripts:
                     pass
                 if one.runner_id not in self._stale:
                     break
+            if unread := self._conversations[one.runner_id].unread:
+                raise unread
             await self._count_output(one)
             if judged.agent_session_id and judged.agent_session_id != one.shown.agent_session_id:
                 async with self._database.pool.acquire() as connection:
@@ -111,7 +117,15 @@ class Transcripts:
             conversations = self._conversations[one.runner_id] = Conversations.of(one, kept)
             self._stale.pop(one.runner_id, None)
             # Unless its hooks tell another one.
-            if path := await asyncio.to_thread(self._expected, one, ids[one.session_id]):
+            try:
+                path = await asyncio.to_thread(self._expected, one, ids[one.session_id])
+            except OSError as error:  # one of which nobody knows now where it is holds up no other
+                if one.ending is not None:
+                    raise
+                log.warning("it is not known where the transcript of %s is: %s", one.runner_id, error)
+                self._stale[one.runner_id] = now + STALE_SECONDS
+                continue
+            if path:
                 conversations.enter(path, ids[one.session_id])
 
     def _expected(self, one: Watched, agent_session_id: str) -> Path | None:
@@ -164,9 +178,13 @@ class Transcripts:
                     return found, True
                 try:
                     piece = read_on(file.path, file.place)
-                except OSError as error:
-                    log.warning("a transcript of %s cannot be read: %s", conversations.watched.runner_id, error)
+                    file.unread = None
+                except FileNotFoundError:
                     piece = None
+                except OSError as error:
+                    if file.unread is None:
+                        log.warning("a transcript of %s cannot be read: %s", conversations.watched.runner_id, error)
+                    piece, file.unread = None, error
                 if piece is None:
                     file.more = False
                 else:

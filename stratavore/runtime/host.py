@@ -29,7 +29,7 @@ from stratavore.runtime.processes import (
     send_group,
     wait_dead,
 )
-from stratavore.runtime.rundir import ExitRecord, RunDirectory, RunSpec
+from stratavore.runtime.rundir import ExitRecord, RunDirectory, RunSpec, of_session
 from stratavore.runtime.tmux import TerminalFailed, Tmux
 
 LAUNCH_SECONDS = 30.0
@@ -95,15 +95,21 @@ class RunnerHost:
         """
         run = RunDirectory(self._home, spec.runner_id)
         if not run.started:
-            await self._clear_way(spec)
+            self._refuse_stale(spec)
             with effect("launch.prepare"):
                 await asyncio.to_thread(run.prepare, spec, environment, files)
+            # Now that its directory is there: of two that are launched at once, each looks for the other's.
+            await self._clear_way(spec)
             with effect("launch.tmux"):
                 await self._tmux.start(spec)
         return await self._settled(run, spec)
 
     def look(self, runner_id: str) -> Started:
-        """What is known of a runner now."""
+        """What is known of a runner now.
+
+        Raises:
+            OSError: its files cannot be read now.
+        """
         run = RunDirectory(self._home, runner_id)
         # The exit comes last: who dies between two looks has written it before.
         agent, wrapper = _unless_dead(run.agent()), _unless_dead(run.wrapper())
@@ -120,10 +126,12 @@ class RunnerHost:
 
         Raises:
             ProcessesRemain: a process lives on even after SIGKILL.
+            ProcessesUnseen: nobody can tell now whether one does.
+            OSError: its files cannot be read now; or it has not begun, and there is no room to forbid it.
         """
         run = RunDirectory(self._home, runner_id)
         with effect("stop.signal"):
-            run.ask_stop()
+            _note_stop(run)
             foremost = _unless_dead(run.agent()) or _unless_dead(run.wrapper())
             if foremost is not None:
                 before, _ = await self._snapshot(None)
@@ -200,10 +208,10 @@ class RunnerHost:
 
     async def _clear_way(self, spec: RunSpec) -> None:
         """At most one runner of a session lives: end what is left of earlier ones; a later one goes first."""
-        if RunDirectory(self._home, f"{spec.session_id}.{spec.generation + 1}").path.exists():
-            raise StaleGeneration(runner_id=spec.runner_id)
+        self._refuse_stale(spec)
         if spec.generation == 1:
             return
+        await asyncio.to_thread(self._forbid_earlier, spec)
         previous = RunDirectory(self._home, f"{spec.session_id}.{spec.generation - 1}")
 
         def of_the_session(snapshot: Snapshot, marked: Mapping[str, list[ProcessIdentity]]) -> set[ProcessIdentity]:
@@ -215,6 +223,19 @@ class RunnerHost:
             return found | recorded | _without_marker(snapshot, previous)
 
         await self._end_all(spec.runner_id, of_the_session)
+
+    def _refuse_stale(self, spec: RunSpec) -> None:
+        if self._home.run_directory(f"{spec.session_id}.{spec.generation + 1}").exists():
+            raise StaleGeneration(runner_id=spec.runner_id)
+
+    def _forbid_earlier(self, spec: RunSpec) -> None:
+        """Let none begin whose launch is under way still, in a process that froze say."""
+        for run in of_session(self._home, spec.session_id):
+            generation = generation_of(run.runner_id)
+            if generation > spec.generation:
+                raise StaleGeneration(runner_id=spec.runner_id)
+            if generation < spec.generation and not run.started:
+                run.forbid()
 
     async def _sweep(self, runner_id: str) -> None:
         """End every process of the runner, wherever it has moved, by its marker and by what was seen of its descent."""
@@ -253,6 +274,16 @@ class RunnerHost:
                 break
             await asyncio.sleep(_LONGEST_LOOK_SECONDS)
         return await self._tmux.capture(project_id, run.runner_id)
+
+
+def _note_stop(run: RunDirectory) -> None:
+    """Note that it is to end. A full disk holds up no end: an agent may be what fills it."""
+    try:
+        run.ask_stop()
+    except OSError as error:
+        if not run.started:
+            raise
+        _log.warning("it was not noted that %s was asked to end: %s", run.runner_id, error)
 
 
 def _keep(run: RunDirectory, screen: str | None) -> None:

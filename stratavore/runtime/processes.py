@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from stratavore import procfs
+from stratavore.errors import EXIT_UNAVAILABLE, StratavoreError
 
 RUNNER_MARKER = "STRATAVORE_RUNNER_ID"
 SESSION_MARKER = "STRATAVORE_SESSION_ID"
@@ -19,6 +20,13 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1024**2
 TICKS = os.sysconf("SC_CLK_TCK")
 """In a second: the unit of ``start_ticks``."""
 _POLL_SECONDS = 0.2
+
+
+class ProcessesUnseen(StratavoreError):
+    """The processes of this machine cannot be seen: {reason}. Nothing is concluded from that, and it is tried again."""
+
+    code = "processes_unseen"
+    exit_code = EXIT_UNAVAILABLE
 
 
 class Liveness(Enum):
@@ -54,16 +62,22 @@ class Snapshot:
     """
 
     def __init__(self) -> None:
-        self._boot_id = procfs.boot_id()
-        self._own = set(procfs.ancestors(os.getpid()))
+        """Look now.
+
+        Raises:
+            ProcessesUnseen: not all could be looked at: who is not in it may live.
+        """
         self._table: dict[int, procfs.Stat] = {}
         self._children: dict[int, list[int]] = {}
-        for pid in procfs.pids():
-            with suppress(OSError, ValueError):
-                stat = procfs.stat(pid)
-                if not stat.ended or procfs.threads(pid) > 1:
+        with _looking():
+            self._boot_id = procfs.boot_id()
+            self._own = set(procfs.ancestors(os.getpid()))
+            for pid in procfs.pids():
+                if stat := _living(pid):
                     self._table[pid] = stat
                     self._children.setdefault(stat.parent, []).append(pid)
+        if os.getpid() not in self._table:
+            raise ProcessesUnseen(reason="the list of them is empty, or of other processes")
 
     def tree(self, root: ProcessIdentity) -> list[ProcessIdentity]:
         """The process and its descendants, parents first, without us; nobody if another one has its pid now."""
@@ -102,14 +116,19 @@ class Snapshot:
         return [each for each in identities if each.pid in self._table and self._identity(each.pid) == each]
 
     def marked(self, *, home: Path | None = None) -> dict[str, list[ProcessIdentity]]:
-        """Processes of ours, without us, by the runner whose marker they carry; ``home``: of that state directory."""
+        """Processes of ours, without us, by the runner whose marker they carry; ``home``: of that state directory.
+
+        Raises:
+            ProcessesUnseen: not all could be looked at.
+        """
         found: dict[str, list[ProcessIdentity]] = {}
-        for pid, stat in self._table.items():
-            runner = None if stat.of_the_kernel else procfs.environment_value(pid, RUNNER_MARKER)
-            if not runner or pid in self._own:
-                continue
-            if home is None or procfs.environment_value(pid, HOME_MARKER) == str(home):
-                found.setdefault(runner, []).append(self._identity(pid))
+        with _looking():
+            for pid, stat in self._table.items():
+                runner = None if stat.of_the_kernel else procfs.environment_value(pid, RUNNER_MARKER)
+                if not runner or pid in self._own:
+                    continue
+                if home is None or procfs.environment_value(pid, HOME_MARKER) == str(home):
+                    found.setdefault(runner, []).append(self._identity(pid))
         return found
 
     def usage(self, pid: int) -> Usage | None:
@@ -131,6 +150,26 @@ class Snapshot:
             current = waiting.pop()
             yield current
             waiting.extend(self._children.get(current, ()))
+
+
+@contextmanager
+def _looking() -> Iterator[None]:
+    """A look at processes that fails has seen nothing."""
+    try:
+        yield
+    except OSError as error:
+        raise ProcessesUnseen(reason=error.strerror or str(error)) from error
+
+
+def _living(pid: int) -> procfs.Stat | None:
+    """What the kernel says of a process; ``None``: it has ended, or is not ours to see."""
+    try:
+        stat = procfs.stat(pid)
+        return stat if not stat.ended or procfs.threads(pid) > 1 else None
+    except (OSError, ValueError) as error:
+        if procfs.says_nothing(error):
+            raise
+        return None
 
 
 def identify(pid: int) -> ProcessIdentity | None:
@@ -162,8 +201,11 @@ def liveness(identity: ProcessIdentity) -> Liveness:
         return Liveness.UNKNOWN
     if stat.start_ticks != identity.start_ticks:
         return Liveness.DEAD
-    if stat.ended and procfs.threads(identity.pid) <= 1:
-        return Liveness.DEAD
+    try:
+        if stat.ended and procfs.threads(identity.pid) <= 1:
+            return Liveness.DEAD
+    except OSError:
+        return Liveness.UNKNOWN
     return Liveness.ALIVE
 
 

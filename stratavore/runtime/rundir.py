@@ -3,6 +3,9 @@
 ``launch`` is a shell script of quoted words (environment, directory, program), read by ``wrapper.sh``; no
 shell ever parses what a person typed, and no value shows in a process list. Nothing is synchronised to the
 disk: a runner never outlives the machine's run, and the next one is given what it needs anew.
+
+A file that is not there says something: its writer has not come so far. One that cannot be read now (a disk that fails,
+no descriptor left) says nothing, and is an ``OSError``: whoever wants to know asks again.
 """
 
 import json
@@ -17,6 +20,7 @@ from types import MappingProxyType
 from uuid import uuid4
 
 from stratavore.errors import InvalidInput
+from stratavore.naming import session_of
 from stratavore.paths import Home, private_directory
 from stratavore.runtime.processes import (
     HOME_MARKER,
@@ -38,6 +42,8 @@ _OF_THE_OLD_TERMINAL = re.compile(
 _OF_THE_SHELL = re.compile(
     r"_|PWD|OLDPWD|SHLVL|PPID|UID|EUID|OPTIND|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|BASH_VERSINFO|BASHPID"
 )
+
+_ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -104,12 +110,12 @@ class RunDirectory:
     @property
     def started(self) -> bool:
         """Whether the wrapper began, or was forbidden to; it never begins again."""
-        return (self.path / "started").exists()
+        return self._has("started")
 
     @property
     def stop_asked(self) -> bool:
         """Whether we asked the runner to end, so that a SIGTERM was ours."""
-        return (self.path / "stop-asked").exists()
+        return self._has("stop-asked")
 
     def prepare(
         self, spec: RunSpec, environment: Mapping[str, str], files: Mapping[str, bytes] = MappingProxyType({})
@@ -127,11 +133,12 @@ class RunDirectory:
         self._write("launch", script)
 
     def spec(self) -> RunSpec | None:
-        """What was prepared; ``None`` if nothing was, or it cannot be read."""
+        """What was prepared; ``None`` if nothing was, or it is not understood."""
+        text = self._text("spec.json")
         try:
-            found = json.loads((self.path / "spec.json").read_bytes())
+            found = json.loads(text or "")
             return RunSpec(**{**found, "argv": tuple(found["argv"])})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
 
     def wrapper(self) -> ProcessIdentity | None:
@@ -148,24 +155,23 @@ class RunDirectory:
             with (self.path / "exit").open() as file:
                 code, *signals = file.readline().split()
                 at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-            refused = (self.path / "refused").exists()
-            return ExitRecord(int(code), tuple(dict.fromkeys(signals)), at, refused, self.stop_asked)
-        except (OSError, ValueError):
+            return ExitRecord(int(code), tuple(dict.fromkeys(signals)), at, self._has("refused"), self.stop_asked)
+        except (*_ABSENT, ValueError):
             return None
 
     def ended_ticks(self) -> int | None:
         """When the wrapper wrote how the agent ended, in ticks since the machine's start; ``None``: it did not."""
         try:
-            return int(float((self.path / "exit").read_text().splitlines()[1]) * TICKS)
-        except (OSError, ValueError, IndexError):
+            return int(float((self._text("exit") or "").splitlines()[1]) * TICKS)
+        except (ValueError, IndexError):
             return None
 
     def descendants(self) -> list[ProcessIdentity]:
         """Processes that were seen to descend from the agent, and lived at the last look."""
+        lines = (self._text("descendants") or "").splitlines()
         try:
-            lines = (self.path / "descendants").read_text().splitlines()
             return [ProcessIdentity(int(pid), int(ticks), boot) for boot, pid, ticks in map(str.split, lines)]
-        except (OSError, ValueError):
+        except ValueError:
             return []
 
     def keep_descendants(self, seen: Iterable[ProcessIdentity]) -> None:
@@ -174,10 +180,18 @@ class RunDirectory:
         self._write("descendants", "".join(lines).encode())
 
     def ask_stop(self) -> None:
-        """Note that the runner is to end; if it has not begun, it never will."""
-        if not self.path.is_dir():
+        """Note that the runner is to end; if it has not begun, it never will.
+
+        Raises:
+            OSError: there is no room for the note.
+        """
+        if not self._has("."):
             return
+        self.forbid()
         (self.path / "stop-asked").touch()
+
+    def forbid(self) -> None:
+        """Let a runner that has not begun never begin: only who makes this file starts the agent."""
         (self.path / "started").touch()
 
     def save_screen(self, text: str) -> None:
@@ -192,12 +206,24 @@ class RunDirectory:
             return ""
 
     def _identity(self, name: str) -> ProcessIdentity | None:
-        try:
-            text = (self.path / name).read_text(errors="replace")
-        except OSError:
-            return None
+        text = self._text(name)
         # Without its end the line may be half of one.
-        return parse_identity(text) if text.endswith("\n") else None
+        return parse_identity(text) if text and text.endswith("\n") else None
+
+    def _has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        try:
+            os.stat(self.path / name)  # noqa: PTH116 - `Path.exists` of later Pythons takes every error for absence
+        except _ABSENT:
+            return False
+        return True
+
+    def _text(self, name: str) -> str | None:
+        """A file's text; ``None``: it is not there."""
+        try:
+            return (self.path / name).read_text(errors="replace")
+        except _ABSENT:
+            return None
 
     def _write(self, name: str, content: bytes) -> None:
         """Whole or not at all, and for no one else to read."""
@@ -206,6 +232,16 @@ class RunDirectory:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         temporary.replace(self.path / name)
+
+
+def of_session(home: Home, session_id: str) -> list[RunDirectory]:
+    """Those of a session's runners on this host."""
+    names = os.listdir(home.runners)  # noqa: PTH208 - there may be thousands, of which one or two are meant
+    return [
+        RunDirectory(home, name)
+        for name in names
+        if session_of(name) == session_id and name.rpartition(".")[2].isdigit()
+    ]
 
 
 def _launch_script(spec: RunSpec, environment: Mapping[str, str], home: Home) -> bytes:

@@ -107,6 +107,14 @@ class ExitWatch:
         if watched.agent in watched.awaited:
             if watched.wrapper not in watched.awaited and self._on_orphan is not None:
                 self._on_orphan(watched.runner_id)
-        elif watched.wrapper not in watched.awaited or RunDirectory(self._home, watched.runner_id).exit():
+        elif watched.wrapper not in watched.awaited or self._has_said(watched):
             self.remove(watched.runner_id)
             self._on_exit(watched.runner_id)
+
+    def _has_said(self, watched: _Watched) -> bool:
+        """Whether the wrapper wrote down how the agent ended. What cannot be read now is asked again."""
+        try:
+            return RunDirectory(self._home, watched.runner_id).exit() is not None
+        except OSError:
+            asyncio.get_running_loop().call_later(_POLL_SECONDS, self._judge, watched)
+            return False

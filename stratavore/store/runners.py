@@ -211,6 +211,12 @@ async def adopt(connection: Connection, runner_ids: Sequence[str], daemon_id: UU
     await connection.execute(SQL.adopt, list(runner_ids), daemon_id)
 
 
+async def is_current(connection: Connection, runner_id: str) -> bool:
+    """Whether a runner is the one that its session has now, and its end is not recorded."""
+    current: bool = await connection.fetchval(SQL.is_current, runner_id)
+    return current
+
+
 async def is_ended(connection: Connection, runner_id: str) -> bool:
     """Whether the end of a runner is recorded (or it never was)."""
     ended = await connection.fetchval(SQL.is_ended, runner_id)

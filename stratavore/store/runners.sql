@@ -95,6 +95,10 @@ WITH locked AS MATERIALIZED (
 UPDATE runners SET watched_by = $2
 WHERE id = ANY ($1::text[]) AND session_id = ANY (ARRAY(SELECT locked.id FROM locked))
 
+-- name: is_current
+SELECT EXISTS (SELECT FROM runners JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
+               WHERE runners.id = $1 AND runners.ended_at IS NULL)
+
 -- name: is_ended
 SELECT ended_at IS NOT NULL FROM runners WHERE id = $1
 

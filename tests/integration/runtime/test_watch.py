@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 
-from stratavore.runtime.processes import end, send
+from stratavore.runtime.processes import end, identify, send
+from stratavore.runtime.rundir import ExitRecord
 from stratavore.runtime.watch import ExitWatch
 from tests.integration.runtime.runners import Runners
 from tests.support.waiting import until
@@ -59,3 +61,20 @@ async def test_a_runner_of_which_nothing_is_known_has_ended(runners: Runners) ->
     watch = ExitWatch(runners.home, exits.append)
     watch.add("unknown.1", None, None)
     await until(lambda: exits == ["unknown.1"])
+
+
+async def test_an_exit_that_cannot_be_read_yet_is_asked_for_again(runners: Runners) -> None:
+    run, told = runners.files(runners.spec("sleep")), list[ExitRecord | None]()
+    run.path.mkdir()
+    (run.path / "exit").symlink_to("exit")
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        watch = ExitWatch(runners.home, lambda _: told.append(run.exit()))
+        watch.add(run.runner_id, identify(process.pid), identify(os.getpid()))  # a wrapper that lives on
+        process.kill()
+    await until(lambda: watch._watched[run.runner_id].agent not in watch._watched[run.runner_id].awaited)
+    assert told == []  # it has looked, and has seen nothing
+    (run.path / "written").write_text("7\n1.0\n")
+    (run.path / "written").rename(run.path / "exit")
+    await until(lambda: told, what="the end")
+    assert [one.code for one in told if one] == [7]
+    watch.close()

@@ -6,7 +6,10 @@ import signal
 import uuid
 from pathlib import Path
 
+import pytest
+
 from stratavore.environment import write_environment
+from stratavore.errors import RemoteError
 from stratavore.runtime.processes import Liveness, liveness
 from stratavore.runtime.rundir import RunDirectory
 from tests.integration.worker.watching import ended, events, generation, running
@@ -39,14 +42,14 @@ async def test_what_cannot_be_seen_ends_nobody(daemon_process: DaemonProcess) ->
     ]
     for fault in faults:
         fault.touch()
-        if fault is not faults[-1]:  # without a process list nothing is compared at all
-            assert (await daemon.call("reconcile", end_orphans=True))["differences"] == []
+        if fault is not faults[-1]:
+            await compares_nothing(daemon)
     await until(lambda: "the monitor could not" in daemon.log.read_text(), what="a look that failed")
     await until(lambda: "were not brought up to date" in daemon.log.read_text(), what="a terminal that is silent")
     faults[-1].unlink()  # a daemon needs to know which boot this is
     daemon.kill()
     await daemon.start(settings=settings)
-    assert (await daemon.call("reconcile", end_orphans=True))["differences"] == []
+    await compares_nothing(daemon)
     for fault in faults[:-1]:
         fault.unlink()
     for one, process in ((session, agent), (other, its_agent)):
@@ -128,6 +131,13 @@ async def test_deleted_parts_of_the_state_directory_end_nobody(daemon: DaemonPro
     assert (await generation(daemon, session, 1))[1] == agent
     os.kill(agent.pid, signal.SIGKILL)
     await generation(daemon, session, 2)
+
+
+async def compares_nothing(daemon: DaemonProcess) -> None:
+    """Without a process list nothing is compared, and a person is told so."""
+    with pytest.raises(RemoteError, match="The processes of this machine cannot be seen") as refused:
+        await daemon.call("reconcile", end_orphans=True)
+    assert refused.value.code == "processes_unseen"
 
 
 async def launch_claude(daemon: DaemonProcess) -> str:

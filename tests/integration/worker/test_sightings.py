@@ -59,3 +59,15 @@ async def test_one_that_postgres_refuses_is_named_and_the_others_are_seen(
     assert rows == {bad.runner_id: None, good.runner_id: "May it?"}
     (said,) = [record.getMessage() for record in caplog.records if "set aside" in record.getMessage()]
     assert bad.runner_id in said
+
+
+@pytest.mark.parametrize("past", ["ended_at = now()", "generation = 0"])
+async def test_of_a_runner_of_the_past_nothing_is_told(store: Store, home: Home, past: str) -> None:
+    """Its daemon slept while its session went on: what it does cannot follow upon its recorded end."""
+    stale, current = await watched(store, home, "stale", "May it?"), await watched(store, home, "current", "May it?")
+    await store.fetch(f"UPDATE runners SET {past} WHERE id = $1", stale.runner_id)
+    await Sightings(store.database, interval=0.0, measure_seconds=3600.0).look([stale, current])
+    told = await store.fetch("SELECT session_id::text FROM events WHERE type = 'runner.activity'")
+    assert [row["session_id"] for row in told] == [current.session_id]
+    shown = await store.fetch("SELECT id, activity FROM runners")
+    assert {row["id"]: row["activity"] for row in shown}[stale.runner_id] == "starting"
