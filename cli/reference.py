@@ -180,6 +180,8 @@ KEYS = {
     "Answer.result": "what the agent says at its end; besides it whatever else the agent tells a program",
     "Check.detail": "what was found, or one sentence that says what is wrong",
     "Deleted.deleted": "false if somebody else had done it",
+    "Session.since": "since when it is without its agent, if it recovers or cannot be reached; else null",
+    "Details.since": "since when it is without its agent, if it recovers or cannot be reached; else null",
     "Project.host": "the only host that its sessions run on, unless they are launched for another; null: any",
     "Overall.host": "the only host that its sessions run on, unless they are launched for another; null: any",
     "Overall.limits": "of all projects and of this one: a list of Limit",

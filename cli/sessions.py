@@ -12,7 +12,7 @@ from cli.service import service
 
 KEYS = (
     *("session_id", "agent_session_id", "project", "agent", "state", "activity", "position", "generation"),
-    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason", "question"),
+    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason", "since", "question"),
 )
 
 SESSIONS = Noun(
@@ -72,8 +72,10 @@ def columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def reason_of(session: Row) -> str | None:
-    """Why a session is as it is; of one that waits for a person, what it asks."""
+    """Why a session is as it is; of one that waits for a person, what it asks; of one that recovers, for how long."""
     asked: str | None = session["question"] or session["reason"]
+    if session["state"] == "recovering" and session["since"]:
+        return f"for {text.age(session['since'])}" + (f": {asked}" if asked else "")
     return asked
 
 

@@ -102,6 +102,7 @@ async def restore(
                 if old is not None:
                     await tables.take_place(connection, old, settings.host)
                 await connection.execute(tables.SQL.end_leases)
+                await connection.execute(tables.SQL.recover, settings.host)
                 write_private(home.restored_file, {"backup": str(backup.path), "at": head.at.isoformat()})
     await migrate(stack.postgres_dsn)
     rows = backup.contents.rows

@@ -58,6 +58,11 @@ UPDATE sessions SET launch = launch || jsonb_build_object('host', $2::text) WHER
 -- name: forget_host
 DELETE FROM hosts WHERE name = $1;
 
+-- name: recover
+-- No agent of this host lives: what ran is about to be started again. Of another host its daemon tells.
+UPDATE sessions SET state = 'recovering', reason = 'it was restored from a backup', updated_at = now()
+WHERE state IN ('starting', 'running') AND host = $1;
+
 -- name: end_leases
 -- The daemons that renewed them know nothing of this database.
 UPDATE hosts SET lease_expires_at = least(lease_expires_at, now());

@@ -40,13 +40,13 @@ async def open_control(home: Home) -> AsyncIterator[Control]:
     """A control without a daemon: on the servers that the last one wrote down.
 
     Raises:
-        DaemonAway: no daemon ever ran for this state directory.
+        DaemonAway: no daemon ever ran for this state directory, or none since it was restored.
         ServerAway: one of them does not answer.
         InvalidInput: a setting is wrong.
     """
     settings = read_settings()
     stack = EmbeddedStack.recorded(home)
-    if stack is None:
+    if stack is None or not stack.temporal_address:
         raise DaemonAway()
     client = await connect.temporal(stack.temporal_address, settings.temporal)
     database = await connect.database(

@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from stratavore import naming, targets
 from stratavore.health.servers import Broker
 from stratavore.killpoints import effect
-from stratavore.models.session import GrantSignal, LaunchSpec, SessionInput
+from stratavore.models.session import Carried, GrantSignal, LaunchSpec, SessionInput, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 from stratavore.paths import Home
@@ -82,6 +82,12 @@ class Reach:
             start.model_copy(update={"adopts": True, "resumes": True}), again=True, signal=(signal, message)
         )
 
+    async def _put_away_again(self, session: SessionView) -> None:
+        """Start the workflow of a session that rests again: it goes on resting, for the same reason."""
+        start = await self._again(session)
+        rests = Carried(wish=Wish.PAUSE, state=session.state, reason=session.reason)
+        await self._start(start.model_copy(update={"adopts": True, "resumes": True, "carried": rests}), again=True)
+
     async def _again(self, session: SessionView) -> SessionInput:
         async with self._database.pool.acquire() as connection:
             project = await targets.project(connection, session.project)
@@ -106,7 +112,7 @@ class Reach:
                 search_attributes=TypedSearchAttributes(
                     [
                         SearchAttributePair(PROJECT, start.project),
-                        SearchAttributePair(STATE, str(SessionState.QUEUED)),
+                        SearchAttributePair(STATE, str(start.carried.state)),
                         SearchAttributePair(AGENT, start.spec.agent),
                         SearchAttributePair(HOST, self._host),
                     ]

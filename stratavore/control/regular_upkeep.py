@@ -39,4 +39,12 @@ class RegularUpkeep(Upkeep):
     def _reconciler_of(self, part: UpkeepPart) -> Reconciler:
         if part is UpkeepPart.HOST:
             return self._reconciler()
-        return Reconciler(self._client, self._database, self._host, None, take_up=self._start_again, wake=self._wake)
+        return Reconciler(
+            self._client,
+            self._database,
+            self._host,
+            None,
+            take_up=self._start_again,
+            put_away=self._rest_again,
+            wake=self._wake,
+        )

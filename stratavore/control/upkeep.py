@@ -23,10 +23,21 @@ class Upkeep(Reach):
 
     def _reconciler(self) -> Reconciler:
         return Reconciler(
-            self._client, self._database, self._host, self._here, take_up=self._start_again, wake=self._wake
+            self._client,
+            self._database,
+            self._host,
+            self._here,
+            take_up=self._start_again,
+            put_away=self._rest_again,
+            wake=self._wake,
         )
 
     async def _start_again(self, session_id: str, signal: str, message: Any) -> None:
         async with self._database.pool.acquire() as connection:
             (session,) = await sessions.views(connection, ids=[session_id], ended=True)
         await self._take_up(session, signal, message)
+
+    async def _rest_again(self, session_id: str) -> None:
+        async with self._database.pool.acquire() as connection:
+            (session,) = await sessions.views(connection, ids=[session_id], ended=True)
+        await self._put_away_again(session)

@@ -73,6 +73,8 @@ class SessionView(Model):
     unpriced_tokens: int = 0
     """Of those used, of models whose price is not known: the cost is at least ``cost_usd``."""
     reason: str | None
+    since: datetime | None = None
+    """Since when it is without its agent, or that is not known: of one that recovers or cannot be reached."""
     question: str | None = None
     """What its agent asks a person, while it waits."""
     host: str | None = None

@@ -15,7 +15,7 @@ from stratavore.reconcile.compare import compare
 from stratavore.reconcile.facts import Facts, gather
 from stratavore.reconcile.finding import Finding
 from stratavore.reconcile.here import Here
-from stratavore.reconcile.repair import Repairs, TakeUp, Wake
+from stratavore.reconcile.repair import PutAway, Repairs, TakeUp, Wake
 from stratavore.store.database import Database
 
 _log = logging.getLogger(__name__)
@@ -29,13 +29,21 @@ class Reconciler:
     """Compares everyone who knows of sessions, as far as this process can see them."""
 
     def __init__(
-        self, client: Client, database: Database, host: str, here: Here | None, *, take_up: TakeUp, wake: Wake
+        self,
+        client: Client,
+        database: Database,
+        host: str,
+        here: Here | None,
+        *,
+        take_up: TakeUp,
+        put_away: PutAway,
+        wake: Wake,
     ) -> None:
         self._client = client
         self._database = database
         self._host = host
         self._here = here
-        self._repairs = Repairs(client, database, host, take_up, wake, here)
+        self._repairs = Repairs(client, database, host, take_up, put_away, wake, here)
 
     async def run(
         self, *, dry_run: bool = False, end_orphans: bool = False, part: UpkeepPart | None = None

@@ -16,7 +16,7 @@ from stratavore import naming
 from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.findings import DifferenceKind
-from stratavore.models.session import PauseSignal, ResumeSignal, TerminateSignal
+from stratavore.models.session import ResumeSignal, TerminateSignal
 from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RecordRequest, RunnerExit
 from stratavore.naming import generation_of, session_of
@@ -43,6 +43,8 @@ class NotRepaired(StratavoreError):
 
 TakeUp = Callable[[str, str, Any], Awaitable[None]]
 """Starts the workflow of a session again, with a signal, on any live runner."""
+PutAway = Callable[[str], Awaitable[None]]
+"""Starts the workflow of a session that rests again, at rest."""
 Wake = Callable[[str], Awaitable[None]]
 """Tells a session's workflow that a slot may be there; one that is closed cannot hear it."""
 
@@ -51,12 +53,20 @@ class Repairs:
     """Repairs one finding at a time."""
 
     def __init__(
-        self, client: Client, database: Database, host: str, take_up: TakeUp, wake: Wake, here: Here | None
+        self,
+        client: Client,
+        database: Database,
+        host: str,
+        take_up: TakeUp,
+        put_away: PutAway,
+        wake: Wake,
+        here: Here | None,
     ) -> None:
         self._host = host
         self._client = client
         self._database = database
         self._start_again = take_up
+        self._put_away = put_away
         self._wake = wake
         self._here = here
 
@@ -107,12 +117,11 @@ class Repairs:
             transaction, session = found
             request_id = str(uuid4())
             if finding.repair is Repair.END_AGENT:
-                message: tuple[str, Any] = "terminate", TerminateSignal(request_id=request_id)
+                await self._start_again(session.session_id, "terminate", TerminateSignal(request_id=request_id))
             elif session.state in RESTING_STATES:
-                message = "pause", PauseSignal(request_id=request_id)
+                await self._put_away(session.session_id)
             else:
-                message = "resume", ResumeSignal(request_id=request_id)
-            await self._start_again(session.session_id, *message)
+                await self._start_again(session.session_id, "resume", ResumeSignal(request_id=request_id))
             self._emit(transaction, finding, session)
         return True
 

@@ -45,6 +45,8 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        coalesce('the host ' || shown.away_host || ' has not been heard of since '
                 || to_char(shown.away_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
                 sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, held_up.by AS held_up,
+       CASE shown.state WHEN 'unreachable' THEN shown.away_since
+                        WHEN 'recovering' THEN coalesce(lost.at, sessions.updated_at) END AS since,
        sessions.host, sessions.launch->>'host' AS bound_to,
        CASE WHEN shown.state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
@@ -55,6 +57,11 @@ JOIN projects ON projects.id = sessions.project_id
 LEFT JOIN line ON line.session_id = sessions.id
 LEFT JOIN spent ON spent.session_id = sessions.id
 LEFT JOIN runners ON runners.session_id = sessions.id AND runners.generation = sessions.generation
+LEFT JOIN LATERAL (                                          -- when its last runner ended, or it took its slot since; of a
+    SELECT greatest(max(ended.ended_at), max(granted_at)) AS at   -- restored one nobody knows
+    FROM runners AS ended LEFT JOIN admissions ON admissions.session_id = ended.session_id
+    WHERE ended.session_id = sessions.id
+) AS lost ON shown.state = 'recovering' AND (runners.ended_at IS NOT NULL OR runners.started_at IS NULL)
 LEFT JOIN LATERAL (
     SELECT detail AS why FROM requests
     WHERE session_id = sessions.id AND kind = 'prompt' AND state = 'refused' AND sessions.state = 'running'

@@ -79,7 +79,11 @@ async def test_everything_comes_back(
     after = await everything(empty)
     assert after.keys() == before.keys()
     del after["hosts"], before["hosts"]  # its lease has ended
+    shown = before.pop("sessions"), after.pop("sessions")
     assert after == before
+    # What ran does not run: it is the same but for that.
+    assert [[one.split(",")[0] for one in rows] for rows in shown] == [[f"({session}"], [f"({session}"]]
+    assert ([",running,," in one for one in shown[0]], [",recovering," in one for one in shown[1]]) == ([True], [True])
     assert home.session_environment(session).read_bytes() == b"KEY=of the agent\0"
     assert home.session_environment(session).stat().st_mode & 0o777 == 0o600
     assert Secrets.of(home) == Secrets("other", "other", "the key")

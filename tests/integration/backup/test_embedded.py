@@ -42,8 +42,17 @@ async def test_a_machine_that_was_lost(alone: CommandLine, home: Home, tmp_path:
     await alone.done("daemon", "start")
     await alone.done("new", "site", "--path", str(tmp_path), "--", "cat")
     await alone.done("launch", "site", "--count", "2")
-    first, second = [one["session_id"] for one in await alone.json("sessions")]
+    program = tmp_path / "program"
+    shutil.copy("/bin/false", program)
+    await alone("launch", "site", "--detach", "--", str(program))
+    first, second, third = [one["session_id"] for one in await alone.json("sessions")]
     await alone.done("pause", second)
+
+    async def parked() -> dict[str, str]:
+        (found,) = [one for one in await alone.json("sessions") if one["session_id"] == third]
+        return found if found["state"] == "parked" else {}
+
+    why = (await answer(parked, what="the end of its tries"))["reason"]
     await alone.done("backup", "saved.tar")
     said = await alone.refused(5, "restore", "saved.tar")
     assert said.startswith(f"A daemon runs for {home.root} (process ")
@@ -53,13 +62,21 @@ async def test_a_machine_that_was_lost(alone: CommandLine, home: Home, tmp_path:
     done = await renamed("restore", "saved.tar")
     assert done.code == 0, done
     assert "This host, another-name, takes the place of " in done.err
+    assert (await renamed.refused(4, "sessions")).startswith("The daemon does not answer. Start it with")
     await renamed.done("daemon", "start")
 
     async def as_it_was() -> bool:
         runs = [one["runner_id"] for one in await renamed.json("runners")]
         found = {one["session_id"]: one["state"] for one in await renamed.json("sessions")}
-        return runs == [f"{first}.2"] and found == {first: "running", second: "paused"}
+        return runs == [f"{first}.2"] and found == {first: "running", second: "paused", third: "parked"}
 
-    await answer(as_it_was, 60, "both sessions as they were")
+    await answer(as_it_was, 60, "all sessions as they were")
+
+    async def agreed() -> bool:
+        return not (await renamed.json("reconcile"))["differences"]
+
+    await answer(agreed, 60, "a workflow of each")
+    assert await as_it_was()
+    assert [one["reason"] for one in await renamed.json("sessions")] == [None, None, why]
     await renamed.done("resume", second)
     await renamed.done("daemon", "stop", "--all", "--force")

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -354,3 +355,26 @@ def lost(session: Session, runner_id: str) -> RecordRequest:
     request = session.record(SessionState.RECOVERING, runner_id)
     assert request.exit is not None
     return request.model_copy(update={"exit": request.exit.model_copy(update={"kind": ExitKind.LOST})})
+
+
+async def test_one_that_recovers_says_since_when(store: Store) -> None:
+    session = Session(await store.project())
+    first = await store.runner(session)
+
+    async def since() -> datetime | None:
+        async with store.database.pool.acquire() as connection:
+            (view,) = await sessions.views(connection, ids=[session.session_id])
+        return view.since
+
+    assert await run(store, first)
+    assert await since() is None
+    request = session.record(SessionState.RECOVERING, first.runner_id)
+    assert request.exit
+    await store.do(request)
+    assert await since() == request.exit.at
+    answer = await store.do(session.place(relaunch=True))
+    assert isinstance(answer, Placed)
+    assert answer.placement
+    assert await since() == request.exit.at, "it has no agent yet"
+    assert await run(store, answer.placement)
+    assert await since() is None

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.output import NARROWEST, Column, Format, show, table
+from cli.sessions import reason_of
 from cli.widths import size
 
 COLUMNS = [
@@ -85,3 +87,11 @@ def test_nothing_is_no_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "No rows.\n")
     show([], Format.JSON, (), COLUMNS, empty="No rows.")
     assert capsys.readouterr() == ("[]\n", "")
+
+
+def test_a_session_that_recovers_says_for_how_long() -> None:
+    since = (datetime.now(UTC) - timedelta(minutes=3, seconds=5)).isoformat()
+    recovers = {"question": None, "reason": "the agent was killed", "state": "recovering", "since": since}
+    assert reason_of(recovers) == "for 3m: the agent was killed"
+    assert reason_of(recovers | {"reason": None}) == "for 3m"
+    assert reason_of(recovers | {"state": "parked", "since": None}) == "the agent was killed"
