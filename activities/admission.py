@@ -36,7 +36,9 @@ class AdmissionActivities:
             connection = transaction.connection
             # Else a try that was held up for long (a machine that slept) would give an ended session a slot.
             if not await steps.begin(connection, request.session_id, request.step):
-                return await admission.standing(connection, request.session_id)
+                standing = await admission.standing(connection, request.session_id)
+                left = request.no_queue and not standing.granted
+                return standing.model_copy(update={"refused": "there was none"}) if left else standing
             opened = await sessions.open_session(
                 connection, request.session_id, request.project_id, request.spec, request.incarnation
             )
@@ -62,16 +64,18 @@ class AdmissionActivities:
                     )
                 )
                 return Admission(granted=True)
-            joined = await admission.join(connection, request.session_id, request.project_id)
+            take = admission.join_if_free if request.no_queue else admission.join
+            joined = await take(connection, request.session_id, request.project_id)
             if not joined.granted:
                 await sessions.set_state(connection, request.session_id, SessionState.QUEUED, None)
+                why = {"limit": joined.limit, "position": joined.position, "reason": joined.refused or joined.reason}
                 transaction.emit(
                     NewEvent(
                         session_id=request.session_id,
-                        key=request.step,
+                        key=f"queued/{joined.ticket}",  # who looks again while it waits tells nothing new
                         type=EventType.QUOTA_EXCEEDED,
                         project=request.project,
-                        data={"limit": joined.limit, "position": joined.position, "reason": joined.reason},
+                        data=why,
                     )
                 )
         return joined

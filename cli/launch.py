@@ -17,6 +17,7 @@ from cli.options import (
     McpOption,
     ModelOption,
     ModeOption,
+    NoQueueOption,
     choose,
     flags,
     of_project,
@@ -28,8 +29,9 @@ from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive
 from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, for_host, in_line, wait_for, wait_once
 from stratavore.environment import write_environment
-from stratavore.errors import AgentEndedAtOnce, InvalidInput, ServerAway, StratavoreError
+from stratavore.errors import AgentEndedAtOnce, InvalidInput, NoFreeSlot, ServerAway, StratavoreError
 from stratavore.launch_options import LaunchOptions, check_prompt
+from stratavore.quotas import NO_SLOT
 
 MOST = 1000
 QUEUED = "it is queued, and starts when a daemon is back"
@@ -72,6 +74,7 @@ def launch(
         typer.Option("--detach", "-d", help="Return when it runs, or waits in line, instead of attaching."),
     ] = False,
     god: GodOption = False,
+    no_queue: NoQueueOption = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when the launch is accepted.")] = False,
     form: Annotated[
         LaunchFormat,
@@ -80,7 +83,8 @@ def launch(
 ) -> None:
     """Launch new sessions in a project, and attach.
 
-    A session that finds no free slot waits in line for one; Ctrl-C leaves it there. Attached, leave it with
+    A session that finds no free slot waits in line for one; Ctrl-C leaves it there. With --no-queue it is refused
+    then, and of several those that find none. Attached, leave it with
     Ctrl-b d: it goes on. Without a terminal, or for --format json or yaml, it is detached. With --host it runs on that
     host only, and waits for it while it is away or draining; there it has the environment of the daemon.
 
@@ -112,8 +116,9 @@ def launch(
     check_startable(found["path"], chosen.options, chosen.environment)
     ids = [str(uuid4()) for _ in range(count)]
     if question is not None and not (detach or no_wait):
-        _answer(found, ids, chosen, question, form)
-    ask_for(found, ids, chosen, prompt if question is None else question, headless=question is not None)
+        _answer(found, ids, chosen, question, form, no_queue=no_queue)
+    words = prompt if question is None else question
+    ask_for(found, ids, chosen, words, headless=question is not None, no_queue=no_queue)
     _report_launched(found, ids, chosen, Format(form.value), detached=detach or question is not None, no_wait=no_wait)
 
 
@@ -139,7 +144,9 @@ def _asked(ask: str, prompt: str | None, count: int) -> str:
     return asked(ask, prompt, count)
 
 
-def _answer(found: Project, ids: list[str], chosen: Chosen, question: str, form: LaunchFormat) -> NoReturn:
+def _answer(
+    found: Project, ids: list[str], chosen: Chosen, question: str, form: LaunchFormat, *, no_queue: bool
+) -> NoReturn:
     """Launch a session without a terminal, print its answer and end as its agent ends."""
     from cli.answers import Answers
     from cli.headless import answer_and_exit, end_in_order
@@ -147,10 +154,22 @@ def _answer(found: Project, ids: list[str], chosen: Chosen, question: str, form:
 
     adapter = adapter_for(chosen.options.agent or found["agent"])
     end_in_order()
-    answer_and_exit(ids[0], lambda: ask_for(found, ids, chosen, question, headless=True), Answers(adapter, form))
+
+    def ask() -> None:
+        ask_for(found, ids, chosen, question, headless=True, no_queue=no_queue)
+
+    answer_and_exit(ids[0], ask, Answers(adapter, form))
 
 
-def ask_for(project: Project, ids: list[str], chosen: Chosen, prompt: str | None, *, headless: bool = False) -> None:
+def ask_for(
+    project: Project,
+    ids: list[str],
+    chosen: Chosen,
+    prompt: str | None,
+    *,
+    headless: bool = False,
+    no_queue: bool = False,
+) -> None:
     """Ask for new sessions; when that is refused nothing of them is left."""
     keep_environment(ids, chosen.environment)
     try:
@@ -163,6 +182,7 @@ def ask_for(project: Project, ids: list[str], chosen: Chosen, prompt: str | None
             prompt=prompt,
             options=chosen.options.as_json(),
             headless=headless,
+            no_queue=no_queue,
             **service.as_god,
         )
     except ServerAway:
@@ -289,6 +309,8 @@ _FAILED = ("recovering", "parked", "ended")
 
 def _tell_end(session: Session) -> None:
     short = text.short(session["session_id"])
+    if session["state"] == "ended" and (session["reason"] or "").startswith(NO_SLOT):
+        raise NoFreeSlot(session=short, reason=session["reason"])
     runners = service.call("session_runners", session_id=session["session_id"])
     last: dict[str, Any] = next((one for one in reversed(runners) if one["ended_at"]), {})
     if session["state"] == "ended" and last.get("exit_code") == 0:

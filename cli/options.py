@@ -26,6 +26,9 @@ HostOption = Annotated[
     str | None,
     typer.Option("--host", metavar="HOST", help="The only host that it runs on, until it is moved; by default any."),
 ]
+NoQueueOption = Annotated[
+    bool, typer.Option("--no-queue", help="If no slot is free now, refuse it, instead of letting it wait in line.")
+]
 
 
 class Chosen(NamedTuple):

@@ -76,7 +76,8 @@ def _detail(kind: str, data: dict[str, Any], after: float | None) -> str | None:
         case "session.created":
             return f"{data.get('agent')} in {data.get('cwd')}"
         case "quota.exceeded":
-            return f"place {data.get('position')} in line, because of {data.get('limit')}"
+            in_line = f"place {data.get('position')} in line, because of {data.get('limit')}"
+            return in_line if data.get("position") else f"refused: {data.get('reason')}"
         case "runner.started" if after is not None:
             return f"runs again {text.exactly(after)} later, as process {data.get('pid')}"
         case "runner.started":

@@ -371,6 +371,13 @@ class NotTyped(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class NoFreeSlot(StratavoreError):
+    """The session {session} was not started: {reason}. Without --no-queue it waits in line; see the limits with: stratavore quotas show."""
+
+    code = "no_free_slot"
+    exit_code = EXIT_REFUSED
+
+
 class NotMoved(StratavoreError):
     """The session {session} does not move: {reason}. See what there is with: stratavore status."""
 

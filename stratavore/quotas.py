@@ -7,6 +7,8 @@ from stratavore.near_names import did_you_mean
 
 NONE = "none"
 """As a value: there is no limit."""
+NO_SLOT = "no slot was free"
+"""Why a session ended that did not want to wait in line; what was in the way follows."""
 
 
 class Quota(NamedTuple):
@@ -71,7 +73,12 @@ def parse_value(quota: Quota, text: str) -> int | None:
     return value
 
 
-def waits_for(name: str, used: int, limit: int, scope: str) -> str:
-    """Why a session waits: the limit of its project, or the global one, that lets nobody in."""
+def told_full(name: str, used: int, limit: int, scope: str) -> str:
+    """What is said of the limit of a session's project, or of a global one, that lets nobody in."""
     full = next(quota.full for quota in QUOTAS if quota.name == name).format(used=used, limit=limit)
-    return f"waits: {full} in its project" if scope == "project" else f"waits: {full}"
+    return f"{full} in its project" if scope == "project" else full
+
+
+def waits_for(name: str, used: int, limit: int, scope: str) -> str:
+    """Why a session waits, as it is shown."""
+    return f"waits: {told_full(name, used, limit, scope)}"

@@ -30,6 +30,7 @@ class Launching(Commands):
         options: Mapping[str, Any] | None = None,
         headless: bool = False,
         god: Mapping[str, Any] | None = None,
+        no_queue: bool = False,
     ) -> list[str]:
         """Start a new session for each id. Repeating it with the same ids is harmless.
 
@@ -41,6 +42,7 @@ class Launching(Commands):
             options: of :class:`LaunchOptions`, as JSON values; the project says what they leave open.
             headless: without a terminal.
             god: the operator who asks: the sessions take their slots past the quotas.
+            no_queue: a session that finds no free slot ends, instead of waiting in line.
         """
         check_prompt(prompt)
         async with self._database.pool.acquire() as connection:
@@ -49,8 +51,9 @@ class Launching(Commands):
         spec = spec.model_copy(update={"prompt": prompt, "headless": headless})
         await self._check(spec, session_ids[0])
         operator = await self._as_god(god, "launch", session_ids, project)
-        starts = [self._input(found.project_id, project, one, spec) for one in session_ids]
-        await asyncio.gather(*(self._start(one.model_copy(update={"god": operator})) for one in starts))
+        more = {"god": operator, "no_queue": no_queue}
+        starts = [self._input(found.project_id, project, one, spec).model_copy(update=more) for one in session_ids]
+        await asyncio.gather(*map(self._start, starts))
         return list(session_ids)
 
     async def _check(self, spec: LaunchSpec, session_id: str) -> None:

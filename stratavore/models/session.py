@@ -128,6 +128,8 @@ class SessionInput(Model):
     """Its workflow was terminated by hand: a runner of it may be alive."""
     god: Operator | None = None
     """Who lets it take its first slot past the quotas."""
+    no_queue: bool = False
+    """It ends if there is no slot for its first runner at once."""
     policy: Policy = Policy()
     carried: Carried = Carried()
 

@@ -22,6 +22,8 @@ class AdmitRequest(Model):
     resumes: bool
     god: Operator | None = None
     """Who lets it past the quotas and the line."""
+    no_queue: bool = False
+    """A slot, or nothing."""
 
 
 class Admission(Model):
@@ -30,12 +32,16 @@ class Admission(Model):
     granted: bool
     position: int = 0
     """Counted from 1; 0 when granted, or when a step of the past asks and the session stands nowhere any more."""
+    ticket: int | None = None
+    """Its number, which it keeps while it waits."""
     grants: tuple[str, ...] = ()
     """Other sessions that got a slot in the same transaction, to be woken."""
     limit: str | None = None
     """What it waits for."""
     reason: str | None = None
     """The same in words."""
+    refused: str | None = None
+    """Why there was no slot for who does not want to wait in line."""
 
 
 class PlaceRequest(Model):

@@ -1,5 +1,6 @@
 """Slots and the waiting line. Everything here runs inside the caller's transaction."""
 
+from stratavore import naming
 from stratavore.models.steps import Admission
 from stratavore.store import limits
 from stratavore.store.connection import Connection
@@ -17,12 +18,24 @@ async def join(connection: Connection, session_id: str, project_id: str) -> Admi
     return (await standing(connection, session_id)).model_copy(update={"grants": granted})
 
 
+async def join_if_free(connection: Connection, session_id: str, project_id: str) -> Admission:
+    """Take a slot, or nothing: then the answer says why there was none."""
+    joined = await join(connection, session_id, project_id)
+    if joined.granted:
+        return joined
+    full = await limits.blocking(connection, project_id)
+    await connection.execute(SQL.leave, session_id)
+    # Nobody is in the way, but others came first.
+    why = full.full if full else f"{naming.plural(joined.position - 1, 'session')} came before it"
+    return joined.model_copy(update={"position": 0, "reason": None, "refused": why})
+
+
 async def enter(connection: Connection, session_id: str, project_id: str) -> str | None:
     """Take a slot past every limit. Returns what would have held the session up; None: nothing."""
     await connection.execute(SQL.lock)
     full = await limits.blocking(connection, project_id)
     await connection.execute(SQL.enter, session_id, project_id)
-    return full.reason if full else None
+    return f"waits: {full.full}" if full else None
 
 
 async def standing(connection: Connection, session_id: str) -> Admission:
@@ -36,8 +49,9 @@ async def standing(connection: Connection, session_id: str) -> Admission:
     return Admission(
         granted=False,
         position=mine["position"],
+        ticket=mine["ticket"],
         limit=full.name if full else None,
-        reason=full.reason if full else None,
+        reason=f"waits: {full.full}" if full else None,
     )
 
 

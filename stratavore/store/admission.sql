@@ -49,6 +49,6 @@ UPDATE admissions SET granted_at = clock_timestamp() WHERE session_id = ANY (ARR
 RETURNING session_id::text
 
 -- name: place_in_line
-SELECT mine.granted_at IS NOT NULL AS granted, project_id::text,
+SELECT mine.granted_at IS NOT NULL AS granted, mine.ticket, project_id::text,
        (SELECT count(*) FROM admissions AS ahead WHERE ahead.granted_at IS NULL AND ahead.ticket <= mine.ticket) AS position
 FROM admissions AS mine WHERE mine.session_id = $1

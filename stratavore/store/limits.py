@@ -12,10 +12,10 @@ SQL = load(__file__)
 
 
 class Blocking(NamedTuple):
-    """A limit that lets nobody in, and what is said of it to who waits."""
+    """A limit that lets nobody in, and what is said of it."""
 
     name: str
-    reason: str
+    full: str
 
 
 class Limit(NamedTuple):
@@ -56,7 +56,7 @@ async def blocking(connection: Connection, project_id: str) -> Blocking | None:
     row = await connection.fetchrow(SQL.blocking, project_id)
     if row is None:
         return None
-    return Blocking(row["name"], quotas.waits_for(row["name"], row["used"], row["value"], row["scope"]))
+    return Blocking(row["name"], quotas.told_full(row["name"], row["used"], row["value"], row["scope"]))
 
 
 async def views(connection: Connection, project: str | None = None) -> list[QuotaView]:

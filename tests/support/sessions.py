@@ -140,6 +140,7 @@ class Sessions:
         message: Any = None,
         prompt: str | None = None,
         god: Operator | None = None,
+        no_queue: bool = False,
     ) -> Session:
         session_id = session_id or str(uuid.uuid4())
         spec = LaunchSpec(agent="command", argv=("true",), cwd="/", prompt=prompt)
@@ -152,6 +153,7 @@ class Sessions:
                 spec=spec,
                 adopts=adopts,
                 resumes=resumes,
+                no_queue=no_queue,
                 god=god,
                 policy=policy or Policy(),
             ),

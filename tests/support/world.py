@@ -85,6 +85,9 @@ class World:
     async def admit(self, request: AdmitRequest) -> Admission:
         self.log.append("admit")
         answer = self._admit(request.session_id, past=request.god is not None)
+        if request.no_queue and not answer.granted:
+            self.line.remove(request.session_id)
+            answer = answer.model_copy(update={"position": 0, "refused": "all are taken"})
         await self._gate("admit")
         return answer
 

@@ -137,3 +137,24 @@ async def test_who_waits_for_a_host_is_woken_when_one_is_there(sessions: Session
     await session.runs()  # long before the next look of its own
     await session.terminate()
     assert await session.result() == "ended on request"
+
+
+async def test_who_does_not_want_to_wait_ends_where_there_is_no_slot(sessions: Sessions) -> None:
+    world = sessions.world
+    world.slots = 1
+    holder = await sessions.start(no_queue=True)
+    await holder.runs()
+    refused = await sessions.start(no_queue=True)
+    assert await refused.result() == "no slot was free: all are taken"
+    assert not world.line
+    await holder.ends(ExitKind.CRASHED)
+    await holder.runs(2)
+    await holder.pause()
+    await holder.shows(SessionState.PAUSED)
+    other = await sessions.start()
+    await other.runs()
+    await holder.resume()  # who was let in once waits like everybody
+    await holder.says("**queued**: place 1 in line")
+    for one in (other, holder):
+        await one.terminate()
+        await one.result()

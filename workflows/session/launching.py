@@ -10,10 +10,12 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.admission import AdmissionActivities
 from activities.runners import RunnerActivities
 from stratavore.models.session import LiveRunner, SendSignal, Wish
-from stratavore.models.states import SessionState
+from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import AdmitRequest, FindRequest, Found, Launched, LaunchRequest, Placed, PlaceRequest
 from stratavore.naming import launch_queue
+from stratavore.quotas import NO_SLOT
 from workflows import timeouts
+from workflows.decisions import End
 from workflows.session.supervising import Supervising
 from workflows.session.texts import Texts
 
@@ -56,6 +58,7 @@ class Launching(Supervising, Texts):
                     spec=self._start.spec,
                     resumes=self._start.resumes,
                     god=self._god,
+                    no_queue=self._start.no_queue and self._launches == 0 and not self._start.resumes,
                 ),
                 start_to_close_timeout=timeouts.STEP,
                 retry_policy=timeouts.FOR_EVER,
@@ -66,7 +69,9 @@ class Launching(Supervising, Texts):
         self._admitted = admission.granted
         if admission.granted:
             self._god = None
-        if not admission.granted:
+        if admission.refused is not None:
+            await self._record(End(f"{NO_SLOT}: {admission.refused}", RunnerStatus.FAILED))
+        elif not admission.granted:
             because = f"; it {admission.reason}" if admission.reason else ""
             self._show(SessionState.QUEUED, f"place {admission.position} in line{because}")
             await self._until(

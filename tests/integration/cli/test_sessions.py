@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from stratavore.errors import EXIT_REFUSED
 from tests.support.command_line import CommandLine, Result
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import until
@@ -109,6 +110,25 @@ async def test_launches_wait_in_line_for_a_slot(daemon: DaemonProcess, cli: Comm
     assert (await cli("launch", "site", "--no-wait")).out.split()[1] == "queued"
     await until_running(cli, 3)
     assert len((await cli.done("kill", "all")).splitlines()) == 3
+
+
+async def test_who_does_not_want_to_wait_in_line_is_refused(daemon: DaemonProcess, cli: CommandLine) -> None:
+    await cli.done("new", "site", "--", "cat")
+    await cli.done("quotas", "set", "site", "max-runners", "2")
+    some = await cli("launch", "site", "-n", "3", "--no-queue")
+    assert some.code == EXIT_REFUSED
+    assert sorted(line.split(maxsplit=1)[1] for line in some.out.splitlines()[:3]) == ["ended", "running", "running"]
+    short = next(line.split()[0] for line in some.out.splitlines() if line.endswith("ended"))
+    assert some.err == (
+        f"Error: The session {short} was not started: no slot was free: 2 of 2 runners run in its project. "
+        "Without --no-queue it waits in line; see the limits with: stratavore quotas show.\n"
+    )
+    assert len(await cli.json("sessions")) == 2
+    assert "refused: 2 of 2 runners run in its project" in await cli.done("sessions", "show", short)
+    asked = await cli("launch", "site", "--no-queue", "--print", "Hello")
+    assert asked.code != 0
+    assert "no slot was free: 2 of 2 runners run in its project" in asked.err
+    await cli.done("kill", "all")
 
 
 async def test_a_project_opens_its_session_from_a_script_too(daemon: DaemonProcess, cli: CommandLine) -> None:

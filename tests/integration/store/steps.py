@@ -58,7 +58,7 @@ class Session:
     host: str | None = None
     """The only one that it runs on."""
 
-    def admit(self, *, resumes: bool = False, god: Operator | None = None) -> AdmitRequest:
+    def admit(self, *, resumes: bool = False, god: Operator | None = None, no_queue: bool = False) -> AdmitRequest:
         """Take a slot."""
         return AdmitRequest(
             session_id=self.session_id,
@@ -69,6 +69,7 @@ class Session:
             spec=SPEC.model_copy(update={"host": self.host}),
             resumes=resumes,
             god=god,
+            no_queue=no_queue,
         )
 
     def place(self, *, host: str | None = None, relaunch: bool = False, destination: str | None = None) -> PlaceRequest:
@@ -140,9 +141,9 @@ class Store:
         """Have a step done."""
         return await do(self.database, request)
 
-    async def admitted(self, session: Session) -> Admission:
+    async def admitted(self, session: Session, *, no_queue: bool = False) -> Admission:
         """Have it take a slot or a place in the line."""
-        answer = await self.do(session.admit())
+        answer = await self.do(session.admit(no_queue=no_queue))
         assert isinstance(answer, Admission)
         return answer
 
