@@ -13,12 +13,14 @@ from temporalio.exceptions import ApplicationError
 from activities.heartbeats import heartbeats
 from activities.starts import Starts
 from activities.typing import Attention, Typist
-from stratavore import telemetry
+from stratavore import fencing, telemetry
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import of_this_process, read_environment
-from stratavore.errors import StaleGeneration, StratavoreError
+from stratavore.errors import NoLease, StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
+from stratavore.killpoints import effect
+from stratavore.models.states import Failover
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
@@ -32,6 +34,7 @@ from stratavore.models.steps import (
 )
 from stratavore.paths import Home
 from stratavore.restore import restore
+from stratavore.runtime.guard import guard_files
 from stratavore.runtime.host import RunnerHost, Started
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import Tmux
@@ -133,6 +136,7 @@ class RunnerActivities:
         return read_environment(self._home.session_environment(session_id)) or of_this_process()
 
     async def _start(self, request: LaunchRequest) -> Started:
+        guarded = await self._guarded(request)
         adapter = adapter_for(request.spec.agent)
         start = Start(
             session_id=request.session_id,
@@ -155,7 +159,25 @@ class RunnerActivities:
             cwd=request.spec.cwd,
             stdin=plan.stdin,
         )
-        return await self._host.launch(spec, {**start.environment, **plan.environment}, plan.files)
+        return await self._host.launch(spec, {**start.environment, **plan.environment}, {**plan.files, **guarded})
+
+    async def _guarded(self, request: LaunchRequest) -> dict[str, bytes]:
+        """What ends the runner with this host's lease, for a session that goes on elsewhere then.
+
+        The lease is read before Postgres is asked whether the runner is still the session's: if another one takes its
+        place from then on, this lease has run out before, and the runner does not begin.
+        """
+        if request.spec.failover is not Failover.AUTO:
+            return {}
+        lease = await asyncio.to_thread(fencing.held, self._home)
+        if lease is None:
+            raise NoLease
+        async with self._database.pool.acquire() as connection:
+            with effect("launch.guard"):
+                guarded = await runners.guard(connection, request.runner_id, lease.term)
+        if not guarded:
+            raise StaleGeneration(runner_id=request.runner_id)
+        return guard_files(lease)
 
     async def _check_current(self, request: LaunchRequest) -> None:
         """Start nothing for a session that has gone on without this try, which its daemon slept through.

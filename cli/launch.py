@@ -13,6 +13,7 @@ from cli.god import GodOption
 from cli.options import (
     Chosen,
     DirectoriesOption,
+    FailoverOption,
     HostOption,
     McpOption,
     ModelOption,
@@ -65,6 +66,7 @@ def launch(
     add_dir: DirectoriesOption = None,
     mcp_config: McpOption = None,
     host: HostOption = None,
+    failover: FailoverOption = None,
     count: Annotated[
         int,
         typer.Option("--count", "-n", metavar="N", help="How many; more than one are detached."),
@@ -110,9 +112,8 @@ def launch(
     if question is None and form is LaunchFormat.JSONL:
         raise InvalidInput(reason="--format jsonl is for answers: use it with --print")
     found = find_project(project)
-    chosen = choose(
-        flags(agent, argv, model, permission_mode, add_dir, mcp_config, host), found["path"], of_project(found)
-    )
+    typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host, failover)
+    chosen = choose(typed, found["path"], of_project(found))
     check_startable(found["path"], chosen.options, chosen.environment)
     ids = [str(uuid4()) for _ in range(count)]
     if question is not None and not (detach or no_wait):

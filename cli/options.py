@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from stratavore.launch_options import LaunchOptions, combine, existing_directory, existing_file
+from stratavore.launch_options import LaunchOptions, check_failover, combine, existing_directory, existing_file
 
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="MODEL", help="The model, for agents that have one.")
@@ -29,6 +29,14 @@ HostOption = Annotated[
 NoQueueOption = Annotated[
     bool, typer.Option("--no-queue", help="If no slot is free now, refuse it, instead of letting it wait in line.")
 ]
+FailoverOption = Annotated[
+    str | None,
+    typer.Option(
+        "--failover",
+        metavar="WORD",
+        help="When its host is lost: wait for it (the default), or go on on another one: auto.",
+    ),
+]
 
 
 class Chosen(NamedTuple):
@@ -45,13 +53,15 @@ def flags(
     permission_mode: str | None,
     directories: list[str] | None,
     mcp_config: list[str] | None,
-    host: str | None = None,
+    host: str | None,
+    failover: str | None,
 ) -> LaunchOptions:
     """What was typed, with whole paths.
 
     Raises:
-        InvalidInput: a directory or a file does not exist.
+        InvalidInput: a directory or a file does not exist, or there is no such word.
     """
+    check_failover(failover)
     here = Path.cwd()
     return LaunchOptions(
         agent=agent,
@@ -61,6 +71,7 @@ def flags(
         directories=tuple(existing_directory(one, here) for one in directories) if directories else None,
         mcp_config=tuple(existing_file(one, here) for one in mcp_config) if mcp_config else None,
         host=host,
+        failover=failover,
     )
 
 
@@ -86,5 +97,5 @@ def choose(typed: LaunchOptions, directory: str, project: LaunchOptions) -> Chos
 
 def of_project(project: dict[str, Any]) -> LaunchOptions:
     """What a project has."""
-    names = ("agent", "argv", "model", "permission_mode", "directories", "mcp_config", "host")
+    names = ("agent", "argv", "model", "permission_mode", "directories", "mcp_config", "host", "failover")
     return LaunchOptions.of({name: project[name] for name in names})

@@ -94,6 +94,7 @@ def _facts(found: Project) -> Iterator[str]:
         "More directories": ", ".join(found["directories"]),
         "MCP servers": ", ".join(found["mcp_config"]),
         "Host": f"{found['host']} only" if found["host"] else "",
+        "Failover": found["failover"] if found["failover"] != "wait" else "",
         "Created": text.clock(found["created_at"]),
         "Sessions": ", ".join(f"{states[state]} {state}" for state in sorted(states, key=_ended_last)) or "none yet",
         "Tokens": text.amount(found["tokens_used"]) if found["tokens_used"] else "",

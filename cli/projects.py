@@ -9,7 +9,7 @@ import typer
 
 from cli import text
 from cli.commands import Entry, Noun
-from cli.options import DirectoriesOption, HostOption, McpOption, ModelOption, ModeOption, choose, flags
+from cli.options import DirectoriesOption, FailoverOption, HostOption, McpOption, ModelOption, ModeOption, choose, flags
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
 from stratavore.errors import LostDirectory, MissingDirectory, ProgramNotFound, UnknownProject
@@ -19,7 +19,7 @@ from stratavore.project_names import RESERVED, check_project_name
 
 KEYS = (
     *("name", "path", "agent", "argv", "model", "permission_mode", "directories", "mcp_config"),
-    *("host", "created_at", "live_sessions", "running"),
+    *("host", "failover", "created_at", "live_sessions", "running"),
 )
 PROJECTS = Noun(
     """List projects; show or delete one.
@@ -65,6 +65,7 @@ def new(
     add_dir: DirectoriesOption = None,
     mcp_config: McpOption = None,
     host: HostOption = None,
+    failover: FailoverOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Create a project for a directory.
@@ -84,7 +85,7 @@ def new(
     if not directory.is_dir():
         raise MissingDirectory(path=directory)
     shell = LaunchOptions(agent=COMMAND_AGENT, argv=(os.environ.get("SHELL") or "/bin/sh",))
-    typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host)
+    typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host, failover)
     options, environment = choose(typed, str(directory), shell)
     check_startable(str(directory), options, environment)
     made = service.call(

@@ -308,6 +308,7 @@ KEYS = {
     "output_tokens": "tokens that the model wrote",
     "parts": "what was looked at: a list of Part",
     "path": "its directory",
+    "failover": "when its host is lost: `wait` for it, or go on on another one, `auto`",
     "permission_mode": "what the agent may do unasked; null: its own choice",
     "pid": "the process",
     "position": "place in the waiting line, from 1; null when it does not wait",

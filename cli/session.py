@@ -20,7 +20,10 @@ USAGE_KEYS = (
     *("cost_usd", "unpriced_tokens"),
 )
 TRANSCRIPT_KEYS = ("agent_session_id", "subagent", "name", "path", "bytes")
-KEYS = (*SESSION_KEYS, "host", "bound_to", "reply", "last_lines", "story", "runners", "usage", "transcripts")
+KEYS = (
+    *(*SESSION_KEYS, "host", "bound_to", "failover", "reply", "last_lines"),
+    *("story", "runners", "usage", "transcripts"),
+)
 _MOST_ROWS = 40
 """Of a long story, or of many runners, those that a table shows."""
 _LONGEST_WORDS = 500
@@ -81,6 +84,7 @@ def _lines(found: dict[str, Any], width: int | None, *, colour: bool) -> Iterato
         "State": f"{state_of(found)}{where}{activity}",
         "Runs on": f"{found['bound_to']} only" if found["bound_to"] else "",
         "Because": text.one_line(found["reason"]),
+        "Failover": found["failover"] if found["failover"] != "wait" else "",
         "Begun": text.clock(found["created_at"]),
         "Ended": text.clock(found["ended_at"]) if found["ended_at"] else "",
         "Tokens": text.amount(found["tokens_used"]) if found["tokens_used"] else "",

@@ -427,6 +427,13 @@ class StaleGeneration(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class NoLease(StratavoreError):
+    """This host holds no lease, and starts nothing that is to end with one. It goes on when Postgres answers again."""
+
+    code = "no_lease"
+    exit_code = EXIT_UNAVAILABLE
+
+
 class BackupExists(StratavoreError):
     """There is a file {path} already. Choose another name, or replace it with --force."""
 

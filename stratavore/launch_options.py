@@ -15,6 +15,10 @@ LONGEST_PROMPT = 1_000_000
 """Bytes. Temporal takes twice as much for all that a session is started with."""
 
 
+FAILOVER = ("wait", "auto")
+_OF_ANY_AGENT = frozenset({"host", "failover"})
+
+
 @dataclass(frozen=True)
 class LaunchOptions:
     """How an agent is launched; None: not said."""
@@ -30,6 +34,8 @@ class LaunchOptions:
     """Files that name servers of the Model Context Protocol: whole paths."""
     host: str | None = None
     """The only host that it runs on, until it is moved."""
+    failover: str | None = None
+    """When its host is lost: ``wait`` for it, or go on elsewhere, ``auto``."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -55,15 +61,25 @@ class LaunchOptions:
 def combine(*said: LaunchOptions) -> LaunchOptions:
     """What holds when several speak: who comes first is heard first, and who speaks of another agent not at all.
 
-    Which host it runs on has nothing to do with the agent.
+    Which host it runs on, and what becomes of it when that is lost, has nothing to do with the agent.
     """
     agent = next((one.agent for one in said if one.agent is not None), None)
-    host = next((one.host for one in said if one.host is not None), None)
     found: dict[str, Any] = {}
     for one in said:
-        if one.agent in (None, agent):
-            found = {name: value for name, value in vars(one).items() if value is not None} | found
-    return LaunchOptions(**{**found, "agent": agent, "host": host})
+        of_any = one.agent in (None, agent)
+        said_here = {name: value for name, value in vars(one).items() if value is not None}
+        found = {name: value for name, value in said_here.items() if of_any or name in _OF_ANY_AGENT} | found
+    return LaunchOptions(**{**found, "agent": agent})
+
+
+def check_failover(word: str | None) -> None:
+    """Refuse a word that is none of those.
+
+    Raises:
+        InvalidInput: tells which there are.
+    """
+    if word is not None and word not in FAILOVER:
+        raise InvalidInput(reason=f"There is no failover '{word}'; there is: {', '.join(FAILOVER)}")
 
 
 def check_prompt(prompt: str | None) -> None:

@@ -93,6 +93,11 @@ class Home:
         return self.root / "daemon.json"
 
     @property
+    def lease_file(self) -> Path:
+        """Until when this host's lease is good, see :mod:`stratavore.fencing`; it outlives the daemon."""
+        return self.root / "lease"
+
+    @property
     def servers_file(self) -> Path:
         """Addresses, ports and processes of the embedded servers (JSON); they outlive the daemon."""
         return self.root / "servers.json"

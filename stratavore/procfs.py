@@ -47,6 +47,11 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def uptime() -> float:
+    """Seconds since the machine's start, also those in which it was suspended."""
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
 def pids() -> list[int]:
     """All processes that can be seen."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator, model_validator
@@ -61,6 +61,7 @@ class ProjectFile(_Strict):
     directories: Annotated[Words | None, Field(title="a list of directories: ['../library']")] = None
     mcp_config: Annotated[Words | None, Field(title="a list of files: ['mcp.json']")] = None
     host: StrictStr | None = Field(None, title="the name of a host")
+    failover: Annotated[Literal["wait", "auto"] | None, Field(title="wait or auto")] = None
     environment: dict[StrictStr, Reference] = Field({}, title="variables, each with the place of its value")
     _path: Path = Path(NAME)
 
@@ -103,6 +104,7 @@ class ProjectFile(_Strict):
                 directories=_each(existing_directory, self.directories, base),
                 mcp_config=_each(existing_file, self.mcp_config, base),
                 host=self.host,
+                failover=self.failover,
             )
         except InvalidInput as error:
             raise InvalidInput(reason=f"{error.details['reason']}, which {self._path} names") from None

@@ -51,6 +51,9 @@ from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
 from stratavore.tls import TlsFiles
 from worker.api.server import ApiServer
+from worker.failover import Failover
+from worker.fence import LOOK_SECONDS as FENCE_SECONDS
+from worker.fence import Fence
 from worker.lease import HostLease
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
@@ -170,6 +173,8 @@ class Daemon:
             relay.run(),
             self._every(SERVERS_SECONDS, self._stack.ensure),
             self._every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
+            self._every(FENCE_SECONDS, Fence(self._home, host).look),
+            self._every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
             self._until_done(lambda: self._after_restore(control)),

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from stratavore import __version__, machine
+from stratavore import __version__, fencing, machine
 from stratavore.config.settings import Settings
 from stratavore.control.hosts import let_waiting_look
 from stratavore.errors import HostTaken
 from stratavore.killpoints import effect
 from stratavore.paths import Home
-from stratavore.procfs import boot_id
+from stratavore.procfs import boot_id, uptime
 from stratavore.store import hosts
 from stratavore.store.absence import tell_found, tell_lost
 from stratavore.store.database import Database
@@ -50,6 +50,8 @@ class HostLease:
             HostTaken: the daemon of another state directory says so of the same name.
         """
         measured = await asyncio.to_thread(machine.measure, self._home.root)
+        sent = uptime()
+        await asyncio.to_thread(fencing.shorten, self._home, sent=sent, seconds=self._seconds)
         async with self._database.pool.acquire() as connection:
             with effect("lease.renew"):
                 renewed = await hosts.renew(
@@ -62,8 +64,9 @@ class HostLease:
                     lease_seconds=self._seconds,
                     machine=measured,
                 )
-        if not renewed:
+        if renewed is None:
             raise HostTaken(host=self._host, seconds=round(self._seconds))
+        await asyncio.to_thread(fencing.hold, self._home, sent=sent, seconds=self._seconds, lapsed=renewed.lapsed)
 
     async def keep(self, dead: Collection[str]) -> None:
         """Renew it; tell of hosts that are lost; and, if this one was, that it is back.

@@ -78,6 +78,8 @@ def decide(
     match end.kind:
         case ExitKind.COMPLETED:
             return End(end.reason, RunnerStatus.TERMINATED)
+        case ExitKind.FENCED:
+            return Relaunch(timedelta(0), crashes, end.reason)
         case ExitKind.REFUSED if launches <= 1:
             return End(end.reason, RunnerStatus.FAILED)
         case ExitKind.REFUSED:

@@ -19,6 +19,8 @@ def classify_exit(record: ExitRecord | None, spec: RunSpec | None) -> tuple[Exit
         return ExitKind.LOST, "its terminal or its machine went away"
     if record.refused:
         return ExitKind.REFUSED, _refusal(record, spec)
+    if record.fenced:
+        return ExitKind.FENCED, f"its host could not renew its lease for {record.fenced} s"
     if record.asked:
         return ExitKind.COMPLETED, "it was asked to end"
     # Everybody gets a SIGTERM when the machine shuts down, and a SIGHUP with it or with the terminals: who ends then,

@@ -104,9 +104,11 @@ class Hosts(God):
         """Tell the workflows of a host's sessions that their runners are lost. Returns how many still wait for it."""
         deadline = monotonic() + GO_ON_SECONDS
         left = list(there)
+        reason = f"its host {host} is gone for good"
         while left:
             for start in range(0, len(left), _AT_ONCE):
-                await asyncio.gather(*(tell_lost(self._client, one, host) for one in left[start : start + _AT_ONCE]))
+                told = (tell_lost(self._client, one, reason) for one in left[start : start + _AT_ONCE])
+                await asyncio.gather(*told)
             async with self._database.pool.acquire() as connection:
                 left = await hosts.dependents(connection, host)
             if not left or monotonic() >= deadline:

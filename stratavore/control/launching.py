@@ -11,9 +11,9 @@ from stratavore.control.commands import Commands
 from stratavore.control.hosts import known_host
 from stratavore.environment import read_environment
 from stratavore.errors import LostDirectory
-from stratavore.launch_options import LaunchOptions, check_prompt, combine
+from stratavore.launch_options import LaunchOptions, check_failover, check_prompt, combine
 from stratavore.models.session import LaunchSpec
-from stratavore.models.states import ACTIVE_STATES, RESTING_STATES, SessionState
+from stratavore.models.states import ACTIVE_STATES, RESTING_STATES, Failover, SessionState
 from stratavore.models.views import ProjectView
 from stratavore.store import sessions
 
@@ -118,7 +118,9 @@ def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
         project.directories,
         project.mcp_config,
         project.host,
+        project.failover,
     )
+    check_failover(said.failover)
     chosen = combine(said, of_project)
     assert chosen.agent is not None
     return LaunchSpec(
@@ -130,4 +132,5 @@ def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:
         directories=chosen.directories or (),
         mcp_config=chosen.mcp_config or (),
         host=chosen.host,
+        failover=Failover(chosen.failover or Failover.WAIT),
     )

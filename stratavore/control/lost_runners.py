@@ -1,4 +1,4 @@
-"""Telling a session's workflow that its runner is lost, when the host that would tell it is gone for good."""
+"""Telling a session's workflow that its runner is lost, when the host that would tell it is not waited for."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,18 +15,12 @@ _LAUNCH = "launch"
 """The activity that a session waits for before its runner runs."""
 
 
-async def tell_lost(client: Client, one: Dependent, host: str) -> bool:
+async def tell_lost(client: Client, one: Dependent, reason: str, kind: ExitKind = ExitKind.LOST) -> bool:
     """Complete what the session waits for on its host: the supervision, or the launch of its runner.
 
     Can be repeated: what was told once is not pending any more. Returns False if nothing waits for it now.
     """
-    end = RunnerExit(
-        runner_id=one.runner_id,
-        kind=ExitKind.LOST,
-        at=datetime.now(UTC),
-        lived=timedelta(0),
-        reason=f"its host {host} is gone for good",
-    )
+    end = RunnerExit(runner_id=one.runner_id, kind=kind, at=datetime.now(UTC), lived=timedelta(0), reason=reason)
     if await _complete(client, one, one.runner_id, end):
         return True
     try:

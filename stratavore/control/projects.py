@@ -18,7 +18,7 @@ from stratavore.errors import (
     UnknownProject,
 )
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.launch_options import LaunchOptions
+from stratavore.launch_options import LaunchOptions, check_failover
 from stratavore.models.views import ProjectDetails, ProjectView
 from stratavore.project_names import check_project_name
 from stratavore.store import projects, sessions
@@ -42,9 +42,13 @@ class Projects(God):
         directories: Sequence[str] = (),
         mcp_config: Sequence[str] = (),
         host: str | None = None,
+        failover: str | None = None,
     ) -> ProjectView:
         """Create a project for a directory that exists, with what its sessions are launched with."""
-        options = LaunchOptions(agent, tuple(argv), model, permission_mode, tuple(directories), tuple(mcp_config), host)
+        options = LaunchOptions(
+            agent, tuple(argv), model, permission_mode, tuple(directories), tuple(mcp_config), host, failover
+        )
+        check_failover(failover)
         check_project_name(name)
         adapter_for(agent)
         if not await asyncio.to_thread(Path(path).is_dir):

@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from stratavore.models.base import Model
-from stratavore.models.states import SessionState
+from stratavore.models.states import Failover, SessionState
 
 
 class LaunchSpec(Model):
@@ -25,6 +25,8 @@ class LaunchSpec(Model):
     """The only host that it was to run on when it was launched. Postgres knows where it was moved to since."""
     headless: bool = False
     """Without a terminal: the agent answers the prompt and ends."""
+    failover: Failover = Failover.WAIT
+    """When its host is lost."""
 
 
 class Operator(Model):

@@ -56,6 +56,15 @@ class RunnerStatus(StrEnum):
     FAILED = "failed"
 
 
+class Failover(StrEnum):
+    """What becomes of a session whose host is lost."""
+
+    WAIT = "wait"
+    """It waits for it. Its agent, if it lives, goes on."""
+    AUTO = "auto"
+    """It goes on on another host; its agent ends where it was before that, by the host's own clock."""
+
+
 class ExitKind(StrEnum):
     """How a runner ended, as its host and its agent's adapter judge it."""
 
@@ -65,5 +74,7 @@ class ExitKind(StrEnum):
     """With an error of its own, or by a signal that nobody here sent."""
     LOST = "lost"
     """Taken along by something else: tmux, the machine's shutdown, a reboot."""
+    FENCED = "fenced"
+    """Its host could not renew its lease, and the session chose to go on elsewhere then. Says nothing of the agent."""
     REFUSED = "refused"
     """Never started: program or directory is not there, or may not be used."""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from stratavore.models.base import Model
-from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
+from stratavore.models.states import Activity, ExitKind, Failover, RunnerStatus, SessionState
 
 
 class ProjectView(Model):
@@ -23,6 +23,8 @@ class ProjectView(Model):
     mcp_config: tuple[str, ...] = ()
     host: str | None = None
     """The only one that its sessions run on, unless they say another."""
+    failover: Failover = Failover.WAIT
+    """Of its new sessions."""
     created_at: datetime
     live_sessions: int = 0
     running: int = 0
@@ -84,6 +86,8 @@ class SessionView(Model):
     argv: tuple[str, ...] = ()
     headless: bool = False
     """Its agent has no terminal: it answers one prompt and ends."""
+    failover: Failover = Failover.WAIT
+    """When its host is lost."""
 
 
 class RunnerView(Model):

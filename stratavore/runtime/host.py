@@ -148,6 +148,27 @@ class RunnerHost:
                 await end(known - {run.wrapper()}, grace=_LEFTOVER_GRACE_SECONDS if gone else 0)
         await self._sweep(runner_id)
 
+    async def fence(self, runner_id: str, seconds: float) -> None:
+        """End a runner at once, as its guard does, since the lease of its host that it belongs to is over.
+
+        Args:
+            runner_id: whose.
+            seconds: for how long the host could not renew its lease.
+
+        Raises:
+            ProcessesRemain: a process lives on even after SIGKILL.
+        """
+        run = RunDirectory(self._home, runner_id)
+
+        def all_but_wrapper(snapshot: Snapshot, marked: Mapping[str, list[ProcessIdentity]]) -> set[ProcessIdentity]:
+            agent = _unless_dead(run.agent())
+            found = {*marked.get(runner_id, ()), *_without_marker(snapshot, run), *([agent] if agent else ())}
+            return found - {run.wrapper()}  # it writes down that the agent has ended
+
+        with effect("fence.end"):
+            run.note_fenced(seconds)
+            await self._end_all(runner_id, all_but_wrapper, grace=0)
+
     async def finish(self, runner_id: str, project_id: str) -> str:
         """After the agent's end: keep the last screen, close the terminal, end what it left.
 
@@ -251,6 +272,7 @@ class RunnerHost:
         self,
         runner_id: str,
         choose: Callable[[Snapshot, Mapping[str, list[ProcessIdentity]]], set[ProcessIdentity]],
+        grace: float = _LEFTOVER_GRACE_SECONDS,
     ) -> None:
         """End the chosen processes, and look again for those that they started meanwhile."""
         for _ in range(_SWEEPS):
@@ -258,7 +280,7 @@ class RunnerHost:
             chosen = choose(snapshot, marked)
             if not chosen:
                 return
-            await end(chosen, grace=_LEFTOVER_GRACE_SECONDS)
+            await end(chosen, grace=grace)
         raise ProcessesRemain(runner_id=runner_id, pids=",".join(str(each.pid) for each in chosen))
 
     async def _last_screen(self, run: RunDirectory, project_id: str) -> str | None:

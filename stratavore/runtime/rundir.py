@@ -19,7 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
+from stratavore import fencing
 from stratavore.errors import InvalidInput
+from stratavore.fencing import HeldLease
 from stratavore.naming import session_of
 from stratavore.paths import Home, private_directory
 from stratavore.runtime.processes import (
@@ -69,7 +71,7 @@ class ExitRecord:
     """How an agent ended.
 
     ``signals``: those that its wrapper saw. ``refused``: it was never executed. ``asked``: we had asked it to
-    end.
+    end. ``fenced``: the seconds for which its host could not renew the lease that it was to end with.
     """
 
     code: int
@@ -77,6 +79,7 @@ class ExitRecord:
     at: datetime
     refused: bool = False
     asked: bool = False
+    fenced: str | None = None
 
 
 class RunDirectory:
@@ -155,9 +158,23 @@ class RunDirectory:
             with (self.path / "exit").open() as file:
                 code, *signals = file.readline().split()
                 at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-            return ExitRecord(int(code), tuple(dict.fromkeys(signals)), at, self._has("refused"), self.stop_asked)
+            refused, fenced = self._has("refused"), self.fenced()
+            return ExitRecord(int(code), tuple(dict.fromkeys(signals)), at, refused, self.stop_asked, fenced)
         except (*_ABSENT, ValueError):
             return None
+
+    def term(self) -> HeldLease | None:
+        """The lease of its host that it was launched under and ends with; ``None``: it goes on without one."""
+        return fencing.read(self.path / "term")
+
+    def fenced(self) -> str | None:
+        """For how many seconds its host could not renew its lease, if it was ended for that."""
+        text = self._text("fenced")
+        return None if text is None else text.strip()
+
+    def note_fenced(self, seconds: float) -> None:
+        """Note why it is ended."""
+        self._write("fenced", f"{seconds:g}\n".encode())
 
     def ended_ticks(self) -> int | None:
         """When the wrapper wrote how the agent ended, in ticks since the machine's start; ``None``: it did not."""

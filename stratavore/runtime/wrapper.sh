@@ -7,6 +7,7 @@
 #   started  this shell: boot id and its line of /proc/PID/stat, which together name it for ever
 #   pid      the agent, in the same words; written before the agent's program is executed, by what becomes it
 #   refused  the agent's program could not be executed, or its directory not entered
+#   term, guard  it ends with its host's lease; given by `launch`
 #   exit     the agent's exit code and the signals that this shell saw; then how long the machine had been up
 cd "$1" || exit 70
 
@@ -26,6 +27,17 @@ signals=
 trap 'signals="$signals TERM"' TERM
 trap 'signals="$signals INT"' INT
 trap 'signals="$signals QUIT"' QUIT
+
+# Who ends with its host's lease has a guard beside it, with nothing of the terminal in its hands: see guard.sh.
+# It ends by itself when there is an `exit`.
+if [ -e term ]; then
+    if ! /bin/sh ./guard check </dev/null >/dev/null 2>&1; then
+        read -r up rest </proc/uptime
+        printf '137\n%s\n' "$up" >exit.new && mv exit.new exit
+        exit 137
+    fi
+    /bin/sh ./guard </dev/null >/dev/null 2>&1 &
+fi
 
 # The last lines on the screen are the agent's: this shell must not add "Terminated" when a signal ends it.
 exec 3>&2 2>/dev/null

@@ -22,6 +22,13 @@ class Absence:
     since: datetime
 
 
+@dataclass(frozen=True)
+class Renewal:
+    """That a lease was renewed. ``lapsed``: it had run out before, or there was none."""
+
+    lapsed: bool
+
+
 class Dependent(Model):
     """A session whose current runner is on a host and has no recorded end."""
 
@@ -43,16 +50,16 @@ async def renew(
     boot_id: str,
     lease_seconds: float,
     machine: MachineView | None = None,
-) -> bool:
+) -> Renewal | None:
     """Say that the host lives, for ``lease_seconds`` more by the clock of Postgres, and what its machine has.
 
-    Returns False, and changes nothing, if the daemon of another state directory has said so and its lease is good.
+    Returns None, and changes nothing, if the daemon of another state directory has said so and its lease is good.
     """
     measured: dict[str, Any] | None = machine.model_dump(mode="json") if machine else None
-    renewed = await connection.fetchval(
+    row = await connection.fetchrow(
         SQL.renew, host, daemon_id, state_directory, version, boot_id, measured, lease_seconds
     )
-    return renewed is not None
+    return Renewal(lapsed=row["lapsed"]) if row else None
 
 
 async def lost(connection: Connection) -> Absence | None:
@@ -75,6 +82,25 @@ async def end_absence(connection: Connection, host: str) -> None:
 async def dependents(connection: Connection, host: str) -> list[Dependent]:
     """The sessions that stand and fall with a host."""
     return [Dependent.model_validate(as_dict(row)) for row in await connection.fetch(SQL.sessions, host)]
+
+
+async def lapsed(connection: Connection, but: str) -> dict[str, datetime]:
+    """The hosts, ``but`` one, whose lease is over, with the time when it ended."""
+    return {row["name"]: row["lease_expires_at"] for row in await connection.fetch(SQL.lapsed, but)}
+
+
+async def failing_over(connection: Connection, absence: Absence, to: str, *, most: int) -> list[Dependent]:
+    """Sessions of a lost host that are to go on elsewhere, if the host ``to`` takes runners.
+
+    None once the lost one has renewed its lease.
+    """
+    rows = await connection.fetch(SQL.failing_over, absence.host, absence.since, to, most)
+    return [Dependent.model_validate(as_dict(row)) for row in rows]
+
+
+async def claim(connection: Connection, absence: Absence, one: Dependent, to: str) -> bool:
+    """Let a session of a lost host go on on another one. Returns False if that is not to be any more."""
+    return await connection.fetchval(SQL.claim, one.runner_id, absence.since, to) is not None
 
 
 async def waiting(connection: Connection) -> list[str]:

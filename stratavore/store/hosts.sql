@@ -1,6 +1,7 @@
 -- name: renew
 -- Two machines of one name would each take the other's runners for dead: the second one gets nothing.
 -- One whose lease ran out stays away until its daemon has found its runners (`back`).
+WITH before AS (SELECT lease_expires_at <= now() AS lapsed FROM hosts WHERE name = $1)
 INSERT INTO hosts (name, daemon_id, state_directory, version, boot_id, machine, lease_expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))
 ON CONFLICT (name) DO UPDATE
@@ -11,7 +12,7 @@ ON CONFLICT (name) DO UPDATE
         away_since = CASE WHEN hosts.lease_expires_at <= now() THEN coalesce(hosts.away_since, hosts.lease_expires_at)
                           ELSE hosts.away_since END
     WHERE hosts.state_directory = excluded.state_directory OR hosts.lease_expires_at <= now()
-RETURNING name
+RETURNING coalesce((SELECT lapsed FROM before), true) AS lapsed
 
 -- name: lost
 -- A host whose lease ran out, and of which that has not been told. Of several who look, one gets it.
@@ -36,6 +37,33 @@ JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.gene
 JOIN projects ON projects.id = project_id
 WHERE runners.host = $1 AND runners.ended_at IS NULL AND state IN ('starting', 'running', 'recovering')
 ORDER BY session_id
+
+-- name: lapsed
+-- Of the other hosts, those whose lease is over; one that was renewed since is told by the time.
+SELECT name, lease_expires_at FROM hosts WHERE lease_expires_at <= now() AND name <> $1
+
+-- name: failing_over
+-- Sessions of a host that chose not to wait for it, and whose agents end there without anybody's help (or never began), with
+-- what they were launched with; for a host that takes runners, and while the lease ended then.
+SELECT session_id::text, runners.id AS runner_id, runners.generation, projects.name AS project,
+       runners.started_at IS NOT NULL AS launched
+FROM runners
+JOIN sessions ON sessions.id = session_id AND sessions.generation = runners.generation
+JOIN projects ON projects.id = project_id
+JOIN hosts ON hosts.name = runners.host AND lease_expires_at = $2 AND lease_expires_at <= now()
+WHERE runners.host = $1 AND sessions.failover = 'auto' AND runners.ended_at IS NULL AND state IN ('starting', 'running', 'recovering')
+  AND coalesce(launch->>'host', $3) = $3                      -- one that is to run on its host only waits for it
+  AND (term IS NOT NULL OR runners.started_at IS NULL)
+  AND EXISTS (SELECT FROM hosts WHERE name = $3 AND lease_expires_at > now() AND NOT draining)
+ORDER BY session_id LIMIT $4
+
+-- name: claim
+-- It goes on there: where its last runner was is where the next one is placed.
+UPDATE sessions SET host = $3, updated_at = now()
+FROM runners JOIN hosts ON hosts.name = runners.host
+WHERE runners.id = $1 AND sessions.id = session_id AND sessions.generation = runners.generation AND runners.ended_at IS NULL
+  AND hosts.lease_expires_at = $2 AND lease_expires_at <= now()
+RETURNING sessions.id
 
 -- name: waiting
 -- Sessions that have a slot and no runner: when a host is there for them, their workflows look again.

@@ -35,6 +35,7 @@ async def create(
         list(options.directories or ()),
         list(options.mcp_config or ()),
         options.host,
+        options.failover,
     )
     if made is None:
         return None

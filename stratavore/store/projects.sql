@@ -1,10 +1,11 @@
 -- name: create
-INSERT INTO projects (id, name, path, agent, argv, model, permission_mode, directories, mcp_config, host)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO projects (id, name, path, agent, argv, model, permission_mode, directories, mcp_config, host, failover)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, 'wait'))
 ON CONFLICT (name) DO NOTHING RETURNING id
 
 -- name: by_name
-SELECT id::text AS project_id, name, path, agent, argv, model, permission_mode, directories, mcp_config, host, created_at
+SELECT id::text AS project_id, name, path, agent, argv, model, permission_mode, directories, mcp_config, host, failover,
+       created_at
 FROM projects WHERE name = $1
 
 -- name: names
@@ -12,7 +13,8 @@ SELECT name FROM projects ORDER BY name
 
 -- name: views
 SELECT projects.id::text AS project_id, name, path, projects.agent, projects.argv, projects.model,
-       projects.permission_mode, projects.directories, projects.mcp_config, projects.host, projects.created_at,
+       projects.permission_mode, projects.directories, projects.mcp_config, projects.host, projects.failover,
+       projects.created_at,
        count(sessions.id) FILTER (WHERE shown.state <> 'ended') AS live_sessions,
        count(sessions.id) FILTER (WHERE shown.state = 'running') AS running
 FROM projects
@@ -22,7 +24,8 @@ GROUP BY projects.id ORDER BY name
 
 -- name: details
 SELECT projects.id::text AS project_id, name, path, projects.agent, projects.argv, projects.model,
-       projects.permission_mode, projects.directories, projects.mcp_config, projects.host, projects.created_at,
+       projects.permission_mode, projects.directories, projects.mcp_config, projects.host, projects.failover,
+       projects.created_at,
        coalesce(counted.live, 0) AS live_sessions, coalesce(counted.running, 0) AS running,
        coalesce(counted.by_state, '{}') AS sessions,
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd, coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens

@@ -156,6 +156,11 @@ async def run(
     return found is not None
 
 
+async def guard(connection: Connection, runner_id: str, term: int) -> bool:
+    """Let a runner live in this term of its host's lease only. Returns False if another one is the session's by now."""
+    return await connection.fetchval(SQL.guard, runner_id, term) is not None
+
+
 async def recovered(connection: Connection, runner_id: str) -> tuple[str, float] | None:
     """What was lost before this runner, and for how many seconds; asked in the transaction that shows it as running.
 

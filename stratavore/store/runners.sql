@@ -48,11 +48,18 @@ SET status = 'running', pid = $2, pid_ticks = $3, wrapper_pid = $4, wrapper_tick
 WHERE id = $1 AND ended_at IS NULL
 RETURNING id
 
+-- name: guard
+-- Fenced as `run`: who is not the session's current runner is not to be started.
+UPDATE runners SET term = $2
+FROM sessions
+WHERE runners.id = $1 AND runners.ended_at IS NULL AND sessions.id = session_id AND sessions.generation = runners.generation
+RETURNING runners.id
+
 -- name: recovered
 -- What became of the runner before this one, if this transaction shows the one that takes its place. One that was put
 -- away, or that people ended, was not lost; a slot that is newer than the loss was taken by who came back from being parked.
 SELECT greatest(extract(epoch FROM now() - before.ended_at), 0)::float8 AS seconds,
-       CASE WHEN before.exit_kind <> 'lost' THEN 'agent'
+       CASE WHEN before.exit_kind = 'fenced' THEN 'host' WHEN before.exit_kind <> 'lost' THEN 'agent'
             WHEN before.host = mine.host AND before.boot_id = mine.boot_id THEN 'terminal' ELSE 'host' END AS cause
 FROM runners AS mine
 JOIN LATERAL (SELECT * FROM runners WHERE session_id = mine.session_id AND generation < mine.generation

@@ -42,6 +42,7 @@ async def open_session(
         incarnation,
         # What an agent without a terminal is asked is what it runs for: asked again, it is told again.
         spec.model_dump(mode="json", exclude=None if spec.headless else {"prompt"}),
+        spec.failover,
     )
     return done.endswith(" 1")
 

@@ -1,8 +1,8 @@
 -- name: open
 -- A new session, an ended one that a new workflow takes up again, or one that rested. The same workflow asking again
 -- changes nothing.
-INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation, launch)
-VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7, $8)
+INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation, launch, failover)
+VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7, $8, $9)
 ON CONFLICT (id) DO UPDATE
     SET state = CASE WHEN sessions.state IN ('ended', 'paused', 'parked') THEN 'queued' ELSE sessions.state END,
         reason = NULL, ended_at = NULL, incarnation = excluded.incarnation, updated_at = now()
@@ -43,14 +43,15 @@ SELECT sessions.id::text AS session_id, agent_session_id, projects.name AS proje
        coalesce(spent.tokens_used, 0) AS tokens_used, spent.cost_usd,
        coalesce(spent.unpriced_tokens, 0) AS unpriced_tokens,
        coalesce('the host ' || shown.away_host || ' has not been heard of since '
-                || to_char(shown.away_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'),
+                || to_char(shown.away_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
+                || CASE WHEN sessions.failover = 'auto' THEN '; it goes on on another one that can take it' ELSE '' END,
                 sessions.reason, 'its prompt was not typed: ' || unprompted.why) AS reason, held_up.by AS held_up,
        CASE shown.state WHEN 'unreachable' THEN shown.away_since
                         WHEN 'recovering' THEN coalesce(lost.at, sessions.updated_at) END AS since,
        sessions.host, sessions.launch->>'host' AS bound_to,
        CASE WHEN shown.state = 'running' AND runners.activity = 'waiting' THEN runners.question END AS question,
        runners.id AS runner_id, sessions.argv,
-       coalesce((sessions.launch->>'headless')::boolean, false) AS headless
+       coalesce((sessions.launch->>'headless')::boolean, false) AS headless, sessions.failover
 FROM sessions
 JOIN session_states AS shown ON shown.id = sessions.id
 JOIN projects ON projects.id = sessions.project_id

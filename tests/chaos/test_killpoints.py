@@ -24,6 +24,7 @@ from tests.support.waiting import until
 
 ON_THE_PATH = (
     "lease.renew",
+    "lease.hold",
     "control.start",
     "control.signal",
     "project.create",
@@ -52,6 +53,9 @@ ELSEWHERE = {
     "host.lost": "one transaction, whose events have keys: tests/integration/store/test_absence.py",
     "host.found": "one transaction, looked for again with each renewal of the lease: as above",
     "host.drain": "one column",
+    "launch.guard": "tests/integration/hosts/test_failover.py",
+    "failover.claim": "as above",
+    "fence.end": "looked for each second, beside the guard of each runner: tests/integration/runtime/test_guard.py",
     "host.give_up": "repeated until no runner of the host is left: tests/integration/hosts/test_leases.py",
     "host.delete": "one transaction; repeated, there is no such host",
     "transcripts.output": "tests/integration/worker/test_transcripts.py: counted again, it counts once",

@@ -9,7 +9,7 @@ from tests.integration.store.steps import HOST, Store
 async def renew(store: Store, state_directory: uuid.UUID, lease_seconds: float = 3600) -> bool:
     """As a daemon of that state directory."""
     async with store.database.pool.acquire() as connection:
-        return await hosts.renew(
+        renewed = await hosts.renew(
             connection,
             HOST,
             uuid.uuid4(),
@@ -18,6 +18,7 @@ async def renew(store: Store, state_directory: uuid.UUID, lease_seconds: float =
             boot_id="boot",
             lease_seconds=lease_seconds,
         )
+        return renewed is not None
 
 
 async def test_a_host_is_of_one_state_directory_while_its_lease_is_good(store: Store) -> None:

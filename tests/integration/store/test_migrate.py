@@ -154,6 +154,7 @@ RELEASED = {
     "0002_conversations.sql": "11d970dbf66e8fea83d182db5110ddc894e2e457af174a9168d3e7264d2193b4",
     "0003_limits.sql": "983136ce410ba5cec82e465808f434accf7c6f3650d4d6457bc97a020842f1a6",
     "0004_hosts.sql": "e949542e869af1e3dab1cc83b37088dfd5a2bf83b8a37408d04ca22975215428",
+    "0005_failover.sql": "85f6a199dfbbe156c417ab2191f6d66d597044df3aa8e56f01aa81bd001eb62d",
 }
 """Databases have been made with these: what they did is never changed, only added to by the next one."""
 

@@ -1,0 +1,167 @@
+"""``failover: auto``: sessions of a lost host go on on another one, and never does one run on both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stratavore.runtime.processes import Liveness, ProcessIdentity, Snapshot, identify, liveness
+from tests.integration.worker.watching import ended, generation
+from tests.support.command_line import CommandLine
+from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
+from tests.support.waiting import answer, until
+
+PROGRAM = ["sh", "-c", 'echo "$STRATAVORE_HOME $STRATAVORE_RUNNER_ID" >>runs; exec cat']
+"""Notes who runs where, and waits."""
+AUTO = {"failover": "auto"}
+PATIENCE_SECONDS = 120.0
+
+
+async def pair(hosts: Hosts) -> tuple[HostProcess, HostProcess]:
+    """A host whose lease is over soon when it is lost, and one that nobody takes for lost."""
+    lost = await hosts.start("lost")
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    return lost, await hosts.start("other")
+
+
+async def launched(host: HostProcess, directory: Path, **params: Any) -> tuple[str, ProcessIdentity]:
+    """A session on that host, and its agent."""
+    (session,) = await host.launch(await host.project(PROGRAM, path=directory), **params)
+    found = await host.wait(session, "running")
+    assert found["host"] == host.host
+    return session, (await generation(host, session, 1))[1]
+
+
+@asynccontextmanager
+async def never_two(session: str) -> AsyncIterator[None]:
+    """Fail if two agents of the session live at one moment, at any time within the block."""
+    over = asyncio.Event()
+    most: list[list[str]] = [[]]
+
+    def look() -> list[str]:
+        # Whose agent lives: guards and wrappers carry the marker too, and may be about to end.
+        snapshot = Snapshot()
+        return [
+            runner
+            for runner, found in snapshot.marked().items()
+            if runner.startswith(session) and any(name(one) == "cat" for one in found)
+        ]
+
+    async def watch() -> None:
+        while not over.is_set():
+            seen = await asyncio.to_thread(look)
+            if len(seen) > len(most[0]):
+                most[0] = seen
+            await asyncio.sleep(0.05)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        over.set()
+        await watching
+    assert len(most[0]) <= 1, f"they lived at the same time: {most[0]}"
+
+
+def name(process: ProcessIdentity) -> str:
+    """Of the program."""
+    try:
+        return Path(f"/proc/{process.pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+async def runs_elsewhere(other: HostProcess, session: str) -> None:
+    """Wait until its next runner runs there."""
+    found = await other.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
+    assert (found["host"], found["generation"]) == (other.host, 2)
+
+
+async def test_a_daemon_is_killed_and_its_sessions_go_on_elsewhere(hosts: Hosts) -> None:
+    lost, other = await pair(hosts)
+    session, agent = await launched(lost, hosts.shared, options=AUTO)
+    waits, waiting = await launched(lost, hosts.shared)
+    async with never_two(session):
+        lost.kill()
+        await runs_elsewhere(other, session)
+        assert liveness(agent) is Liveness.DEAD
+    end = await ended(other, session, 1)
+    assert end["exit_kind"] == "fenced"
+    assert end["exit_reason"] == "its host lost is lost; it goes on on other"
+    runs = [line for line in (hosts.shared / "runs").read_text().splitlines() if session in line]
+    assert runs == [f"{lost.home.root} {session}.1", f"{other.home.root} {session}.2"]
+
+    # Who did not choose it is not touched.
+    assert (await other.wait(waits, "unreachable"))["generation"] == 1
+    assert identify(waiting.pid) == waiting
+    cli = CommandLine(other.environment, other.home.root)
+    shown = await cli.done("sessions", "show", session)
+    assert "Failover: auto" in shown
+    assert "its host lost is lost; it goes on on other" in shown
+
+    await lost.start()  # it is back: what was decided of its sessions stays
+    assert (await other.wait(waits, "running", timeout=PATIENCE_SECONDS))["generation"] == 1
+    assert identify(waiting.pid) == waiting
+    assert (await other.wait(session, "running"))["generation"] == 2
+    assert await ended(other, session, 1) == end
+
+
+async def test_a_daemon_that_was_frozen_finds_that_its_session_runs_elsewhere(hosts: Hosts) -> None:
+    lost, other = await pair(hosts)
+    session, agent = await launched(lost, hosts.shared, options=AUTO)
+    async with never_two(session):
+        lost.freeze()
+        await runs_elsewhere(other, session)
+        lost.thaw()
+        await hosts.back(lost, by=other)
+        assert liveness(agent) is Liveness.DEAD
+
+        async def is_told() -> bool:
+            (row,) = await other.fetch("SELECT count(*) AS n FROM runners WHERE host = 'lost' AND ended_at IS NULL")
+            return bool(row["n"] == 0)
+
+        await answer(is_told, what="that nothing of it is left there")
+    found = await other.wait(session, "running")
+    assert (found["host"], found["generation"]) == ("other", 2)
+
+
+@pytest.mark.parametrize("point", ["failover.claim.after", "host.give_up.before", "host.give_up.after"])
+async def test_who_takes_them_over_dies_in_it_and_goes_on(hosts: Hosts, point: str) -> None:
+    lost = await hosts.start("lost")
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    other = hosts.new("other")
+    await other.start(kill_at=point)
+    session, _ = await launched(lost, hosts.shared, options=AUTO)
+    async with never_two(session):
+        lost.kill()
+        await until(lambda: other.ended, timeout=PATIENCE_SECONDS, what=f"its death at {point}")
+        await other.start()
+        await runs_elsewhere(other, session)
+    assert [row["n"] for row in await other.fetch("SELECT count(*) AS n FROM runners")] == [2]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_daemon_that_dies_as_it_binds_a_runner_to_its_lease_starts_it_once(hosts: Hosts, moment: str) -> None:
+    only = hosts.new("only")
+    await only.start(kill_at=f"launch.guard.{moment}")
+    (session,) = await only.launch(await only.project(PROGRAM, path=hosts.shared), options=AUTO)
+    await until(lambda: only.ended, what="its death")
+    await only.start()
+    assert (await only.wait(session, "running"))["generation"] == 1
+    assert (hosts.shared / "runs").read_text() == f"{only.home.root} {session}.1\n"
+
+
+async def test_an_only_host_goes_on_with_its_sessions_when_it_is_back(hosts: Hosts) -> None:
+    only = await hosts.start("only")
+    session, agent = await launched(only, hosts.shared, options=AUTO)
+    async with never_two(session):
+        only.kill()
+        await until(lambda: liveness(agent) is Liveness.DEAD, timeout=PATIENCE_SECONDS, what="that its agent ended")
+        await only.start()
+        found = await only.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
+    assert (found["host"], found["generation"]) == ("only", 2)
+    end = await ended(only, session, 1)
+    assert (end["exit_kind"], end["exit_reason"]) == ("fenced", "its host could not renew its lease for 5 s")
