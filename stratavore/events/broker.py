@@ -23,6 +23,7 @@ from yarl import URL
 from stratavore.addresses import shown, split_urls
 from stratavore.errors import ServerAway
 from stratavore.events.envelope import CONTENT_TYPE, EventRow
+from stratavore.events.silence import found_silent
 from stratavore.events.topics import LONGEST_KEY, normal
 from stratavore.tls import ENDED, TlsFiles, trouble
 
@@ -114,7 +115,8 @@ class Broker:
             raise Refused(f"its routing key is longer than {LONGEST_KEY} characters")
         try:
             # Nobody listening is no fault: it is not mandatory that a queue is bound.
-            await exchange.publish(message, event.routing_key, mandatory=False)
+            with found_silent():
+                await exchange.publish(message, event.routing_key, mandatory=False)
         except DeliveryError as error:
             raise Refused("the broker did not accept it, as when a queue with a limit is full") from error
         except ChannelPreconditionFailed as error:
@@ -136,14 +138,15 @@ class Broker:
             InvalidInput: the pattern is too long, or cannot be printed.
         """
         try:
-            async with self._queue(normal(pattern)) as queue, queue.iterator() as messages:
-                if ready:
-                    ready.set()
-                async for message in messages:
-                    async with message.process():
-                        event = _parsed(message.body)
-                    if event is not None:
-                        yield event
+            with found_silent():
+                async with self._queue(normal(pattern)) as queue, queue.iterator() as messages:
+                    if ready:
+                        ready.set()
+                    async for message in messages:
+                        async with message.process():
+                            event = _parsed(message.body)
+                        if event is not None:
+                            yield event
         except (BrokerAway, *_Away) as error:
             raise self.away(_reason(error)) from error
         raise self.away("the connection was lost")
@@ -173,14 +176,15 @@ class Broker:
         """
         key = f"test.{uuid4()}"
         try:
-            async with asyncio.timeout(CONNECT_SECONDS), self._queue(key) as queue:
-                await self.ready()
-                assert self._exchange is not None
-                await self._exchange.publish(aio_pika.Message(key.encode(), type="stratavore.test"), key)
-                async with queue.iterator() as messages:
-                    async for message in messages:
-                        await message.ack()
-                        return
+            with found_silent():
+                async with asyncio.timeout(CONNECT_SECONDS), self._queue(key) as queue:
+                    await self.ready()
+                    assert self._exchange is not None
+                    await self._exchange.publish(aio_pika.Message(key.encode(), type="stratavore.test"), key)
+                    async with queue.iterator() as messages:
+                        async for message in messages:
+                            await message.ack()
+                            return
         except _Away as error:
             raise BrokerAway(_reason(error)) from error
 
@@ -237,8 +241,9 @@ class Broker:
             # Not aio_pika.connect(): it keeps the connection that it could not make, and nobody can close that.
             connection = aio_pika.Connection(patient, ssl_context=context)
             try:
-                await connection.connect()
-                return connection, await use(connection)
+                with found_silent():
+                    await connection.connect()
+                    return connection, await use(connection)
             except BaseException:
                 await _close(connection)
                 raise
@@ -273,8 +278,9 @@ class Broker:
 async def _close(connection: AbstractConnection) -> None:
     """Close it, so that its finalizer has nothing to do: it would complain in a thread in which no loop runs."""
     try:
-        async with asyncio.timeout(2):
-            await connection.close()
+        with found_silent():
+            async with asyncio.timeout(2):
+                await connection.close()
     except _Away:
         pass  # it is gone already
     finally:

@@ -14,6 +14,8 @@ class Proxy:
         self._to = to
         """Asked for each connection: a server that comes back may have another port."""
         self._writers: set[asyncio.StreamWriter] = set()
+        self._backs: set[asyncio.StreamWriter] = set()
+        self._silent: list[asyncio.Event] = []
         self._passing: set[asyncio.Task[None]] = set()
         self._port = 0
         self._goes_on = asyncio.Event()
@@ -35,7 +37,8 @@ class Proxy:
         finally:
             server.close()
             proxy.cut()
-            proxy._goes_on.set()
+            for held in (proxy._goes_on, *proxy._silent):
+                held.set()
             await asyncio.gather(*proxy._passing)
 
     @property
@@ -58,6 +61,18 @@ class Proxy:
         """Pass on what was held."""
         self._goes_on.set()
 
+    def lose(self) -> None:
+        """As :meth:`hold`, but what is connected now stays silent for ever, and the server has noticed.
+
+        So does a router that forgets its connections, or a machine that is gone without a word.
+        """
+        self._goes_on.clear()
+        self._silent.append(self._goes_on)
+        self._goes_on = asyncio.Event()
+        for back in self._backs:
+            back.transport.abort()
+        self._backs.clear()
+
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passing = asyncio.create_task(self._pass(reader, writer))
         self._passing.add(passing)
@@ -73,10 +88,12 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers.add(writer)
+        self._backs.add(back)
         try:
             await asyncio.gather(copy(reader, back, self._goes_on), copy(there, writer, self._goes_on))
         finally:
             self._writers.discard(writer)
+            self._backs.discard(back)
 
 
 async def copy(
@@ -89,4 +106,6 @@ async def copy(
                 await goes_on.wait()
             writer.write(piece)
             await writer.drain()
+    if goes_on:
+        await goes_on.wait()  # who hears nothing does not hear of the end either
     writer.close()
