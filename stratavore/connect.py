@@ -108,7 +108,7 @@ def failure(error: Exception) -> StratavoreError | None:
         case asyncpg.DiskFullError():
             return DiskFull(path="Postgres")
         case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
-            return ServerFailed(server="Postgres", reason=str(error) or "no answer in time")
+            return ServerFailed(server="Postgres", reason=_first_line(error) or "no answer in time")
         case _:
             return None
 
@@ -154,6 +154,8 @@ def _temporal_refusal(error: Exception, address: str, settings: "TemporalSetting
 
 def _first_line(error: Exception) -> str:
     """What it says, without details that would follow on further lines."""
+    if isinstance(error, ConnectionError) and "connection_lost()" in str(error):
+        return "the connection was lost"  # in the driver's own words it is an unexpected call
     return str(error).partition("\n")[0].rstrip(".")
 
 

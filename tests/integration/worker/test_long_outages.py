@@ -6,9 +6,8 @@ What is waited for: a statement 30 s, a step of a workflow 10 s, RabbitMQ three 
 
 import asyncio
 import os
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
@@ -18,8 +17,7 @@ from stratavore.embedded.stack import EmbeddedStack
 from stratavore.paths import Home
 from tests.integration.worker.test_outages import paused, pid_of
 from tests.support import guardian, servers
-from tests.support.daemon import DaemonProcess
-from tests.support.proxy import Proxy
+from tests.support.far import daemon_on, far_away
 from tests.support.stacks import Stack
 from tests.support.talks import Talks, talks
 from tests.support.waiting import answer
@@ -45,17 +43,6 @@ async def is_whole(talk: Talks) -> None:
     await talk.turn()
     await talk.is_caught_up()
     talk.untouched()
-
-
-def daemon_on(home: Home, temporal: str, dsn: str, rabbitmq: str) -> DaemonProcess:
-    return DaemonProcess(
-        home,
-        temporal=temporal,
-        namespace=f"test-{uuid.uuid4().hex[:12]}",
-        dsn=dsn,
-        rabbitmq=rabbitmq,
-        host=f"h-{uuid.uuid4().hex[:8]}",
-    )
 
 
 @pytest.fixture
@@ -90,24 +77,6 @@ async def test_all_servers_stand_still(home: Home, private_stack: EmbeddedStack)
             await is_whole(talk)
     finally:
         daemon.kill()
-
-
-@asynccontextmanager
-async def far_away(
-    home: Home, stack: Stack, dsn: str, rabbitmq: str
-) -> "AsyncIterator[tuple[DaemonProcess, dict[str, Proxy]]]":
-    """A daemon that reaches its servers by proxies."""
-    urls = {"temporal": f"tcp://{stack.temporal_address}", "postgres": dsn, "rabbitmq": rabbitmq}
-    async with AsyncExitStack() as open_:
-        proxies = {name: await open_.enter_async_context(Proxy.before(url)) for name, url in urls.items()}
-        temporal = proxies["temporal"].url.rpartition("//")[2].rstrip("/")
-        daemon = daemon_on(home, temporal, proxies["postgres"].url, proxies["rabbitmq"].url)
-        await daemon.start()
-        daemon.dsn = dsn  # the test itself goes straight there
-        try:
-            yield daemon, proxies
-        finally:
-            daemon.kill()
 
 
 @pytest.mark.parametrize(
