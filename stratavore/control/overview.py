@@ -24,7 +24,7 @@ class Overview(Reach):
             projects=count,
             sessions=_count(one.state for one in live),
             activities=_count(one.activity for one in running),
-            waiting_in_line=sum(one.state is SessionState.QUEUED for one in live),
+            waiting_in_line=sum(one.position is not None for one in live),
             events_undelivered=undelivered,
             live=tuple(live),
             health=tuple(health),
