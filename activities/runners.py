@@ -123,6 +123,10 @@ class RunnerActivities:
     @activity.defn
     async def receive(self, request: ReceiveRequest) -> Received:
         """Whether a session that runs elsewhere could go on here: its directory and its program are there."""
+        with effect("receive"):
+            return await self._receive(request)
+
+    async def _receive(self, request: ReceiveRequest) -> Received:
         if not await asyncio.to_thread(Path(request.spec.cwd).is_dir):
             return Received(refusal=f"the host {request.host} has no directory {request.spec.cwd}")
         try:

@@ -78,6 +78,7 @@ ELSEWHERE = {
     "upkeep.remove": "removes what is proven to be of no use; the next run removes the rest",
     "schedules.keep": "the next start makes them, or brings them up to date",
     "monitor.set_aside": "an alert has a key: told again, it is one",
+    "receive": "asks, and changes nothing: test_moves.py",
     "reconcile.ask": "asks, and changes nothing",
     "reconcile.tell": "an alert has a key: told again, it is one",
     "refuse": "tests/workflow: a request that is refused twice is refused once",

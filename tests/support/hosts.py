@@ -31,10 +31,17 @@ class HostProcess(DaemonProcess):
         """What the daemon, and a command line that works beside it, are started with."""
         home = self.home.root / "home"
         home.mkdir(exist_ok=True)
-        return super().environment | {
+        found = super().environment
+        return found | {
             "HOME": str(home),
+            "PATH": f"{self.programs}:{found['PATH']}",
             "STRATAVORE_HOST_LEASE_SECONDS": str(self.lease_seconds),
         }
+
+    @property
+    def programs(self) -> Path:
+        """Where this host looks for programs first."""
+        return self.home.root / "programs"
 
     def freeze(self) -> None:
         """Stop the daemon as a machine that swaps does: its agents live, its lease runs out."""
