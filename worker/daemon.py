@@ -22,7 +22,7 @@ from activities.records import RecordActivities
 from activities.runners import RunnerActivities
 from activities.starts import Starts
 from activities.upkeep import UpkeepActivities
-from stratavore import __version__, connect, procfs, telemetry
+from stratavore import __version__, connect, fencing, procfs, telemetry
 from stratavore.config.path import name_file
 from stratavore.config.reading import Configuration, read_configuration
 from stratavore.config.settings import Settings
@@ -58,6 +58,7 @@ from worker.lease import HostLease
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
 from worker.service_manager import ServiceManager
+from worker.session_work import SessionWork
 
 log = logging.getLogger("stratavored")
 
@@ -161,8 +162,10 @@ class Daemon:
         await api.start()
         self._write_file()
 
-        workers = [
-            session_worker(client, admission, records),
+        workers: list[Worker | SessionWork] = [
+            SessionWork(
+                lambda: session_worker(client, admission, records), lambda: fencing.held(self._home) is not None
+            ),
             host_worker(client, self._settings.host, activities, upkeep),
             launch_worker(client, self._settings.host, activities, starts_at_once),
             upkeep_worker(client, upkeep),
@@ -215,7 +218,7 @@ class Daemon:
     def _key(self) -> bytes:
         return bytes.fromhex(Secrets.of(self._home).event_signing_key)
 
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, worker: Worker | SessionWork) -> None:
         await worker.run()
 
     async def _every(self, seconds: float, job: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -1,6 +1,8 @@
 """``failover: auto``: sessions of a lost host go on on another one, and never does one run on both."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from stratavore.runtime.processes import Liveness, ProcessIdentity, Snapshot, id
 from tests.integration.worker.watching import ended, generation
 from tests.support.command_line import CommandLine
 from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
+from tests.support.proxy import Proxy
 from tests.support.waiting import answer, until
 
 PROGRAM = ["sh", "-c", 'echo "$STRATAVORE_HOME $STRATAVORE_RUNNER_ID" >>runs; exec cat']
@@ -152,6 +155,54 @@ async def test_a_daemon_that_dies_as_it_binds_a_runner_to_its_lease_starts_it_on
     await only.start()
     assert (await only.wait(session, "running"))["generation"] == 1
     assert (hosts.shared / "runs").read_text() == f"{only.home.root} {session}.1\n"
+
+
+async def test_a_host_that_is_cut_off_from_postgres_ends_them_itself(hosts: Hosts) -> None:
+    lost = hosts.new("lost")
+    async with Proxy.before(lost.dsn) as way:
+        lost.dsn = way.url
+        await lost.start()
+        hosts.lease_seconds = LONG_LEASE_SECONDS
+        other = await hosts.start("other")
+        session, agent = await launched(lost, hosts.shared, options=AUTO)
+        waits, waiting = await launched(lost, hosts.shared)
+        async with never_two(session):
+            way.hold()
+            await runs_elsewhere(other, session)
+        assert liveness(agent) is Liveness.DEAD
+        assert identify(waiting.pid) == waiting
+        assert (await other.wait(waits, "unreachable"))["generation"] == 1
+        way.go_on()
+        assert (await other.wait(waits, "running", timeout=PATIENCE_SECONDS))["generation"] == 1
+        assert (await other.wait(session, "running"))["generation"] == 2
+
+
+async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_when_it_is_back(hosts: Hosts) -> None:
+    cut_off = hosts.new("cut-off")
+    async with Proxy.before(cut_off.dsn) as way:
+        cut_off.dsn = way.url
+        await cut_off.start()
+        hosts.lease_seconds = LONG_LEASE_SECONDS
+        other = await hosts.start("other")
+        # Their workflows are in the memory of the one or the other, as chance will have it.
+        sessions = await other.launch(await other.project(["cat"]), 8)
+        agents = [(await generation(other, session, 1))[1] for session in sessions]
+        way.hold()
+        for agent in agents:
+            os.kill(agent.pid, signal.SIGKILL)
+        await until(lambda: "no session workflows are taken" in cut_off.tail(1000), what="that it takes none any more")
+
+        async def is_long_away() -> bool:
+            return float((await hosts.shown(cut_off, by=other))["lease_s"]) < -15
+
+        await answer(is_long_away, PATIENCE_SECONDS, "more than its worker is given to end what it does")
+        way.go_on()
+        for session in sessions:
+            found = await other.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
+            assert (found["host"], found["generation"]) == ("other", 2)
+        more = await other.launch(await other.project(["cat"]), 4)
+        for session in more:
+            await other.wait(session, "running", timeout=PATIENCE_SECONDS)
 
 
 async def test_an_only_host_goes_on_with_its_sessions_when_it_is_back(hosts: Hosts) -> None:
