@@ -70,6 +70,8 @@ def conversation(record: Record) -> Iterator[str]:
         if texts is None:
             yield f"session {session.id} did not ask for a reply at the end"
             continue
+        if session.id in record.failed_over:
+            continue
         said = "\n".join(texts)
         for prompt in session.prompts:
             if prompt.taken and prompt.text not in said:

@@ -25,6 +25,17 @@ KILL_POINTS = (
 
 _PATIENCE_SECONDS = 20.0
 """For which a fault waits for something to harm, amid the recovery from another one."""
+_LEASE_SECONDS = 60.0
+"""A lease that is not renewed ends some time after the last renewal; servers that are slow to come back add to that."""
+_KEEPS_FROM_RENEWING = frozenset(Fault) - {
+    Fault.KILL_TMUX,
+    Fault.KILL_AGENT,
+    Fault.KILL_WRAPPER,
+    Fault.STOP_TMUX,
+    Fault.STOP_AGENT,
+    Fault.KILL_RABBITMQ,
+    Fault.STOP_RABBITMQ,
+}
 _STARTING = ("starting", "recovering", "queued", "unreachable")
 _HANGUP_SECONDS = 20.0
 """An agent that survives its terminal is asked to end, and has a grace of ten seconds."""
@@ -51,6 +62,7 @@ class Faults:
         return done
 
     async def _try(self, step: Step) -> str:
+        began = time.time()
         match step.what:
             case Fault.KILL_DAEMON | Fault.KILL_POINT:
                 done = await self._kill_daemon(step)
@@ -72,6 +84,8 @@ class Faults:
                 done = await self._stop(step)
         if done:
             self.counts[step.what] += 1
+        if done and step.what in _KEEPS_FROM_RENEWING:
+            self._harm(began, f"{step.what}, so that leases run out", self._failing_over(), lasts=_LEASE_SECONDS)
         return done
 
     async def end(self) -> None:
@@ -225,6 +239,10 @@ class Faults:
             for runner in self._runners()
             if (agent := self._process(runner, "pid")) and agent[0] in pids
         }
+
+    def _failing_over(self) -> set[str]:
+        """Sessions whose agents end with their host's lease."""
+        return {session.id for session in self._record.sessions.values() if session.failover}
 
     def _starting(self) -> set[str]:
         """Sessions that may be about to get a terminal."""

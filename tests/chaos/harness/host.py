@@ -23,7 +23,7 @@ from tests.chaos.harness.servers import SERVERS, Servers
 from tests.support.command_line import CommandLine
 from tests.support.servers import REPOSITORY
 
-LEASE_SECONDS = 12.0
+LEASE_SECONDS = 10.0
 """Of each host: shorter than the longest fault, so that hosts are away now and then."""
 _PORTS = ("TEMPORAL__PORT", "TEMPORAL__UI_PORT", "POSTGRES__PORT", "METRICS__PORT", "RABBITMQ__PORT")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"

@@ -71,6 +71,8 @@ class Session:
     prompts: list[Prompt] = field(default_factory=list)
     busy: bool = False
     """A command for it is under way."""
+    failover: bool = False
+    """It goes on elsewhere when its host is lost: its agent ends with the host's lease."""
 
     @property
     def talks(self) -> bool:
@@ -118,6 +120,8 @@ class Record:
     """Usage by reply, as the agents wrote it down."""
     ledger: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """Usage by reply, as Stratavore counted it."""
+    failed_over: frozenset[str] = frozenset()
+    """Sessions that a lost host's lease ended a runner of. What that host had not told when it was lost stays there."""
     last_requests: dict[str, list[str]] = field(default_factory=dict)
     """All texts of the last request of each session, in order."""
     notes: dict[str, list[str]] = field(default_factory=dict)

@@ -33,6 +33,8 @@ def lines(record: Record, violations: Mapping[str, Sequence[str]]) -> Iterator[s
     yield f"Looks: {len(record.samples)}, Postgres answered {answered} of them"
     unsure = sum(session.meant == "unsure" for session in record.sessions.values())
     yield f"Sessions: {len(record.sessions)}, {unsure} of them unsure: nobody knows whether a command was heard"
+    failing = sum(session.failover for session in record.sessions.values())
+    yield f"Sessions that do not wait for a lost host: {failing}, {len(record.failed_over)} of them lost one"
     yield f"Replies: {len(record.replies)} asked for, {len(finished)} sent whole, {len(record.ledger)} counted"
     yield f"Tokens counted: {sum(sum(usage.values()) for usage in record.ledger.values())}"
     yield f"Replies cut by the death of their agents, and so not counted: {len(cut)}"

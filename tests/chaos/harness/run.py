@@ -201,6 +201,10 @@ class Run:
         with suppress(*_AWAY):
             await self._collect_ledger()
             await self._collect_events()
+            fenced = await self.servers.fetch(
+                "SELECT DISTINCT session_id::text FROM runners WHERE exit_kind = 'fenced'"
+            )
+            record.failed_over = frozenset(row["session_id"] for row in fenced)
         record.replies = [
             Answered(
                 one.asked.headers.get("x-claude-code-session-id", ""),

@@ -81,8 +81,8 @@ SENDS = 3.0
 
 _BETWEEN_HOSTS = {Fault.CUT_NETWORK, Fault.HOLD_NETWORK, Command.MOVE}
 _LONG = {Fault.LOSE_HOST}
-_LONG_SECONDS = 15.0
-"""Added to a fault that is to outlast a lease."""
+_LONG_SECONDS = 27.0
+"""Added to a fault that is to outlast a lease, and the margin after which others take what was there."""
 
 
 def plan(seed: int, seconds: float, sessions: int, hosts: int = 1) -> tuple[Step, ...]:

@@ -29,6 +29,8 @@ _HERE = Path(__file__).parent
 _TRIES = 6
 _EFFECT_SECONDS = 90.0
 _TAKEN = "taken"
+_FAILOVER = 3
+"""One in so many sessions does not wait for a lost host."""
 _LIGHT_PART = 0.6
 """Of the sessions beside the real ones, how many converse."""
 
@@ -70,7 +72,7 @@ class Workload:
         self._record.limits = limits
         for kind, count in self._counts.items():
             for number in range(count):
-                await self.launch(kind, self._hosts[number % len(self._hosts)])
+                await self.launch(kind, self._hosts[number % len(self._hosts)], failover=number % _FAILOVER == 1)
 
     def _program(self, light: Path) -> None:
         """A ``claude`` that is the real one, or a light one in its project's directory."""
@@ -87,18 +89,19 @@ class Workload:
         given = self._users[host.name].environment(self._url)
         return given | {"PATH": f"{self._root / 'bin'}:{given['PATH']}"}
 
-    async def launch(self, kind: str, host: Host) -> None:
+    async def launch(self, kind: str, host: Host, *, failover: bool) -> None:
         """A new session. Placed on another host than this one, its agent gets the environment of that daemon."""
-        session = Session(str(uuid.uuid4()), kind, kind)
+        session = Session(str(uuid.uuid4()), kind, kind, failover=failover and len(self._hosts) > 1)
         write_environment(host.home.session_environment(session.id), self.environment(host))
-        await _ask(host, "launch", project=kind, session_ids=[session.id])
+        options = {"failover": "auto" if session.failover else "wait"}
+        await _ask(host, "launch", project=kind, session_ids=[session.id], options=options)
         self._record.sessions[session.id] = session
 
     async def do(self, step: Step) -> str:
         """Do one command. Returns what was done, for people; empty if there is nobody to do it to."""
         if step.what is Command.LAUNCH:
             kind = ("notes", "light")[step.pick < _LIGHT_PART]
-            await self.launch(kind, self._host(step))
+            await self.launch(kind, self._host(step), failover=int(step.pick * 1000) % _FAILOVER == 1)
             return f"a session of {kind}"
         if step.what is Command.SEND and self._at_once.locked():
             return ""  # people are busy enough

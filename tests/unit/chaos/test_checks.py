@@ -55,6 +55,14 @@ def rows(record: Record, **changed: Row | None) -> None:
     look(record, rows=now)
 
 
+def test_what_a_lost_host_had_not_told_is_no_fault() -> None:
+    record = healthy()
+    record.last_requests.update(a=["Last"])
+    assert checks.check(record)[WHOLE]
+    record.failed_over = frozenset({"a"})
+    assert not checks.check(record)[WHOLE]
+
+
 def test_a_healthy_run_breaks_no_promise() -> None:
     assert checks.check(healthy()) == {promise: [] for promise in checks.CHECKS}
 
