@@ -94,4 +94,5 @@ class Commands(Moving, Texts):
             RefuseRequest(request_id=request_id, session_id=self._start.session_id, kind=kind, reason=reason),
             start_to_close_timeout=timeouts.STEP,
             retry_policy=timeouts.FOR_EVER,
+            local_retry_threshold=timeouts.STEP_HERE,
         )

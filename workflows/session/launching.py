@@ -11,7 +11,7 @@ from activities.admission import AdmissionActivities
 from activities.runners import RunnerActivities
 from stratavore.models.session import LiveRunner, SendSignal, Wish
 from stratavore.models.states import RunnerStatus, SessionState
-from stratavore.models.steps import AdmitRequest, FindRequest, Found, Launched, LaunchRequest, Placed, PlaceRequest
+from stratavore.models.steps import AdmitRequest, FindRequest, Found, Launched, LaunchRequest, PlaceRequest
 from stratavore.naming import launch_queue
 from stratavore.quotas import NO_SLOT
 from workflows import timeouts
@@ -33,37 +33,27 @@ class Launching(Supervising, Texts):
 
     async def _find(self) -> Found:
         """The runner of this session that has not ended, by Postgres."""
-        found: Found = await self._settled(
-            workflow.start_local_activity_method(
-                AdmissionActivities.find,
-                FindRequest(session_id=self._start.session_id),
-                start_to_close_timeout=timeouts.STEP,
-                retry_policy=timeouts.FOR_EVER,
-            )
+        return await self._commit(
+            AdmissionActivities.find, FindRequest(session_id=self._start.session_id), "ask for its runner"
         )
-        return found
 
     async def _admit(self) -> None:
         """Take a slot, or wait in line until something changes."""
         self._woken = False
-        admission = await self._settled(
-            workflow.start_local_activity_method(
-                AdmissionActivities.admit,
-                AdmitRequest(
-                    session_id=self._start.session_id,
-                    step=self._next_step("admit"),
-                    incarnation=workflow.info().first_execution_run_id,
-                    project_id=self._start.project_id,
-                    project=self._start.project,
-                    spec=self._start.spec,
-                    resumes=self._start.resumes,
-                    god=self._god,
-                    no_queue=self._start.no_queue and self._launches == 0 and not self._start.resumes,
-                ),
-                start_to_close_timeout=timeouts.STEP,
-                retry_policy=timeouts.FOR_EVER,
-                summary="take a slot",
-            )
+        admission = await self._commit(
+            AdmissionActivities.admit,
+            AdmitRequest(
+                session_id=self._start.session_id,
+                step=self._next_step("admit"),
+                incarnation=workflow.info().first_execution_run_id,
+                project_id=self._start.project_id,
+                project=self._start.project,
+                spec=self._start.spec,
+                resumes=self._start.resumes,
+                god=self._god,
+                no_queue=self._start.no_queue and self._launches == 0 and not self._start.resumes,
+            ),
+            "take a slot",
         )
         await self._wake(admission.grants)
         self._admitted = admission.granted
@@ -82,20 +72,16 @@ class Launching(Supervising, Texts):
     async def _launch(self) -> None:
         """Place and start the next runner."""
         self._woken = False  # by a host that takes runners from now on
-        placed: Placed = await self._settled(
-            workflow.start_local_activity_method(
-                AdmissionActivities.place,
-                PlaceRequest(
-                    session_id=self._start.session_id,
-                    step=self._next_step("place"),
-                    host=self._start.host,
-                    relaunch=self._launches > 0 or self._start.resumes,
-                    destination=self._destination,
-                ),
-                start_to_close_timeout=timeouts.STEP,
-                retry_policy=timeouts.FOR_EVER,
-                summary="choose a host",
-            )
+        placed = await self._commit(
+            AdmissionActivities.place,
+            PlaceRequest(
+                session_id=self._start.session_id,
+                step=self._next_step("place"),
+                host=self._start.host,
+                relaunch=self._launches > 0 or self._start.resumes,
+                destination=self._destination,
+            ),
+            "choose a host",
         )
         self._admitted = placed.holds_slot
         if not placed.holds_slot:

@@ -10,7 +10,6 @@ from stratavore.models.session import GrantSignal, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
 from stratavore.naming import workflow_id
-from workflows import timeouts
 from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
 from workflows.session.moving import Moving
 
@@ -62,23 +61,19 @@ class Recording(Moving):
         one now. What was written counts: the loop goes on from there.
         """
         state = state_after(decision)
-        recorded: Recorded = await self._settled(
-            workflow.start_local_activity_method(
-                RecordActivities.record,
-                RecordRequest(
-                    session_id=self._start.session_id,
-                    step=self._next_step("record"),
-                    project=self._start.project,
-                    state=state,
-                    reason=decision.reason,
-                    release=not isinstance(decision, Relaunch),
-                    exit=end,
-                    status=status_after(decision) if end else None,
-                ),
-                start_to_close_timeout=timeouts.STEP,
-                retry_policy=timeouts.FOR_EVER,
-                summary=f"record: {state}",
-            )
+        recorded = await self._commit(
+            RecordActivities.record,
+            RecordRequest(
+                session_id=self._start.session_id,
+                step=self._next_step("record"),
+                project=self._start.project,
+                state=state,
+                reason=decision.reason,
+                release=not isinstance(decision, Relaunch),
+                exit=end,
+                status=status_after(decision) if end else None,
+            ),
+            f"record: {state}",
         )
         self._admitted = self._admitted and not recorded.released
         self._show(recorded.state, decision.reason)

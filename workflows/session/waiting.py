@@ -1,15 +1,18 @@
 """How the session's workflow waits, and how it continues as new when its history has become long."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from temporalio import workflow
 
+from stratavore.models.base import Model
 from stratavore.models.session import Carried, Wish
 from workflows import timeouts
 from workflows.session.memory import Memory
+
+Answer = TypeVar("Answer", bound=Model)
 
 
 class Waiting(Memory):
@@ -31,6 +34,20 @@ class Waiting(Memory):
         """The result of an effect that a cancellation must not tear: it ends in order, then the session does."""
         await self._until(effect.done)
         return effect.result()
+
+    async def _commit(self, do: Callable[[Any, Any], Awaitable[Answer]], request: Model, summary: str) -> Answer:
+        """A transaction in Postgres, tried until it has happened. Its key is in the request."""
+        answer: Answer = await self._settled(
+            workflow.start_local_activity_method(
+                do,
+                request,
+                start_to_close_timeout=timeouts.STEP,
+                retry_policy=timeouts.FOR_EVER,
+                local_retry_threshold=timeouts.STEP_HERE,
+                summary=summary,
+            )
+        )
+        return answer
 
     async def _moment(self) -> None:
         """Come back in another workflow task, before this run ends in favour of the next one.

@@ -13,6 +13,7 @@ from typing import TypeVar
 import asyncpg
 
 from stratavore.agents.claude.transcript import read_row
+from stratavore.embedded.temporal import cache_directory
 from stratavore.paths import Home
 from tests.chaos.harness.faults import Faults
 from tests.chaos.harness.host import Host
@@ -67,6 +68,7 @@ class Run:
             ending.callback(work.remove)
             ending.callback(work.end)
             first, *others = self.hosts
+            first.settings = work.environment(first) | {"XDG_CACHE_HOME": str(cache_directory().parent)}
             first.up.set()
             tasks = [asyncio.create_task(one) for one in (first.supervise(), listener.listen())]
             ending.push_async_callback(_cancel, tasks)
@@ -86,7 +88,7 @@ class Run:
             await self._follow(faults, work)
             await faults.end()
             self._note("faults end")
-            self.record.counts = sum((host.ends for host in self.hosts), faults.counts)
+            self.record.counts = dict(sum((host.ends for host in self.hosts), faults.counts))
             await self._rest(api, observer, work)
         return self.record
 

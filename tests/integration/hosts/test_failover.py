@@ -177,7 +177,7 @@ async def test_a_host_that_is_cut_off_from_postgres_ends_them_itself(hosts: Host
         assert (await other.wait(session, "running"))["generation"] == 2
 
 
-async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_when_it_is_back(hosts: Hosts) -> None:
+async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_elsewhere(hosts: Hosts) -> None:
     cut_off = hosts.new("cut-off")
     async with Proxy.before(cut_off.dsn) as way:
         cut_off.dsn = way.url
@@ -190,16 +190,10 @@ async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_when_it_is_ba
         way.hold()
         for agent in agents:
             os.kill(agent.pid, signal.SIGKILL)
-        await until(lambda: "no session workflows are taken" in cut_off.tail(1000), what="that it takes none any more")
-
-        async def is_long_away() -> bool:
-            return float((await hosts.shown(cut_off, by=other))["lease_s"]) < -15
-
-        await answer(is_long_away, PATIENCE_SECONDS, "more than its worker is given to end what it does")
-        way.go_on()
         for session in sessions:
             found = await other.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
             assert (found["host"], found["generation"]) == ("other", 2)
+        way.go_on()
         more = await other.launch(await other.project(["cat"]), 4)
         for session in more:
             await other.wait(session, "running", timeout=PATIENCE_SECONDS)
