@@ -10,8 +10,8 @@ WORKFLOW_TASK = timedelta(seconds=5)
 STEP = timedelta(seconds=10)
 """One try of a local activity: a transaction in Postgres."""
 STEP_HERE = timedelta(seconds=0.5)
-"""A longer wait between two tries is a timer of the server's: whoever takes the workflow then makes the next one, and not
-this host, which may be the only one that cannot reach Postgres."""
+"""A longer wait between two tries is a timer of the server's: whoever takes the workflow then makes the next one. This
+host may be the only one that cannot reach Postgres."""
 
 LAUNCH = timedelta(seconds=60)
 LAUNCH_HEARTBEAT = timedelta(seconds=3)

@@ -46,6 +46,7 @@ class Hosts(God):
     async def drain_host(self, host: str) -> HostDetails:
         """Place no new runner on a host. Those that are there go on."""
         await self._drain(host, draining=True)
+        await let_waiting_look(self._database, self._client)
         return await self.show_host(host)
 
     async def undrain_host(self, host: str) -> HostDetails:
@@ -79,6 +80,7 @@ class Hosts(God):
             raise HostIsUp(host=host)
         if there and not force:
             raise HostHasSessions(host=host, count=naming.plural(len(there), "session"))
+        await self._drain(host, draining=True)  # else sessions that wait for a lost host would wait for it
         left = await self._give_up(host, there)
         deleted = False
         async with self._database.transaction("host.delete") as transaction:

@@ -78,6 +78,8 @@ WITH each AS (
 )
 SELECT coalesce((SELECT 'it runs on ' || name || ' only, which ' || how
                  FROM each JOIN sessions ON launch->>'host' = name WHERE id = $1),
+                (SELECT 'it goes on on ' || name || ', which ' || how
+                 FROM each JOIN sessions ON host = name WHERE id = $1 AND state = 'recovering' AND failover = 'wait'),
                 (SELECT 'no host takes new runners: ' || string_agg(name || ' ' || how, ', ' ORDER BY name) FROM each),
                 'no host is up')
 

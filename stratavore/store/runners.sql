@@ -4,7 +4,10 @@
 WITH session AS (
     -- One that is to run on one host only; a host that was deleted binds nobody.
     SELECT sessions.id, host, granted_at IS NOT NULL AS holds_slot,
-           (SELECT name FROM hosts WHERE name = launch->>'host') AS bound_to
+           (SELECT name FROM hosts WHERE name = launch->>'host') AS bound_to,
+           -- Who waits for a lost host waits for it also if its agent had ended just before: its files and environment are there.
+           CASE WHEN state = 'recovering' AND failover = 'wait'
+                THEN (SELECT name FROM hosts WHERE name = sessions.host AND NOT draining) END AS waits_for
     FROM sessions LEFT JOIN admissions ON session_id = sessions.id WHERE sessions.id = $1
 ), known AS (
     SELECT runners.id, generation, runners.host FROM runners, session
@@ -12,7 +15,7 @@ WITH session AS (
     ORDER BY generation DESC LIMIT 1
 ), open AS (
     SELECT name, machine FROM hosts, session
-    WHERE lease_expires_at > now() AND NOT draining AND (bound_to IS NULL OR name IN (bound_to, $5))
+    WHERE lease_expires_at > now() AND NOT draining AND (coalesce(bound_to, waits_for, name) = name OR name = $5)
 ), chosen AS (
     -- Where it is moved to; else where it was, since its files are there; else where it is wished; else where there is most
     -- room: memory first, then the fewest runners for each processor.

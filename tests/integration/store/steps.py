@@ -13,7 +13,7 @@ from stratavore.agents.adapter import Judgement
 from stratavore.agents.conversation import Reply, Tokens
 from stratavore.launch_options import LaunchOptions
 from stratavore.models.session import LaunchSpec, Operator
-from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
+from stratavore.models.states import Activity, ExitKind, Failover, RunnerStatus, SessionState
 from stratavore.models.steps import (
     Admission,
     AdmitRequest,
@@ -57,6 +57,7 @@ class Session:
     step: int = 0
     host: str | None = None
     """The only one that it runs on."""
+    failover: Failover = Failover.WAIT
 
     def admit(self, *, resumes: bool = False, god: Operator | None = None, no_queue: bool = False) -> AdmitRequest:
         """Take a slot."""
@@ -66,7 +67,7 @@ class Session:
             incarnation=str(self.incarnation),
             project_id=self.project.project_id,
             project=self.project.name,
-            spec=SPEC.model_copy(update={"host": self.host}),
+            spec=SPEC.model_copy(update={"host": self.host, "failover": self.failover}),
             resumes=resumes,
             god=god,
             no_queue=no_queue,
