@@ -1,0 +1,49 @@
+"""Claude Code on a host that is lost: it goes on on another one, with its whole conversation, and ends where it was."""
+
+from stratavore.runtime.processes import Liveness, liveness
+from stratavore.runtime.rundir import RunDirectory
+from tests.claude_code import messages_api
+from tests.claude_code.messages import say
+from tests.claude_code.program import PrivateHome
+from tests.e2e.conversing import Conversations
+from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
+from tests.support.waiting import answer
+
+PATIENCE_SECONDS = 120.0
+
+
+async def test_a_conversation_goes_on_where_there_is_a_host(hosts: Hosts) -> None:
+    here = hosts.new("here")
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    there = hosts.new("there")
+    async with messages_api.serve([say("one"), say("two")]) as api:
+        before, after = Conversations(here, api), Conversations(there, api)
+        await here.start()
+        await before.create()
+        stranger = PrivateHome(there.home.root / "user")
+        stranger.create(before.site)
+        await there.start(settings=stranger.environment(api.url))
+        session = await before.launch(options={"failover": "auto"})
+        await before.does(session, "idle")
+        assert await before.ask(session, "remember the elephant") == "one"
+
+        async def counted() -> bool:
+            sent = {one["message_id"] for one in api.ledger() if one["message_id"]}
+            rows = await there.fetch("SELECT message_id FROM usage WHERE session_id = $1::uuid", session)
+            return {row["message_id"] for row in rows} == sent and len(rows) == len(sent)
+
+        await answer(counted, what="that it is told: what a lost host had not told stays there")
+        agent = RunDirectory(here.home, f"{session}.1").agent()
+        assert agent is not None
+
+        here.kill()
+        found = await there.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
+        assert (found["host"], found["generation"]) == ("there", 2)
+        assert liveness(agent) is Liveness.DEAD
+        await after.does(session, "idle")
+        assert await after.ask(session, "what was it?") == "two"
+        said = " ".join(after.asked[-1])
+        assert said.index("remember the elephant") < said.index("one") < said.index("what was it?")
+        await answer(counted, what="every reply, counted once")
+        await there.command(session, "terminate", force=True)
+        await there.wait(session, "ended")
