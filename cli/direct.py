@@ -1,6 +1,7 @@
 """The use cases in this process, for when no daemon answers: what is asked waits in Temporal for one."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,6 +20,8 @@ class Direct:
     """
 
     def __init__(self, home: Home) -> None:
+        # Else Python prints what libraries log of lost connections, with their stacks. People are told in words.
+        logging.getLogger().addHandler(logging.NullHandler())
         self._loop = asyncio.Runner()
         self._open = AsyncExitStack()
         try:
