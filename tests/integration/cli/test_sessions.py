@@ -13,7 +13,8 @@ from tests.support.waiting import until
 
 SESSION_KEYS = [
     *("session_id", "agent_session_id", "project", "agent", "state", "activity", "position", "generation"),
-    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason", "question"),
+    *("created_at", "ended_at", "tokens_used", "cost_usd", "unpriced_tokens", "reason", "since"),
+    "question",
 ]
 RUNNER_KEYS = [
     *("runner_id", "session_id", "generation", "project", "agent", "model", "host", "status", "activity"),

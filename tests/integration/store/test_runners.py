@@ -135,7 +135,6 @@ async def test_a_new_session_goes_where_it_was_asked_for_or_where_least_is_runni
     [
         (None, HOST),
         ("UPDATE hosts SET draining = true WHERE name = $1", "another"),
-        ("UPDATE hosts SET lease_expires_at = now() WHERE name = $1", "another"),
         ("DELETE FROM hosts WHERE name = $1", "another"),
     ],
 )
