@@ -41,9 +41,9 @@ class WholeDaemon(DaemonProcess):
         )
 
     async def ready(self) -> None:
-        """Wait until the API answers, and find the database."""
+        """Wait until the API answers, and find its servers."""
         await super().ready()
-        self.dsn = self.stack.postgres_dsn
+        self.dsn, self._temporal = self.stack.postgres_dsn, self.stack.temporal_address
 
     @property
     def stack(self) -> EmbeddedStack:
