@@ -127,16 +127,18 @@ class Household:
     async def everything_was_told(self) -> None:
         """Every event has come to who listens, in the order of its session."""
 
+        # First: what is committed while they are heard is told later.
+        rows = await self.daemon.fetch(
+            "SELECT id::text, session_id::text AS session FROM events WHERE session_id IS NOT NULL"
+            " ORDER BY session_id, sequence"
+        )
+
         async def delivered() -> bool:
             return not await self.daemon.fetch("SELECT 1 FROM outbox WHERE NOT delivered")
 
         url = await self.daemon.rabbitmq_runs()
         await answer(delivered, RECOVERY_SECONDS, "an empty outbox")
         await self._hear(url)
-        rows = await self.daemon.fetch(
-            "SELECT id::text, session_id::text AS session FROM events WHERE session_id IS NOT NULL"
-            " ORDER BY session_id, sequence"
-        )
         expected: dict[str, list[str]] = {}
         for row in rows:
             expected.setdefault(row["session"], []).append(row["id"])

@@ -85,6 +85,8 @@ async def test_what_went_on_since_the_backup_is_brought_back(daemon: DaemonProce
     new, new_agent = await running(daemon, ["cat"])  # of a project that is new as well
     living = {killed: (2, killed_agent), resumed: (2, resumed_agent), new: (1, new_agent), alone: (1, alone_agent)}
 
+    for session in living:
+        await daemon.settled_history(session)  # else its workflow has a launch to try again, and opens its row itself
     daemon.kill()
     await backup.restore()
     await daemon.start()
