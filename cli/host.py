@@ -69,12 +69,9 @@ def _move_all(host: str, form: Format) -> None:
         _print(left, form)
     else:
         tell(moved)
-        stays = text.plural(len(left["sessions"]), "session")
-        what = (
-            f"{stays} of it stay{'' if len(left['sessions']) > 1 else 's'}"
-            if left["sessions"]
-            else "nothing runs there"
-        )
+        count = len(left["sessions"])
+        stay = f"{text.plural(count, 'session')} of it {'stays' if count == 1 else 'stay'}"
+        what = stay if count else "nothing runs there"
         typer.echo(f"The host {host} takes no new runners; {what}.")
     tell_failures(failures)
 

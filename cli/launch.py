@@ -86,9 +86,9 @@ def launch(
     """Launch new sessions in a project, and attach.
 
     A session that finds no free slot waits in line for one; Ctrl-C leaves it there. With --no-queue it is refused
-    then, and of several those that find none. Attached, leave it with
-    Ctrl-b d: it goes on. Without a terminal, or for --format json or yaml, it is detached. With --host it runs on that
-    host only, and waits for it while it is away or draining; there it has the environment of the daemon.
+    then, and of several those that find none. Attached, leave it with Ctrl-b d: it goes on. Without a terminal, or for
+    --format json or yaml, it is detached. With --host it runs on that host only, and waits for it while it is away or
+    draining; there it has the environment of the daemon.
 
     With --print the agent has no terminal: it is asked one thing, its answer is printed as it comes, and its exit code
     is that of the command. The session survives what any other survives; Ctrl-C ends it. With --detach it is left

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from stratavore.errors import InvalidInput
+from stratavore.models.states import Failover
 
 LONGEST_PROMPT = 1_000_000
 """Bytes. Temporal takes twice as much for all that a session is started with."""
 
-
-FAILOVER = ("wait", "auto")
 _OF_ANY_AGENT = frozenset({"host", "failover"})
 
 
@@ -78,8 +77,8 @@ def check_failover(word: str | None) -> None:
     Raises:
         InvalidInput: tells which there are.
     """
-    if word is not None and word not in FAILOVER:
-        raise InvalidInput(reason=f"There is no failover '{word}'; there is: {', '.join(FAILOVER)}")
+    if word is not None and word not in tuple(Failover):
+        raise InvalidInput(reason=f"There is no failover '{word}'; there is: {', '.join(Failover)}")
 
 
 def check_prompt(prompt: str | None) -> None:

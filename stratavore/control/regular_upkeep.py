@@ -5,7 +5,6 @@ from stratavore.control.upkeep import Upkeep
 from stratavore.killpoints import effect
 from stratavore.models.upkeep import UpkeepDone, UpkeepPart
 from stratavore.reconcile.leftovers import Leftovers
-from stratavore.reconcile.reconciler import Reconciler
 
 MOST_TOLD = 50
 """Differences whose sentences are kept with the workflow; all are events, and lines of the log."""
@@ -23,7 +22,7 @@ class RegularUpkeep(Upkeep):
         assert self._here is not None, "a daemon does it"
         leftovers = Leftovers(self._home, self._host, self._database, self._client, self._here)
         with effect("upkeep"):
-            found = await self._reconciler_of(part).run(part=part)
+            found = await self._reconciler(self._here if part is UpkeepPart.HOST else None).run(part=part)
         for one in found.differences:
             telemetry.RECONCILE_FINDINGS.labels(one.kind, one.outcome).inc()
         with effect("upkeep.remove"):
@@ -34,17 +33,4 @@ class RegularUpkeep(Upkeep):
             sentences=tuple(f"{one.what}: {one.outcome}, {one.action}" for one in found.differences[:MOST_TOLD]),
             unseen=found.unseen,
             removed=removed,
-        )
-
-    def _reconciler_of(self, part: UpkeepPart) -> Reconciler:
-        if part is UpkeepPart.HOST:
-            return self._reconciler()
-        return Reconciler(
-            self._client,
-            self._database,
-            self._host,
-            None,
-            take_up=self._start_again,
-            put_away=self._rest_again,
-            wake=self._wake,
         )

@@ -5,6 +5,7 @@ from typing import Any
 from stratavore.control.reach import Reach
 from stratavore.health import checks
 from stratavore.models.findings import Health, Reconciliation
+from stratavore.reconcile.here import Here
 from stratavore.reconcile.reconciler import Reconciler
 from stratavore.store import sessions
 
@@ -14,19 +15,20 @@ class Upkeep(Reach):
 
     async def reconcile(self, dry_run: bool = False, end_orphans: bool = False) -> Reconciliation:
         """Compare everyone who knows of sessions, and repair what is safe. See :class:`Reconciler`."""
-        return await self._reconciler().run(dry_run=dry_run, end_orphans=end_orphans)
+        return await self._reconciler(self._here).run(dry_run=dry_run, end_orphans=end_orphans)
 
     async def health(self) -> Health:
         """How the running system is, part by part."""
         daemon = self._here is not None
         return await checks.look(self._home, self._host, self._database, self._client, self._broker, daemon=daemon)
 
-    def _reconciler(self) -> Reconciler:
+    def _reconciler(self, here: Here | None) -> Reconciler:
+        """``here`` None: what is known of this host is left out."""
         return Reconciler(
             self._client,
             self._database,
             self._host,
-            self._here,
+            here,
             take_up=self._start_again,
             put_away=self._rest_again,
             wake=self._wake,

@@ -35,7 +35,7 @@ async def enter(connection: Connection, session_id: str, project_id: str) -> str
     await connection.execute(SQL.lock)
     full = await limits.blocking(connection, project_id)
     await connection.execute(SQL.enter, session_id, project_id)
-    return f"waits: {full.full}" if full else None
+    return full.reason if full else None
 
 
 async def standing(connection: Connection, session_id: str) -> Admission:
@@ -51,7 +51,7 @@ async def standing(connection: Connection, session_id: str) -> Admission:
         position=mine["position"],
         ticket=mine["ticket"],
         limit=full.name if full else None,
-        reason=f"waits: {full.full}" if full else None,
+        reason=full.reason if full else None,
     )
 
 

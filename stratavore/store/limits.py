@@ -17,6 +17,11 @@ class Blocking(NamedTuple):
     name: str
     full: str
 
+    @property
+    def reason(self) -> str:
+        """Why somebody waits."""
+        return f"waits: {self.full}"
+
 
 class Limit(NamedTuple):
     """A limit's value, and what set it if no person did."""

@@ -11,14 +11,12 @@ import pytest
 
 from cli.client import Unanswered
 from stratavore.environment import write_environment
-from stratavore.paths import Home
 from stratavore.runtime.rundir import RunDirectory
 from tests.chaos.harness import light_claude
 from tests.claude_code.messages import Kind, say
 from tests.claude_code.messages_api import MessagesApi, serve
 from tests.claude_code.program import PrivateHome
 from tests.support.daemon import DaemonProcess
-from tests.support.stacks import Stack
 from tests.support.waiting import answer, until
 
 TEXT = "Do it once, please."
@@ -31,22 +29,11 @@ async def api() -> AsyncIterator[MessagesApi]:
         yield served
 
 
-@pytest.fixture
-def process(home: Home, stack: Stack, database: str) -> object:
-    made = DaemonProcess(
-        home,
-        temporal=stack.temporal_address,
-        namespace=f"test-{uuid.uuid4().hex[:12]}",
-        dsn=database,
-        rabbitmq=None,
-        host=f"h-{uuid.uuid4().hex[:8]}",
-    )
-    yield made
-    made.kill()
-
-
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_text_is_taken_once(process: DaemonProcess, api: MessagesApi, tmp_path: Path, point: str) -> None:
+async def test_a_text_is_taken_once(
+    daemon_process: DaemonProcess, api: MessagesApi, tmp_path: Path, point: str
+) -> None:
+    process = daemon_process
     await process.start(kill_at=point)
     session = await converse(process, api, tmp_path)
     request = str(uuid.uuid4())

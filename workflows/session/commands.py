@@ -14,7 +14,6 @@ from stratavore.models.session import (
     Wish,
 )
 from stratavore.models.steps import RefuseRequest
-from workflows import timeouts
 from workflows.session.moving import Moving
 from workflows.session.texts import Texts
 
@@ -89,10 +88,5 @@ class Commands(Moving, Texts):
 
     async def _refuse(self, request_id: str, kind: str, reason: str) -> None:
         """Say why a request is not done."""
-        await workflow.execute_local_activity_method(
-            RecordActivities.refuse,
-            RefuseRequest(request_id=request_id, session_id=self._start.session_id, kind=kind, reason=reason),
-            start_to_close_timeout=timeouts.STEP,
-            retry_policy=timeouts.FOR_EVER,
-            local_retry_threshold=timeouts.STEP_HERE,
-        )
+        request = RefuseRequest(request_id=request_id, session_id=self._start.session_id, kind=kind, reason=reason)
+        await self._commit(RecordActivities.refuse, request, f"refuse: {kind}")

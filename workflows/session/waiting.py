@@ -12,7 +12,7 @@ from stratavore.models.session import Carried, Wish
 from workflows import timeouts
 from workflows.session.memory import Memory
 
-Answer = TypeVar("Answer", bound=Model)
+Answer = TypeVar("Answer", bound=Model | None)
 
 
 class Waiting(Memory):

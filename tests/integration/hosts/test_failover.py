@@ -30,6 +30,17 @@ async def pair(hosts: Hosts) -> tuple[HostProcess, HostProcess]:
     return lost, await hosts.start("other")
 
 
+@asynccontextmanager
+async def pair_with_a_way(hosts: Hosts) -> AsyncIterator[tuple[HostProcess, HostProcess, Proxy]]:
+    """The same; and the way of the first one to Postgres, which can be cut."""
+    lost = hosts.new("lost")
+    async with Proxy.before(lost.dsn) as way:
+        lost.dsn = way.url
+        await lost.start()
+        hosts.lease_seconds = LONG_LEASE_SECONDS
+        yield lost, await hosts.start("other"), way
+
+
 async def launched(host: HostProcess, directory: Path, **params: Any) -> tuple[str, ProcessIdentity]:
     """A session on that host, and its agent."""
     (session,) = await host.launch(await host.project(PROGRAM, path=directory), **params)
@@ -158,12 +169,7 @@ async def test_a_daemon_that_dies_as_it_binds_a_runner_to_its_lease_starts_it_on
 
 
 async def test_a_host_that_is_cut_off_from_postgres_ends_them_itself(hosts: Hosts) -> None:
-    lost = hosts.new("lost")
-    async with Proxy.before(lost.dsn) as way:
-        lost.dsn = way.url
-        await lost.start()
-        hosts.lease_seconds = LONG_LEASE_SECONDS
-        other = await hosts.start("other")
+    async with pair_with_a_way(hosts) as (lost, other, way):
         session, agent = await launched(lost, hosts.shared, options=AUTO)
         waits, waiting = await launched(lost, hosts.shared)
         async with never_two(session):
@@ -178,12 +184,7 @@ async def test_a_host_that_is_cut_off_from_postgres_ends_them_itself(hosts: Host
 
 
 async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_elsewhere(hosts: Hosts) -> None:
-    cut_off = hosts.new("cut-off")
-    async with Proxy.before(cut_off.dsn) as way:
-        cut_off.dsn = way.url
-        await cut_off.start()
-        hosts.lease_seconds = LONG_LEASE_SECONDS
-        other = await hosts.start("other")
+    async with pair_with_a_way(hosts) as (_, other, way):
         # Their workflows are in the memory of the one or the other, as chance will have it.
         sessions = await other.launch(await other.project(["cat"]), 8)
         agents = [(await generation(other, session, 1))[1] for session in sessions]

@@ -45,6 +45,14 @@ async def launched(runners: Runners, spec: RunSpec, lease: HeldLease) -> Process
     return started.identity
 
 
+async def stubborn(runners: Runners, lease: HeldLease) -> tuple[RunSpec, ProcessIdentity]:
+    """A runner whose agent and its processes end by SIGKILL only; all of them live."""
+    spec = runners.python(STUBBORN)
+    agent = await launched(runners, spec, lease)
+    await until(pids_in(runners.work, 3), what="all of them")
+    return spec, agent
+
+
 def guard(spec: RunSpec) -> ProcessIdentity | None:
     """The process that keeps guard."""
     found = (one for one in marked(runner_id=spec.runner_id) if "./guard" in command_line(one.pid)[1:2])
@@ -70,9 +78,7 @@ async def assert_fenced(runners: Runners, spec: RunSpec, seconds: str) -> None:
 
 async def test_it_ends_all_of_the_runner_when_the_lease_is_over(runners: Runners) -> None:
     lease = hold(runners, 6)
-    spec = runners.python(STUBBORN)
-    agent = await launched(runners, spec, lease)
-    await until(pids_in(runners.work, 3), what="all of them")
+    spec, agent = await stubborn(runners, lease)
     await runners.gone(agent)
     assert uptime() >= lease.deadline
     await assert_fenced(runners, spec, "6")
@@ -129,9 +135,7 @@ async def test_a_lease_that_cannot_be_read_is_good_until_the_last_known_deadline
 @pytest.mark.parametrize("who", ["wrapper", "terminal"])
 async def test_it_outlives_wrapper_and_terminal_as_long_as_the_agent_does(runners: Runners, who: str) -> None:
     lease = hold(runners, 6)
-    spec = runners.python(STUBBORN)
-    agent = await launched(runners, spec, lease)
-    await until(pids_in(runners.work, 3), what="all of them")
+    spec, agent = await stubborn(runners, lease)
     wrapper = runners.files(spec).wrapper()
     assert wrapper
     os.kill(wrapper.pid if who == "wrapper" else await runners.server(), signal.SIGKILL)
@@ -143,9 +147,7 @@ async def test_it_outlives_wrapper_and_terminal_as_long_as_the_agent_does(runner
 @pytest.mark.parametrize("guarding", ["dead", "frozen"])
 async def test_the_daemon_ends_it_if_the_guard_cannot(runners: Runners, guarding: str) -> None:
     lease = hold(runners, 600)
-    spec = runners.python(STUBBORN)
-    agent = await launched(runners, spec, lease)
-    await until(pids_in(runners.work, 3), what="all of them")
+    spec, agent = await stubborn(runners, lease)
     unbound = runners.shell("exec cat")
     goes_on = await runners.agent(unbound)
     one = guard(spec)
