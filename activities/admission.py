@@ -5,11 +5,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.models.session import LiveRunner
-from stratavore.models.states import SessionState
+from stratavore.models.session import Hold, LiveRunner
+from stratavore.models.states import HELD_STATES, SessionState
 from stratavore.models.steps import Admission, AdmitRequest, FindRequest, Found, Placed, PlaceRequest
-from stratavore.store import admission, hosts, runners, sessions, steps
-from stratavore.store.database import Database
+from stratavore.store import admission, holds, hosts, runners, sessions, steps
+from stratavore.store.database import Database, Transaction
+from stratavore.store.record import held_event
 
 
 class AdmissionActivities:
@@ -37,6 +38,9 @@ class AdmissionActivities:
             # Else a try that was held up for long (a machine that slept) would give an ended session a slot.
             if not await steps.begin(connection, request.session_id, request.step):
                 standing = await admission.standing(connection, request.session_id)
+                done = await steps.find(connection, request.session_id, request.step)
+                if done and done.get("hold"):
+                    return Admission.model_validate(done)
                 left = request.no_queue and not standing.granted
                 return standing.model_copy(update={"refused": "there was none"}) if left else standing
             opened = await sessions.open_session(
@@ -53,7 +57,9 @@ class AdmissionActivities:
                     )
                 )
             if request.god:
-                passed = await admission.enter(connection, request.session_id, request.project_id)
+                held = await holds.pass_by(connection, request.session_id)
+                full = await admission.enter(connection, request.session_id, request.project_id)
+                passed = "; ".join(reason for reason in (held and held.reason, full) if reason) or None
                 transaction.emit(
                     NewEvent(
                         session_id=request.session_id,
@@ -64,6 +70,8 @@ class AdmissionActivities:
                     )
                 )
                 return Admission(granted=True)
+            if hold := await holds.holding(connection, request.session_id):
+                return await self._held(transaction, request, hold)
             take = admission.join_if_free if request.no_queue else admission.join
             joined = await take(connection, request.session_id, request.project_id)
             if not joined.granted:
@@ -79,6 +87,19 @@ class AdmissionActivities:
                     )
                 )
         return joined
+
+    async def _held(self, transaction: Transaction, request: AdmitRequest, hold: Hold) -> Admission:
+        """Give back what the session has of slots and lines, and show what holds it."""
+        connection = transaction.connection
+        grants = await admission.leave(connection, request.session_id)
+        if request.no_queue:
+            return Admission(granted=False, grants=grants, refused=hold.reason)
+        if hold.state in HELD_STATES:  # else its workflow records what follows
+            await sessions.set_state(connection, request.session_id, hold.state, hold.reason)
+            transaction.emit(held_event(request.session_id, request.project, hold))
+        answer = Admission(granted=False, grants=grants, hold=hold)
+        await steps.keep(connection, request.session_id, request.step, answer.model_dump(mode="json"))
+        return answer
 
     @activity.defn
     async def place(self, request: PlaceRequest) -> Placed:

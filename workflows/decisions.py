@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zlib import crc32
 
-from stratavore.models.session import Operator, Policy, Wish
+from stratavore.models.session import Hold, Operator, Policy, Wish
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import RunnerExit
 from stratavore.naming import session_of, short
@@ -31,6 +31,18 @@ class PutAway:
 
 
 @dataclass(frozen=True)
+class Withhold:
+    """No process and no slot until a limit lets the session go on."""
+
+    hold: Hold
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        return self.hold.reason
+
+
+@dataclass(frozen=True)
 class End:
     """The session is over."""
 
@@ -38,7 +50,7 @@ class End:
     status: RunnerStatus
 
 
-Decision = Relaunch | PutAway | End
+Decision = Relaunch | PutAway | Withhold | End
 _OF_SIGNALS = 128
 _KILLED = _OF_SIGNALS + 9
 _JITTER = 1 / 3
@@ -56,6 +68,7 @@ def decide(
     policy: Policy,
     headless: bool = False,
     ended_by: Operator | None = None,
+    hold: Hold | None = None,
 ) -> Decision:
     """Decide what a session does when its runner has ended.
 
@@ -68,11 +81,16 @@ def decide(
         policy: The session's policy of recovery.
         headless: Whether the agent answers one prompt and ends: then its exit code is a result, as a script's is.
         ended_by: Who wished the end without being asked whether it is meant.
+        hold: The limit over which this workflow had the runner stopped.
     """
     if wish is Wish.TERMINATE:
         return ended_on_request(ended_by)
     if wish is Wish.PAUSE:
         return PutAway(parked=False, reason=None)
+    if end.hold:
+        return withheld(end.hold)
+    if hold and (stopped or end.kind not in (ExitKind.COMPLETED, ExitKind.REFUSED)):
+        return withheld(hold)
     if stopped:  # restarted; or paused, and resumed before the process had ended
         return Relaunch(timedelta(0), 0, "started anew on request", RunnerStatus.TERMINATED)
     match end.kind:
@@ -110,6 +128,17 @@ def _cut(line: str) -> str:
     return line if len(line) <= _LONGEST_WORDS else line[: _LONGEST_WORDS - 1] + "…"
 
 
+def withheld(hold: Hold) -> Decision:
+    """What a limit makes of a session."""
+    match hold.state:
+        case SessionState.ENDED:
+            return End(hold.reason, RunnerStatus.TERMINATED)
+        case SessionState.PAUSED:
+            return PutAway(parked=False, reason=hold.reason)
+        case _:
+            return Withhold(hold)
+
+
 def ended_on_request(by: Operator | None) -> End:
     """What people wished; one of them is named who was not asked whether it is meant."""
     return End("ended on request" + (f" of {by}, with --god" if by else ""), RunnerStatus.TERMINATED)
@@ -142,6 +171,8 @@ def state_after(decision: Decision) -> SessionState:
             return SessionState.PARKED
         case PutAway():
             return SessionState.PAUSED
+        case Withhold(hold=hold):
+            return hold.state
         case End():
             return SessionState.ENDED
 
@@ -149,7 +180,7 @@ def state_after(decision: Decision) -> SessionState:
 def status_after(decision: Decision) -> RunnerStatus:
     """What the runner that ended is from now on."""
     match decision:
-        case PutAway(parked=False):
+        case PutAway(parked=False) | Withhold():
             return RunnerStatus.PAUSED
         case Relaunch(status=status) | End(status=status):
             return status

@@ -9,7 +9,7 @@ from stratavore import targets
 from stratavore.control.god import God
 from stratavore.control.refusals import wrong_state
 from stratavore.models.session import Operator, PauseSignal, RestartSignal, ResumeSignal, TerminateSignal
-from stratavore.models.states import RESUMABLE_STATES, SessionState
+from stratavore.models.states import HELD_STATES, RESUMABLE_STATES, SessionState
 from stratavore.models.views import SessionView
 from stratavore.project_names import ALL
 from stratavore.store import sessions
@@ -125,7 +125,7 @@ async def _meant(connection: Connection, target: str) -> list[SessionView]:
 
 def _takes(session: SessionView, action: Action, *, past_the_line: bool) -> bool:
     match action:
-        case "resume" if past_the_line and session.state is SessionState.QUEUED:
+        case "resume" if past_the_line and session.state in HELD_STATES | {SessionState.QUEUED}:
             return True
         case "resume":
             return session.state in RESUMABLE_STATES

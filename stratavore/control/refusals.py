@@ -24,6 +24,8 @@ def wrong_state(target: str, found: Sequence[SessionView], action: str) -> Excep
         SessionState.PARKED: f"It crashed too often; try again with: stratavore resume {short}",
         SessionState.ENDED: f"Take it up again with: stratavore resume {short}",
         SessionState.QUEUED: "It waits for a slot; see: stratavore quotas show",
+        SessionState.LIMITED: f"It goes on by itself when the limit lets it; past it: stratavore resume {short} --god",
+        SessionState.ASKING: f"Let it go on with: stratavore approve {short}; or put it away: stratavore deny {short}",
         SessionState.RUNNING: f"Attach to it with: stratavore attach {short}",
     }
     kind = AlreadySo if session.state is _WISHED.get(action) else WrongState

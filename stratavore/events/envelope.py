@@ -36,6 +36,8 @@ class EventType(StrEnum):
     SESSION_RESUMED = "session.resumed"
     SESSION_PAUSED = "session.paused"
     SESSION_PARKED = "session.parked"
+    SESSION_LIMITED = "session.limited"
+    SESSION_ASKING = "session.asking"
     SESSION_ENDED = "session.ended"
     SESSION_UNREACHABLE = "session.unreachable"
     SESSION_REACHABLE = "session.reachable"
@@ -44,6 +46,9 @@ class EventType(StrEnum):
     RUNNER_FAILED = "runner.failed"
     RUNNER_ACTIVITY = "runner.activity"
     QUOTA_EXCEEDED = "quota.exceeded"
+    BUDGET_WARNING = "budget.warning"
+    BUDGET_EXCEEDED = "budget.exceeded"
+    BUDGET_APPROVED = "budget.approved"
     BUDGET_RESET = "budget.reset"
     PROJECT_DELETED = "project.deleted"
     SYSTEM_ALERT = "system.alert"
@@ -52,6 +57,9 @@ class EventType(StrEnum):
 
 
 LAST_WORD: dict[str, str] = {
+    EventType.BUDGET_WARNING: "scope",
+    EventType.BUDGET_EXCEEDED: "scope",
+    EventType.BUDGET_APPROVED: "scope",
     EventType.BUDGET_RESET: "scope",
     EventType.SYSTEM_ALERT: "severity",
     EventType.SYSTEM_GOD: "user",

@@ -1,6 +1,6 @@
 """Messages of the session workflow: its input, its signals, and what it carries over continue-as-new."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stratavore.models.base import Model
@@ -45,6 +45,19 @@ class Operator(Model):
     def __str__(self) -> str:
         """For people: ``ann on h, pts/3``."""
         return ", ".join(word for word in (f"{self.user} on {self.host}", self.terminal, self.ssh) if word)
+
+
+class Hold(Model):
+    """Why a session may not go on, though nobody put it away. Postgres owns what is used up; this tells of it."""
+
+    state: SessionState
+    """``limited``: until it may go on again; ``asking``: until somebody approves; ``paused``, ``ended``: for good."""
+    reason: str
+    """One sentence for a person."""
+    cause: str
+    """What holds it; the same cause is told by one event."""
+    until: datetime | None = None
+    """When it is worth asking again, without being told; None: it is told."""
 
 
 class Policy(Model):
@@ -103,6 +116,8 @@ class Carried(Model):
     """Who wished its end without being asked whether it is meant."""
     destination: str | None = None
     """The host that it moves to."""
+    hold: Hold | None = None
+    """Over which its live runner is being ended."""
     left: str | None = None
     """The host that it moves away from, and goes back to if the other one refuses it."""
 
@@ -186,8 +201,17 @@ class SendSignal(Model):
     """It answers the question that the agent asks."""
 
 
+class HoldSignal(Model):
+    """A limit was reached: put the session away."""
+
+    request_id: str
+    generation: int
+    """Of the runner that is meant: a later one is left alone."""
+    hold: Hold
+
+
 class GrantSignal(Model):
-    """A slot was granted to this session. Only wakes it: Postgres holds the grant."""
+    """A slot may be there for this session, or no limit holds it any more. Only wakes it: Postgres knows."""
 
 
 Carried.model_rebuild()

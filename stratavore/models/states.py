@@ -32,8 +32,18 @@ ACTIVE_STATES = frozenset(
 RESTING_STATES = frozenset({SessionState.PAUSED, SessionState.PARKED})
 """States of sessions that are put away, until somebody resumes them."""
 
+HELD_STATES = frozenset({SessionState.LIMITED, SessionState.ASKING})
+"""States of sessions that a limit holds: they go on by themselves once it lets them."""
+
+PUT_AWAY_STATES = RESTING_STATES | HELD_STATES
+"""States of sessions that live, without a process, a slot or a place in the line."""
+
 RESUMABLE_STATES = RESTING_STATES | {SessionState.ENDED}
 """States of sessions that nothing runs for, and that take no slot."""
+
+
+SLOTLESS_STATES = PUT_AWAY_STATES | {SessionState.ENDED}
+"""States of sessions that hold neither a slot nor a place in the line."""
 
 
 class Activity(StrEnum):

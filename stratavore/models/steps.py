@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from stratavore.models.base import Model
-from stratavore.models.session import LaunchSpec, LiveRunner, Operator
+from stratavore.models.session import Hold, LaunchSpec, LiveRunner, Operator
 from stratavore.models.states import ExitKind, RunnerStatus, SessionState
 
 
@@ -42,6 +42,8 @@ class Admission(Model):
     """The same in words."""
     refused: str | None = None
     """Why there was no slot for who does not want to wait in line."""
+    hold: Hold | None = None
+    """Why it may not even wait in line."""
 
 
 class PlaceRequest(Model):
@@ -129,6 +131,8 @@ class RunnerExit(Model):
     reason: str
     """One sentence for a person."""
     last_lines: str = ""
+    hold: Hold | None = None
+    """The limit over which it ended by itself."""
 
 
 class StopRequest(Model):
@@ -190,6 +194,8 @@ class RecordRequest(Model):
     exit: RunnerExit | None = None
     status: RunnerStatus | None = None
     """Of the runner that ended."""
+    hold: Hold | None = None
+    """What holds the session."""
 
 
 class FindRequest(Model):

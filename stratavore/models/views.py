@@ -226,6 +226,51 @@ class ProjectResourcesView(Model):
     cpu_percent: float
 
 
+class BudgetView(Model):
+    """A budget in its present period. Amounts are in its unit: tokens, or US dollars."""
+
+    budget_id: str
+    scope: str
+    project: str | None
+    session_id: str | None
+    unit: str
+    period: str
+    timezone: str
+    amount: float
+    warn_at: float
+    """Share of the amount."""
+    action: str
+    grace_s: float
+    used: float
+    extra: float
+    """That was approved, or given back by a reset, in this period."""
+    used_up: bool
+    starts_at: datetime
+    ends_at: datetime
+    warned_at: datetime | None
+    reached_at: datetime | None
+    held: int = 0
+    """Sessions that wait for it."""
+
+
+class BudgetPeriodView(Model):
+    """What was charged to a budget in one period."""
+
+    scope: str
+    project: str | None
+    session_id: str | None
+    unit: str
+    period: str
+    starts_at: datetime
+    ends_at: datetime
+    amount: float
+    """The budget as it was then."""
+    extra: float
+    used: float
+    warned_at: datetime | None
+    reached_at: datetime | None
+
+
 class ResourcesView(Model):
     """What hosts have and runners use."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stratavore.models.findings import DifferenceKind
-from stratavore.models.states import RESTING_STATES, SessionState
+from stratavore.models.states import PUT_AWAY_STATES, SessionState
 from stratavore.naming import generation_of, session_of, short
 from stratavore.reconcile.finding import Finding, Repair
 from stratavore.reconcile.here import Seen
@@ -53,7 +53,7 @@ def suspects(seen: Seen, recorded: Recorded) -> Iterator[tuple[str, int]]:
             continue
         runner = recorded.runners.get(runner_id)
         never_shown = runner is not None and not runner.launched
-        told_in_vain = runner_id in seen.ending and session.state not in RESTING_STATES
+        told_in_vain = runner_id in seen.ending and session.state not in PUT_AWAY_STATES
         if generation > session.generation or runner_id in recorded.unknown or never_shown or told_in_vain:
             yield session_id, generation
 
@@ -86,7 +86,7 @@ def state_after(session: SessionRow, known: Ahead, runner: RunnerRow | None) -> 
         return SessionState.RUNNING if known.runner_id(session.session_id) in known.workflow.pending else None
     # Its end is told to a workflow that has dealt with it.
     decided = _decided(known.workflow)
-    rests = decided is not None and decided in RESTING_STATES and known.workflow.waits
+    rests = decided is not None and decided in PUT_AWAY_STATES and known.workflow.waits
     return decided if rests and runner.ended_at is None and not known.lives else None
 
 
@@ -96,4 +96,4 @@ def _decided(workflow: Known) -> SessionState | None:
         return SessionState.ENDED
     if not workflow.open:
         return None
-    return workflow.state if workflow.state in RESTING_STATES else SessionState.QUEUED
+    return workflow.state if workflow.state in PUT_AWAY_STATES else SessionState.QUEUED

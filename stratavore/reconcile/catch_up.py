@@ -4,7 +4,7 @@ from temporalio.client import Client
 
 from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, SessionState
+from stratavore.models.states import PUT_AWAY_STATES, SLOTLESS_STATES, SessionState
 from stratavore.reconcile.behind import Ahead, state_after
 from stratavore.reconcile.here import Here
 from stratavore.reconcile.temporal import known, started_with
@@ -52,7 +52,7 @@ async def catch_up(
     else:
         await behind.end(connection, runner_id, _REASON)
     await behind.show(connection, session_id, generation, host, state)
-    return await admission.leave(connection, session_id) if state in RESUMABLE_STATES else ()
+    return await admission.leave(connection, session_id) if state in SLOTLESS_STATES else ()
 
 
 async def open_session(transaction: Transaction, client: Client, session_id: str) -> str | None:
@@ -70,7 +70,7 @@ async def open_session(transaction: Transaction, client: Client, session_id: str
         raise ProjectTaken(project=start.project, way_out="stratavore reconcile --end-orphans")
     await sessions.open_session(connection, session_id, start.project_id, start.spec, workflow.first_run)
     await behind.count_on(connection, session_id)
-    if workflow.state in RESTING_STATES:
+    if workflow.state in PUT_AWAY_STATES:
         assert workflow.state is not None
         await sessions.set_state(connection, session_id, workflow.state, None)
     data = {"agent": start.spec.agent, "cwd": start.spec.cwd}

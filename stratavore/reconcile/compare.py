@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from stratavore.models.findings import DifferenceKind
-from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, SessionState
+from stratavore.models.states import PUT_AWAY_STATES, SLOTLESS_STATES, SessionState
 from stratavore.models.upkeep import UpkeepPart
 from stratavore.naming import generation_of, session_of, short
 from stratavore.reconcile.behind import behind
@@ -73,7 +73,7 @@ def _workflows(facts: Facts, end_orphans: bool) -> Iterator[Finding]:
         elif (
             # Restored from before somebody resumed it: its workflow waits for a slot that nobody knows of.
             workflow.state is SessionState.QUEUED
-            and session.state in RESTING_STATES
+            and session.state in PUT_AWAY_STATES
             and session_id not in facts.recorded.slots
             and facts.at - session.updated_at > PATIENCE
         ):
@@ -248,7 +248,7 @@ def _slots(facts: Facts) -> Iterator[Finding]:
     recorded = facts.recorded
     for session_id, slot in recorded.slots.items():
         session = recorded.sessions[session_id]
-        if session.state in RESUMABLE_STATES:
+        if session.state in SLOTLESS_STATES:
             holds = "a slot" if slot.granted_at else "a place in the line"
             yield Finding(
                 DifferenceKind.SLOT_UNUSED,

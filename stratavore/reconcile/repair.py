@@ -17,7 +17,14 @@ from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.findings import DifferenceKind
 from stratavore.models.session import ResumeSignal, TerminateSignal
-from stratavore.models.states import RESTING_STATES, RESUMABLE_STATES, ExitKind, RunnerStatus, SessionState
+from stratavore.models.states import (
+    PUT_AWAY_STATES,
+    RESTING_STATES,
+    SLOTLESS_STATES,
+    ExitKind,
+    RunnerStatus,
+    SessionState,
+)
 from stratavore.models.steps import RecordRequest, RunnerExit
 from stratavore.naming import generation_of, session_of
 from stratavore.reconcile.behind import newest
@@ -260,7 +267,7 @@ class Repairs:
                 return False
             transaction, session = found
             connection = transaction.connection
-            if session.state not in RESUMABLE_STATES:
+            if session.state not in SLOTLESS_STATES:
                 return False
             if await reconcile.has_unended_runner(connection, session.session_id):
                 return False
@@ -288,7 +295,7 @@ class Repairs:
                 return False
             transaction, session = found
             standing = await admission.standing(transaction.connection, session.session_id)
-            waits = session.state is SessionState.QUEUED or session.state in RESTING_STATES
+            waits = session.state is SessionState.QUEUED or session.state in PUT_AWAY_STATES
             if not waits or standing.granted or standing.position:
                 return False
             self._emit(transaction, finding, session)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from stratavore.events.envelope import EventType, NewEvent
+from stratavore.models.session import Hold
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
 from stratavore.naming import short
@@ -12,6 +13,8 @@ from stratavore.store.database import Database, Transaction
 _SESSION_EVENTS = {
     SessionState.PAUSED: "session.paused",
     SessionState.PARKED: "session.parked",
+    SessionState.LIMITED: "session.limited",
+    SessionState.ASKING: "session.asking",
     SessionState.ENDED: "session.ended",
 }
 
@@ -45,7 +48,9 @@ async def record_within(transaction: Transaction, request: RecordRequest) -> Rec
         await runners.end_unlaunched(connection, request.session_id, request.reason)
     if request.state is SessionState.ENDED:
         await runners.end_paused(connection, request.session_id)
-    if event := _SESSION_EVENTS.get(request.state):
+    if request.hold:
+        transaction.emit(held_event(request.session_id, request.project, request.hold))
+    elif event := _SESSION_EVENTS.get(request.state):
         transaction.emit(
             NewEvent(
                 session_id=request.session_id,
@@ -61,6 +66,13 @@ async def record_within(transaction: Transaction, request: RecordRequest) -> Rec
     recorded = Recorded(state=request.state, released=request.release, grants=grants)
     await steps.keep(connection, request.session_id, request.step, recorded.model_dump(mode="json"))
     return recorded
+
+
+def held_event(session_id: str, project: str, hold: Hold) -> NewEvent:
+    """A session is held: one event for each cause."""
+    until = hold.until.isoformat() if hold.until else None
+    data = {"reason": hold.reason, "cause": hold.cause, "until": until}
+    return NewEvent(session_id, f"held/{hold.cause}", _SESSION_EVENTS[hold.state], project, data)
 
 
 def _last_of(request: RecordRequest) -> dict[str, Any]:

@@ -4,9 +4,9 @@
 INSERT INTO sessions (id, project_id, agent, model, agent_session_id, argv, cwd, state, incarnation, launch, failover)
 VALUES ($1::uuid, $2, $3, $4, $1::uuid::text, $5, $6, 'queued', $7, $8, $9)
 ON CONFLICT (id) DO UPDATE
-    SET state = CASE WHEN sessions.state IN ('ended', 'paused', 'parked') THEN 'queued' ELSE sessions.state END,
+    SET state = CASE WHEN sessions.state IN ('ended', 'paused', 'parked', 'limited', 'asking') THEN 'queued' ELSE sessions.state END,
         reason = NULL, ended_at = NULL, incarnation = excluded.incarnation, updated_at = now()
-    WHERE sessions.incarnation <> excluded.incarnation OR sessions.state IN ('paused', 'parked')
+    WHERE sessions.incarnation <> excluded.incarnation OR sessions.state IN ('paused', 'parked', 'limited', 'asking')
 
 -- name: lock
 -- Not FOR UPDATE: rows that refer to the session may still be written beside it.

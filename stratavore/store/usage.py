@@ -9,6 +9,8 @@ from typing import Literal
 from stratavore import prices
 from stratavore.agents.conversation import Reply, Tokens
 from stratavore.models.views import ModelUsageView, SpentView
+from stratavore.store import budgets
+from stratavore.store.budgets import Charge
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
@@ -49,15 +51,22 @@ async def add(connection: Connection, used: Iterable[Used]) -> None:
     if not wanted:
         return
     rows = await connection.fetch(SQL.known, [one.session_id for one in wanted], [one.reply.id for one in wanted])
-    known = {(session_id, id_): Tokens(*counts) for session_id, id_, *counts in (row.values() for row in rows)}
-    new = []
+    known = {
+        (session_id, id_): (Tokens(*counts), at, cost)
+        for session_id, id_, at, cost, *counts in (row.values() for row in rows)
+    }
+    new, charges = [], []
     for one in wanted:
-        before = known.get((one.session_id, one.reply.id))
+        before, at, paid = known.get((one.session_id, one.reply.id), (None, one.reply.at, None))
         now = one if before is None else _at_least(one, before)
         if now.reply.tokens != before:
             new.append(now)
+            more = now.reply.tokens.total - (before.total if before else 0)
+            cost = (now.cost_usd or Decimal(0)) - (paid or Decimal(0))
+            charges.append(Charge(one.session_id, at, more, cost))  # to the period that it is summed in
     if new:
         await _write(connection, new)
+        await budgets.charge(connection, charges)
 
 
 async def by_model(connection: Connection, session_id: str) -> list[ModelUsageView]:

@@ -1,5 +1,5 @@
 -- name: known
-SELECT session_id::text, message_id, input_tokens AS input, output_tokens AS output, cache_creation_tokens AS cache_creation,
+SELECT session_id::text, message_id, at, cost_usd, input_tokens AS input, output_tokens AS output, cache_creation_tokens AS cache_creation,
        cache_read_tokens AS cache_read, cache_creation_1h_tokens AS cache_creation_1h
 FROM usage JOIN unnest($1::uuid[], $2::text[]) AS asked (session_id, message_id) USING (session_id, message_id)
 

@@ -13,6 +13,9 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
 
 from stratavore.models.session import (
+    GrantSignal,
+    Hold,
+    HoldSignal,
     LaunchSpec,
     MoveSignal,
     Operator,
@@ -53,6 +56,13 @@ class Session:
     ) -> None:
         signal = TerminateSignal(request_id=_request(request_id), force=force, god=god)
         await self.handle.signal(SessionWorkflow.terminate, signal)
+
+    async def hold(self, hold: Hold, generation: int = 1, request_id: str | None = None) -> None:
+        signal = HoldSignal(request_id=_request(request_id), generation=generation, hold=hold)
+        await self.handle.signal(SessionWorkflow.hold, signal)
+
+    async def wake(self) -> None:
+        await self.handle.signal(SessionWorkflow.grant, GrantSignal())
 
     async def restart(self, generation: int = 1, request_id: str | None = None) -> None:
         await self.handle.signal(

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from stratavore.models.session import LiveRunner
+from stratavore.models.session import Hold, LiveRunner
 from stratavore.models.states import ExitKind, SessionState
 from stratavore.models.steps import (
     Admission,
@@ -60,6 +60,10 @@ class World:
     """Why no host can have a session that is to move."""
     destinations: list[str | None] = field(default_factory=list)
     """Where each placement was to be."""
+    holds: dict[str, Hold] = field(default_factory=dict)
+    """What holds sessions, by their ids."""
+    ends_with: Hold | None = None
+    """The limit that runners end at."""
     deaths: int = 0
     """How often ``record`` commits and its workflow task is lost, as if the worker had died."""
     log: list[str] = field(default_factory=list)
@@ -84,6 +88,10 @@ class World:
     @activity.defn
     async def admit(self, request: AdmitRequest) -> Admission:
         self.log.append("admit")
+        hold = None if request.god else self.holds.get(request.session_id)
+        if hold:
+            self._leave(request.session_id)
+            return Admission(granted=False, hold=hold)
         answer = self._admit(request.session_id, past=request.god is not None)
         if request.no_queue and not answer.granted:
             self.line.remove(request.session_id)
@@ -193,7 +201,8 @@ class World:
         async with asyncio.timeout(20):
             while True:
                 try:
-                    return await handle.complete(ending(runner_id, kind, lived))
+                    end = ending(runner_id, kind, lived).model_copy(update={"hold": self.ends_with})
+                    return await handle.complete(end)
                 except RPCError as error:  # the supervision is about to be scheduled
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise

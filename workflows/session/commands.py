@@ -5,6 +5,7 @@ from temporalio import workflow
 from activities.records import RecordActivities
 from stratavore.models.session import (
     GrantSignal,
+    HoldSignal,
     MoveSignal,
     PauseSignal,
     RestartSignal,
@@ -82,8 +83,15 @@ class Commands(Moving, Texts):
             self._replaced = signal.generation
 
     @workflow.signal
+    def hold(self, signal: HoldSignal) -> None:
+        """Put the session away over a limit, if it is this runner that reached it. A person's wish comes first."""
+        later = self._live is not None and self._live.generation > signal.generation
+        if self._is_new(signal.request_id) and not later and self._wish is Wish.RUN:
+            self._hold = signal.hold
+
+    @workflow.signal
     def grant(self, _: GrantSignal) -> None:
-        """A slot may be there: look."""
+        """A slot may be there, or a limit gone: look."""
         self._woken = True
 
     async def _refuse(self, request_id: str, kind: str, reason: str) -> None:

@@ -9,13 +9,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.admission import AdmissionActivities
 from activities.runners import RunnerActivities
-from stratavore.models.session import LiveRunner, SendSignal, Wish
+from stratavore.models.session import Hold, LiveRunner, SendSignal, Wish
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import AdmitRequest, FindRequest, Found, Launched, LaunchRequest, PlaceRequest
 from stratavore.naming import launch_queue
 from stratavore.quotas import NO_SLOT
 from workflows import timeouts
-from workflows.decisions import End
+from workflows.decisions import End, Withhold, withheld
 from workflows.session.supervising import Supervising
 from workflows.session.texts import Texts
 
@@ -59,7 +59,9 @@ class Launching(Supervising, Texts):
         self._admitted = admission.granted
         if admission.granted:
             self._god = None
-        if admission.refused is not None:
+        if admission.hold:
+            await self._wait_out(admission.hold)
+        elif admission.refused is not None:
             await self._record(End(f"{NO_SLOT}: {admission.refused}", RunnerStatus.FAILED))
         elif not admission.granted:
             because = f"; it {admission.reason}" if admission.reason else ""
@@ -68,6 +70,18 @@ class Launching(Supervising, Texts):
                 lambda: self._woken or self._wish is not Wish.RUN or self._may_continue(),
                 timeout=timeouts.NEXT_LOOK_FOR_SLOT,
             )
+
+    async def _wait_out(self, hold: Hold) -> None:
+        """Be held by a limit, which Postgres has written down, until it is worth asking again."""
+        if not isinstance(withheld(hold), Withhold):
+            await self._withhold(hold)
+            return
+        self._show(hold.state, hold.reason)
+        left = max(hold.until - workflow.now(), timeouts.MOMENT) if hold.until else None
+        await self._until(
+            lambda: self._woken or self._wish is not Wish.RUN or self._may_continue(),
+            timeout=left,
+        )
 
     async def _launch(self) -> None:
         """Place and start the next runner."""

@@ -45,6 +45,8 @@ class SessionWorkflow(Commands, Launching):
                 await self._record(ended_on_request(self._ended_by))
             elif self._wish is Wish.PAUSE:
                 await self._rest()
+            elif self._hold:
+                await self._withhold(self._hold)
             elif self._admitted:
                 await self._launch()
             else:

@@ -32,6 +32,7 @@ class Memory:
         self._ended_by = carried.ended_by
         self._destination = carried.destination
         self._left = carried.left
+        self._hold = carried.hold
         self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
         self._woken = False
         self._typing = asyncio.Lock()

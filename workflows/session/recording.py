@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from temporalio import workflow
 
 from activities.records import RecordActivities
-from stratavore.models.session import GrantSignal, Wish
+from stratavore.models.session import GrantSignal, Hold, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
 from stratavore.naming import workflow_id
-from workflows.decisions import End, PutAway, Relaunch, decide, state_after, status_after
+from workflows.decisions import Decision, PutAway, Relaunch, Withhold, decide, state_after, status_after, withheld
 from workflows.session.moving import Moving
 
 
@@ -30,10 +30,11 @@ class Recording(Moving):
             crashes=self._crashes,
             policy=self._start.policy,
             headless=self._start.spec.headless,
+            hold=self._hold,
         )
         if isinstance(decision, Relaunch) and self._live and not back:
             decision = self._depart(decision, self._live.host)
-        self._live = None
+        self._live = self._hold = None  # whether the limit still holds it, its next admission asks
         if isinstance(decision, PutAway):
             self._wish = Wish.PAUSE  # before people can see it, so that a resume from then on counts
         if isinstance(decision, Relaunch):
@@ -48,13 +49,22 @@ class Recording(Moving):
         if isinstance(decision, Relaunch) and self._state is SessionState.RECOVERING and decision.after:
             await self._until(lambda: self._wish is not Wish.RUN, timeout=decision.after)
 
+    async def _withhold(self, hold: Hold) -> None:
+        """Record what a limit makes of a session that has no runner."""
+        self._hold = None
+        decision = withheld(hold)
+        if isinstance(decision, PutAway):
+            self._wish = Wish.PAUSE
+        await self._record(decision)
+
     async def _rest(self) -> None:
         """Be paused or parked until somebody asks for something else."""
+        self._hold = None
         if self._admitted or self._state not in (SessionState.PAUSED, SessionState.PARKED):
             await self._record(PutAway(parked=False, reason=None))
         await self._until(lambda: self._wish is not Wish.PAUSE or self._may_continue())
 
-    async def _record(self, decision: Relaunch | PutAway | End, end: RunnerExit | None = None) -> Recorded:
+    async def _record(self, decision: Decision, end: RunnerExit | None = None) -> Recorded:
         """Write the decision with all that follows from it, then wake those who got a slot by it.
 
         If a worker died right after the commit and a signal came in before the next one, the decision can be another
@@ -72,6 +82,7 @@ class Recording(Moving):
                 release=not isinstance(decision, Relaunch),
                 exit=end,
                 status=status_after(decision) if end else None,
+                hold=decision.hold if isinstance(decision, Withhold) else None,
             ),
             f"record: {state}",
         )

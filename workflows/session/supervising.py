@@ -37,8 +37,8 @@ class Supervising(Recording):
 
         def must_ask() -> bool:
             # What the run before this one asked for may have ended with it.
-            stop = self._stopped or self._wish is not Wish.RUN or live.generation <= self._replaced
-            return (stop and asked is None) or (self._force and asked is False)
+            stop = self._stopped or self._wish is not Wish.RUN or self._hold or live.generation <= self._replaced
+            return (bool(stop) and asked is None) or (self._force and asked is False)
 
         while not watch.done():
             if must_ask():

@@ -94,6 +94,7 @@ class Waiting(Memory):
             ended_by=self._ended_by,
             destination=self._destination,
             left=self._left,
+            hold=self._hold,
         )
         workflow.continue_as_new(
             self._start.model_copy(update={"carried": carried, "adopts": False}),

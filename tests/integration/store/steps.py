@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -166,7 +167,14 @@ class Store:
             await limits.set_limit(transaction.connection, project.project_id if project else None, name, value)
             return await admission.grant(transaction.connection)
 
-    async def use_tokens(self, runner_id: str, tokens: int, at: datetime | None = None, message: str = "") -> None:
+    async def use_tokens(
+        self,
+        runner_id: str,
+        tokens: int,
+        at: datetime | None = None,
+        message: str = "",
+        cost: Decimal | None = None,
+    ) -> None:
         """Let a runner have used so many tokens, as a host's monitor counts them."""
         session_id = session_of(runner_id)
         reply = Reply(
@@ -174,7 +182,7 @@ class Store:
         )
         async with self.database.transaction("test") as transaction:
             await sessions.lock(transaction.connection, session_id)
-            await usage.add(transaction.connection, [Used(runner_id, session_id, reply, None)])
+            await usage.add(transaction.connection, [Used(runner_id, session_id, reply, cost)])
 
     async def use_memory(self, runner_id: str, megabytes: float) -> None:
         """Let a runner have been measured."""

@@ -81,6 +81,9 @@ def test_sequences_sort_as_text_does(sequences: list[int]) -> None:
 
 
 LAST_WORDS = {
+    "budget.warning": "daily%2Fmy%20site",
+    "budget.exceeded": "daily%2Fmy%20site",
+    "budget.approved": "daily%2Fmy%20site",
     "budget.reset": "daily%2Fmy%20site",
     "system.alert": "error",
     "system.god": "ann",
