@@ -509,3 +509,9 @@ class NoSuchHost(StratavoreError):
 
     code = "no_such_host"
     exit_code = EXIT_NOT_FOUND
+
+
+class ClockBehind(StratavoreError):
+    """By the clock of Postgres {day} has not come yet, though by Temporal's it has; it is tried again. Set the clocks of both."""
+
+    code = "clock_behind"

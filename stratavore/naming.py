@@ -13,6 +13,11 @@ UPKEEP_WORKFLOW = "Upkeep"
 UPKEEP_OF_SERVERS = "upkeep-servers"
 """The schedule of what Temporal and Postgres tell each other; its runs are named after it, with their time."""
 
+RESET_WORKFLOW = "Reset"
+
+QUOTAS_RESET = "quotas-reset"
+"""The schedule that begins a day of limits anew."""
+
 
 def upkeep_of_host(host: str) -> str:
     """The schedule of what is compared on a host."""

@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
+from activities.resets import ResetActivities
 from activities.runners import RunnerActivities
 from activities.starts import Starts
 from activities.upkeep import UpkeepActivities
@@ -30,6 +31,7 @@ from stratavore.control import Control
 from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.control.lost_workflows import LostWorkflows
 from stratavore.control.regular_upkeep import RegularUpkeep
+from stratavore.control.resets import Resets
 from stratavore.daemon_lock import DaemonLock
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
@@ -38,6 +40,7 @@ from stratavore.errors import ServerAway, StratavoreError
 from stratavore.events.broker import Broker
 from stratavore.events.relay import Relay
 from stratavore.killpoints import effect
+from stratavore.models.resets import Resettable
 from stratavore.models.upkeep import UpkeepPart
 from stratavore.models.views import DaemonView, ServerView
 from stratavore.paths import Home
@@ -149,6 +152,8 @@ class Daemon:
             broker if self._settings.rabbitmq.enabled else None,
         )
         upkeep = UpkeepActivities(RegularUpkeep(self._home, self._settings.host, database, client, here))
+        quotas = Resets(self._home, self._settings.host, database, client)
+        resets = ResetActivities({Resettable.QUOTAS: quotas.reset_quotas})
         limits = ConfiguredLimits(self._home, self._settings.host, database, client)
         for change in await limits.apply(self._settings.quotas.model_dump()):
             log.info("limits: %s", change)
@@ -168,7 +173,7 @@ class Daemon:
             ),
             host_worker(client, self._settings.host, activities, upkeep),
             launch_worker(client, self._settings.host, activities, starts_at_once),
-            upkeep_worker(client, upkeep),
+            upkeep_worker(client, upkeep, resets),
         ]
         jobs = [
             *(self._work(worker) for worker in workers),

@@ -8,9 +8,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
+from activities.resets import ResetActivities
 from activities.runners import RunnerActivities
 from activities.upkeep import UpkeepActivities
 from stratavore.naming import TASK_QUEUE, UPKEEP_QUEUE, host_queue, launch_queue
+from workflows.resets import ResetWorkflow
 from workflows.session import SessionWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -69,13 +71,13 @@ def launch_worker(client: Client, host: str, runners: RunnerActivities, starts_a
     )
 
 
-def upkeep_worker(client: Client, upkeep: UpkeepActivities) -> Worker:
-    """Takes upkeep of the servers, as every daemon does."""
+def upkeep_worker(client: Client, upkeep: UpkeepActivities, resets: ResetActivities) -> Worker:
+    """Takes upkeep of the servers and resets, as every daemon does."""
     return Worker(
         client,
         task_queue=UPKEEP_QUEUE,
-        workflows=[UpkeepWorkflow],
-        activities=[upkeep.keep_up],
+        workflows=[UpkeepWorkflow, ResetWorkflow],
+        activities=[upkeep.keep_up, resets.reset],
         max_concurrent_activities=2,
         max_concurrent_activity_task_polls=1,
         max_concurrent_workflow_task_polls=_FEW_POLLS,

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     BUDGET_WARNING = "budget.warning"
     BUDGET_EXCEEDED = "budget.exceeded"
     BUDGET_APPROVED = "budget.approved"
+    QUOTA_RESET = "quota.reset"
     BUDGET_RESET = "budget.reset"
     PROJECT_DELETED = "project.deleted"
     SYSTEM_ALERT = "system.alert"
@@ -60,6 +61,7 @@ LAST_WORD: dict[str, str] = {
     EventType.BUDGET_WARNING: "scope",
     EventType.BUDGET_EXCEEDED: "scope",
     EventType.BUDGET_APPROVED: "scope",
+    EventType.QUOTA_RESET: "scope",
     EventType.BUDGET_RESET: "scope",
     EventType.SYSTEM_ALERT: "severity",
     EventType.SYSTEM_GOD: "user",

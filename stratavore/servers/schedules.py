@@ -1,8 +1,9 @@
-"""The schedules of upkeep: made when a daemon starts, and brought up to its version and its settings.
+"""The schedules of upkeep and of resets: made when a daemon starts, and brought up to its version and its settings.
 
 What a person did to one stays: a paused schedule stays paused. One that was deleted is made again by the next start.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio.client import (
@@ -11,6 +12,7 @@ from temporalio.client import (
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
@@ -22,30 +24,41 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming
+from stratavore.models.resets import ResetRequest, Resettable
 from stratavore.models.upkeep import UpkeepPart, UpkeepRequest
 
 CATCH_UP = timedelta(minutes=1)
 """What should have begun earlier, while Temporal was away, is left out: the next run compares everything anyway."""
+TASK_TIMEOUT = timedelta(seconds=5)
+"""Of a run's workflow, as of a session's."""
 SPREAD = 0.1
 """Of the interval: so much later a run may begin, so that not all hosts ask Postgres at once."""
+A_DAY = timedelta(days=1)
+"""One that is begun each midnight, and was not because Temporal was away, is caught up: once, for that day alone."""
+_RESETS = "Each run lets in who waited for the next day's tokens, in their order; see stratavore quotas."
 _RUNS = "Each run compares all who know of sessions, repairs what is safe and says the rest; see stratavore reconcile."
 
 
 async def keep(client: Client, host: str, interval: timedelta) -> None:
-    """Have the schedule of the servers, and that of this host. Repeating it changes nothing.
+    """Have the schedules of the servers and of resets, and that of this host. Repeating it changes nothing.
 
     Args:
         client: of the namespace.
         host: this daemon's.
-        interval: between two runs.
+        interval: between two runs of upkeep.
 
     Raises:
         RPCError: Temporal does not take them (yet).
     """
     servers = UpkeepRequest(part=UpkeepPart.SERVERS)
     own = UpkeepRequest(part=UpkeepPart.HOST, host=host)
-    await _have(client, naming.UPKEEP_OF_SERVERS, servers, naming.UPKEEP_QUEUE, interval)
-    await _have(client, naming.upkeep_of_host(host), own, naming.host_queue(host), interval)
+    day = ResetRequest(what=Resettable.QUOTAS)
+    for name, made in (
+        (naming.UPKEEP_OF_SERVERS, _upkeep(naming.UPKEEP_OF_SERVERS, servers, naming.UPKEEP_QUEUE, interval)),
+        (naming.upkeep_of_host(host), _upkeep(naming.upkeep_of_host(host), own, naming.host_queue(host), interval)),
+        (naming.QUOTAS_RESET, _reset(naming.QUOTAS_RESET, day)),
+    ):
+        await _have(client, name, made)
 
 
 async def remove(client: Client, host: str) -> None:
@@ -68,30 +81,60 @@ async def remove(client: Client, host: str) -> None:
             raise
 
 
-async def _have(client: Client, name: str, request: UpkeepRequest, queue: str, interval: timedelta) -> None:
+Made = Callable[[ScheduleState | None], Schedule]
+"""A schedule in the state that people left it in; None: a new one."""
+
+
+async def _have(client: Client, name: str, made: Made) -> None:
     try:
-        await client.create_schedule(name, _schedule(name, request, queue, interval, ScheduleState(note=_RUNS)))
+        await client.create_schedule(name, made(None))
     except ScheduleAlreadyRunningError:
 
         def brought_up(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            return ScheduleUpdate(_schedule(name, request, queue, interval, found.description.schedule.state))
+            return ScheduleUpdate(made(found.description.schedule.state))
 
         await client.get_schedule_handle(name).update(brought_up)
 
 
-def _schedule(name: str, request: UpkeepRequest, queue: str, interval: timedelta, state: ScheduleState) -> Schedule:
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            naming.UPKEEP_WORKFLOW,
-            request,
-            id=name,
-            task_queue=queue,
-            task_timeout=timedelta(seconds=5),
-            static_summary=request.title,
-            static_details="What was found and done is its result.",
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)], jitter=interval * SPREAD),
-        # A run that waits for a host that is away, or for Postgres, is the only one of its schedule.
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
-        state=state,
-    )
+def _upkeep(name: str, request: UpkeepRequest, queue: str, interval: timedelta) -> Made:
+    def made(state: ScheduleState | None) -> Schedule:
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                naming.UPKEEP_WORKFLOW,
+                request,
+                id=name,
+                task_queue=queue,
+                task_timeout=TASK_TIMEOUT,
+                static_summary=request.title,
+                static_details="What was found and done is its result.",
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)], jitter=interval * SPREAD),
+            # A run that waits for a host that is away, or for Postgres, is the only one of its schedule.
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+            state=state or ScheduleState(note=_RUNS),
+        )
+
+    return made
+
+
+def _reset(name: str, request: ResetRequest) -> Made:
+    """At each midnight of UTC."""
+
+    def made(state: ScheduleState | None) -> Schedule:
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                naming.RESET_WORKFLOW,
+                request,
+                id=name,
+                task_queue=naming.UPKEEP_QUEUE,
+                task_timeout=TASK_TIMEOUT,
+                static_summary=request.title,
+                static_details="How many it let in is its result.",
+            ),
+            spec=ScheduleSpec(calendars=[ScheduleCalendarSpec()], time_zone_name="UTC"),
+            # One that still waits for Postgres is followed by the next day's.
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=A_DAY),
+            state=state or ScheduleState(note=_RESETS),
+        )
+
+    return made

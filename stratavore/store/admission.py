@@ -67,11 +67,17 @@ async def lock(connection: Connection) -> None:
     await connection.execute(SQL.lock)
 
 
-async def grant(connection: Connection) -> tuple[str, ...]:
-    """Let in whoever has room, after a limit was raised."""
+async def grant(connection: Connection, *, most: int | None = None) -> tuple[str, ...]:
+    """Let in whoever has room, after a limit was raised; at most so many. Returns them in the order of the line."""
     await lock(connection)
-    return await _grant(connection)
+    return await _grant(connection, most)
 
 
-async def _grant(connection: Connection) -> tuple[str, ...]:
-    return tuple(row["session_id"] for row in await connection.fetch(SQL.grant))
+async def unheard(connection: Connection) -> tuple[str, ...]:
+    """Who holds a slot and has not gone on with it, in the order of the line: perhaps nobody told them."""
+    return tuple(row["session_id"] for row in await connection.fetch(SQL.unheard))
+
+
+async def _grant(connection: Connection, most: int | None = None) -> tuple[str, ...]:
+    rows = await connection.fetch(SQL.grant, most)
+    return tuple(row["session_id"] for row in sorted(rows, key=lambda row: row["ticket"]))

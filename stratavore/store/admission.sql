@@ -20,7 +20,7 @@ DELETE FROM admissions WHERE session_id = $1
 -- Everyone who has room, in the order of the line: a session waits for its project's limits and for the global ones, and does
 -- not hold up sessions of projects that have room. The line is never read as a whole: from each project that waits, only
 -- those who have room are read, from its head. What is used is counted only where a limit asks for it and somebody waits.
--- NULL is no limit, in min() and in LIMIT.
+-- NULL is no limit, in min(), least() and LIMIT.
 WITH RECURSIVE room AS (
     SELECT (SELECT min(free) FROM limit_use WHERE scope = 'global') AS free
     WHERE EXISTS (SELECT FROM admissions WHERE granted_at IS NULL)
@@ -42,11 +42,15 @@ WITH RECURSIVE room AS (
         ORDER BY ticket LIMIT least(room.free, project.free)
     ) AS head
     ORDER BY head.ticket
-    LIMIT (SELECT free FROM room)
+    LIMIT least((SELECT free FROM room), $1::bigint)
 )
 -- An array is looked up in the index; a join could read all who wait.
 UPDATE admissions SET granted_at = clock_timestamp() WHERE session_id = ANY (ARRAY(SELECT session_id FROM next))
-RETURNING session_id::text
+RETURNING session_id::text, ticket
+
+-- name: unheard
+SELECT session_id::text FROM admissions JOIN sessions ON sessions.id = session_id
+WHERE granted_at IS NOT NULL AND state = 'queued' ORDER BY ticket
 
 -- name: place_in_line
 SELECT mine.granted_at IS NOT NULL AS granted, mine.ticket, project_id::text,

@@ -1,5 +1,6 @@
 """Limits: rows with a scope."""
 
+from datetime import date
 from typing import NamedTuple
 
 from stratavore import quotas
@@ -47,6 +48,12 @@ async def set_limit(
 async def source(connection: Connection, project_id: str | None, name: str) -> str | None:
     """What set a limit, if that was no person."""
     found: str | None = await connection.fetchval(SQL.source, *_scope(project_id), name)
+    return found
+
+
+async def today(connection: Connection) -> date:
+    """The day whose tokens are counted, in UTC."""
+    found: date = await connection.fetchval(SQL.today)
     return found
 
 

@@ -8,6 +8,9 @@ DELETE FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
 -- name: source
 SELECT source FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
 
+-- name: today
+SELECT (now() AT TIME ZONE 'UTC')::date
+
 -- name: lock_configured
 SELECT pg_advisory_xact_lock(hashtext('stratavore.configured_limits'))
 

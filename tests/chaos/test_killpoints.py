@@ -76,6 +76,8 @@ ELSEWHERE = {
     "reconcile": "tests/integration/reconcile/test_deaths.py",
     "upkeep": "tests/integration/reconcile/test_schedules.py",
     "upkeep.remove": "removes what is proven to be of no use; the next run removes the rest",
+    "quota.reset": "an event has a key: told again, it is one; else reads",
+    "quota.let_in": "tests/integration/worker/test_resets.py",
     "schedules.keep": "the next start makes them, or brings them up to date",
     "monitor.set_aside": "an alert has a key: told again, it is one",
     "receive": "asks, and changes nothing: test_moves.py",

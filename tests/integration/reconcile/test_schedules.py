@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import ScheduleDescription, ScheduleHandle, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from stratavore.naming import UPKEEP_OF_SERVERS, upkeep_of_host, workflow_id
+from stratavore.naming import QUOTAS_RESET, UPKEEP_OF_SERVERS, upkeep_of_host, workflow_id
 from stratavore.runtime.processes import Liveness, liveness
 from stratavore.servers import schedules
 from tests.integration.worker.watching import events, running
@@ -50,22 +50,22 @@ async def run(daemon: DaemonProcess, name: str = UPKEEP_OF_SERVERS) -> str:
         return str(await workflow.result())
 
 
-async def test_there_is_one_of_the_servers_and_one_of_the_host_however_often_a_daemon_starts(
+async def test_there_is_one_of_the_servers_one_of_the_host_and_one_of_quotas_however_often_a_daemon_starts(
     daemon: DaemonProcess,
 ) -> None:
     own = upkeep_of_host(daemon.host)
-    for name in (UPKEEP_OF_SERVERS, own):
+    for name in (UPKEEP_OF_SERVERS, QUOTAS_RESET, own):
         await described(daemon, name)
     await daemon.restart()
     await described(daemon, own)
     listed = [one.id async for one in await (await daemon.client()).list_schedules()]
 
-    async def both() -> bool:
+    async def all_of_them() -> bool:
         found = [one.id async for one in await (await daemon.client()).list_schedules()]
-        return sorted(found) == sorted([UPKEEP_OF_SERVERS, own])
+        return sorted(found) == sorted([UPKEEP_OF_SERVERS, QUOTAS_RESET, own])
 
-    assert len(listed) <= 2
-    await answer(both, what="both in the list, which knows them a moment late")
+    assert len(listed) <= 3
+    await answer(all_of_them, what="all of them in the list, which knows them a moment late")
 
 
 async def test_what_differs_is_mended_when_it_is_time(daemon: DaemonProcess) -> None:

@@ -84,6 +84,7 @@ LAST_WORDS = {
     "budget.warning": "daily%2Fmy%20site",
     "budget.exceeded": "daily%2Fmy%20site",
     "budget.approved": "daily%2Fmy%20site",
+    "quota.reset": "daily%2Fmy%20site",
     "budget.reset": "daily%2Fmy%20site",
     "system.alert": "error",
     "system.god": "ann",

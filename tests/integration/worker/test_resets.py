@@ -1,0 +1,83 @@
+"""A day of limits that begins anew: who waited for it is let in, in order, and once."""
+
+from typing import Any
+
+from stratavore.naming import QUOTAS_RESET
+from tests.integration.reconcile.test_schedules import described, handle, run
+from tests.integration.worker.watching import running
+from tests.support.daemon import DaemonProcess
+from tests.support.waiting import until
+
+TOKENS = "max_tokens_per_day"
+
+
+async def _used(daemon: DaemonProcess, session: str, tokens: int) -> None:
+    """Let the session's project have used tokens today."""
+    await daemon.fetch(
+        "INSERT INTO tokens_by_day (day, project_id, host, tokens)"
+        " SELECT (now() AT TIME ZONE 'UTC')::date, project_id, 'test', $2 FROM sessions WHERE id = $1",
+        session,
+        tokens,
+    )
+
+
+async def _a_day_passes(daemon: DaemonProcess) -> None:
+    await daemon.fetch("UPDATE tokens_by_day SET day = day - 1")
+
+
+async def _let_in(daemon: DaemonProcess) -> list[str]:
+    """Sessions in the order in which they took their slots."""
+    rows = await daemon.fetch("SELECT session_id::text FROM admissions WHERE granted_at IS NOT NULL ORDER BY ticket")
+    return [row["session_id"] for row in rows]
+
+
+async def _told(daemon: DaemonProcess) -> list[Any]:
+    rows = await daemon.fetch("SELECT key FROM events WHERE type = 'quota.reset'")
+    return [row["key"] for row in rows]
+
+
+async def _three_wait(daemon: DaemonProcess) -> list[str]:
+    """Sessions that wait for the next day, as their project has used what it may use today."""
+    first, _ = await running(daemon, ["cat"])
+    await _used(daemon, first, 100)
+    (row,) = await daemon.fetch(
+        "SELECT name FROM projects JOIN sessions ON projects.id = project_id WHERE sessions.id = $1", first
+    )
+    await daemon.call("set_quota", project=row["name"], name=TOKENS, value=100)
+    waiting = []
+    for _ in range(3):
+        (session,) = await daemon.launch(row["name"])
+        await daemon.wait(session, "queued")
+        waiting.append(session)
+    return [first, *waiting]
+
+
+async def test_who_waits_for_the_next_day_is_let_in_when_it_begins(daemon: DaemonProcess) -> None:
+    first, *waiting = await _three_wait(daemon)
+    await described(daemon, QUOTAS_RESET)
+    assert (await run(daemon, QUOTAS_RESET)).endswith(": 0 sessions let in")  # it has not begun
+    assert await _let_in(daemon) == [first]
+    await _a_day_passes(daemon)
+    assert (await run(daemon, QUOTAS_RESET)).endswith(": 3 sessions let in")
+    for session in waiting:
+        await daemon.wait(session, "running")
+    assert await _let_in(daemon) == [first, *waiting]
+    assert len(await _told(daemon)) == 1  # of one day, however often
+    schedule = (await described(daemon, QUOTAS_RESET)).schedule
+    (midnight,) = schedule.spec.calendars
+    assert [one.start for part in (midnight.hour, midnight.minute, midnight.second) for one in part] == [0, 0, 0]
+    assert schedule.spec.time_zone_name == "UTC"
+
+
+async def test_a_daemon_that_dies_over_it_leaves_nobody_waiting(daemon_process: DaemonProcess) -> None:
+    """Their slots are granted, and the daemon dies before it told them so."""
+    daemon = daemon_process
+    await daemon.start(kill_at="quota.let_in.after")
+    _, *waiting = await _three_wait(daemon)
+    await _a_day_passes(daemon)
+    await described(daemon, QUOTAS_RESET)
+    await (await handle(daemon, QUOTAS_RESET)).trigger()
+    await until(lambda: daemon.ended, what="the daemon's death")
+    await daemon.start()
+    for session in waiting:
+        await daemon.wait(session, "running")
