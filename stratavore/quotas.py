@@ -12,7 +12,7 @@ NO_SLOT = "no slot was free"
 
 
 class Quota(NamedTuple):
-    """A limit that a project has, or everything together."""
+    """A limit that a project has, or everything together; some a session too."""
 
     name: str
     """In the configuration, the database and the output for programs."""
@@ -22,14 +22,17 @@ class Quota(NamedTuple):
     most: int
     full: str
     """What is said of it when it lets nobody in."""
+    of_sessions: bool = True
+    """Whether a session can have one of its own."""
 
 
 QUOTAS = (
-    Quota("max_concurrent_runners", "max-runners", "runners", 1_000_000, "{used:,} of {limit:,} runners run"),
+    Quota("max_concurrent_runners", "max-runners", "runners", 1_000_000, "{used:,} of {limit:,} runners run", False),
     Quota("max_memory_mb", "max-memory", "MB", 1_000_000_000, "{used:,} of {limit:,} MB are used"),
     Quota("max_tokens_per_day", "max-tokens", "tokens", 10**15, "{used:,} of {limit:,} tokens used today"),
 )
 NAMES = tuple(quota.name for quota in QUOTAS)
+OF_SESSIONS = tuple(quota.name for quota in QUOTAS if quota.of_sessions)
 
 
 def find_quota(name: str) -> Quota:
@@ -58,6 +61,17 @@ def check_value(quota: Quota, value: int | None) -> None:
         )
 
 
+def check_of_session(quota: Quota) -> None:
+    """Accept a limit as one of a session's own, or say why it is none.
+
+    Raises:
+        InvalidInput: it is one of projects and of everything only.
+    """
+    if not quota.of_sessions:
+        theirs = " and ".join(one.short for one in QUOTAS if one.of_sessions)
+        raise InvalidInput(reason=f"A session has one runner, so {quota.short} is not for sessions; they have {theirs}")
+
+
 def parse_value(quota: Quota, text: str) -> int | None:
     """What was typed as a limit's value.
 
@@ -74,9 +88,10 @@ def parse_value(quota: Quota, text: str) -> int | None:
 
 
 def told_full(name: str, used: int, limit: int, scope: str) -> str:
-    """What is said of the limit of a session's project, or of a global one, that lets nobody in."""
+    """What is said of a limit that lets a session not in: its own, its project's or a global one."""
     full = next(quota.full for quota in QUOTAS if quota.name == name).format(used=used, limit=limit)
-    return f"{full} in its project" if scope == "project" else full
+    where = {"project": " in its project", "session": " by this session"}
+    return full + where.get(scope, "")
 
 
 def waits_for(name: str, used: int, limit: int, scope: str) -> str:

@@ -1,14 +1,24 @@
 """What a person means by a TARGET: a project, a session or a runner, by its id or the beginning of it."""
 
 import re
+from typing import NamedTuple
 
 from stratavore.errors import AmbiguousTarget, NoLiveSession, UnknownProject, UnknownTarget
 from stratavore.models.states import LIVE_STATES
 from stratavore.models.views import ProjectView, RunnerView, SessionView
 from stratavore.naming import session_of, short
 from stratavore.near_names import did_you_mean
+from stratavore.project_names import GLOBAL
 from stratavore.store import projects, runners, sessions
 from stratavore.store.connection import Connection
+
+
+class Scope(NamedTuple):
+    """What a limit is set for: everything, a project or a session."""
+
+    name: str
+    id: str
+
 
 _ID = re.compile(r"^[0-9a-f-]{1,36}(\.[0-9]+)?$")
 
@@ -30,6 +40,20 @@ async def all_of(connection: Connection, target: str) -> list[SessionView]:
     if await projects.by_name(connection, target):
         return await sessions.views(connection, project=target)
     return [await _by_id(connection, target)]
+
+
+async def scope(connection: Connection, target: str) -> Scope:
+    """What a limit is set for.
+
+    Raises:
+        UnknownTarget: nothing has that name or id.
+        AmbiguousTarget: several ids begin so.
+    """
+    if target == GLOBAL:
+        return Scope(GLOBAL, "")
+    if found := await projects.by_name(connection, target):
+        return Scope("project", found.project_id)
+    return Scope("session", (await _by_id(connection, target)).session_id)
 
 
 async def one(connection: Connection, target: str, *, live: bool) -> SessionView:

@@ -7,6 +7,7 @@ from uuid import uuid4
 from stratavore import quotas
 from stratavore.control.reach import Reach
 from stratavore.events.envelope import EventType, NewEvent
+from stratavore.project_names import GLOBAL
 from stratavore.store import admission, limits
 
 
@@ -37,7 +38,7 @@ class ConfiguredLimits(Reach):
                 value, was = wanted.get(name), before.get(name)
                 if value is None and (was is None or was.source != self.source):
                     continue
-                await limits.set_limit(connection, None, name, value, self.source)
+                await limits.set_limit(connection, GLOBAL, "", name, value, self.source)
                 if was is None or was.value != value:
                     changes.append(self._told(name, value, was))
             if changes:

@@ -8,7 +8,7 @@ from stratavore.control.reach import Reach
 from stratavore.errors import ClockBehind
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.resets import ResetDone
-from stratavore.store import admission, limits
+from stratavore.store import admission, holds, limits
 
 AT_ONCE = 20
 """Sessions that are let in together."""
@@ -44,8 +44,18 @@ class Resets(Reach):
             await self._wake_in_order(granted)
             let_in += len(granted)
             if len(granted) < AT_ONCE:
-                return ResetDone(period=today, let_in=let_in)
+                break
             await asyncio.sleep(PAUSE_SECONDS)
+        return ResetDone(period=today, let_in=let_in + await self._wake_held())
+
+    async def _wake_held(self) -> int:
+        """Wake sessions that a limit of their own held: they ask for slots, as others do. Returns how many."""
+        async with self._database.pool.acquire() as connection:
+            free = await holds.free(connection)
+        for first in range(0, len(free), AT_ONCE):
+            await self._wake_in_order(free[first : first + AT_ONCE])
+            await asyncio.sleep(PAUSE_SECONDS)
+        return len(free)
 
     async def _wake_in_order(self, sessions: Iterable[str]) -> None:
         for session_id in sessions:

@@ -138,10 +138,11 @@ class QuotaView(Model):
 
     scope: str
     project: str | None
+    session_id: str | None = None
     name: str
     limit: int | None
     used: int
-    """Of memory: in MB, at least 256 for each slot. Of tokens: on this day in UTC."""
+    """Of memory: in MB, at least 256 for each slot; of a session as measured. Of tokens: on this day in UTC."""
     waiting: int
     """Sessions in line, if this limit lets nobody in."""
     source: str | None = None

@@ -1,7 +1,7 @@
 """What holds sessions: limits that put them away, and let them go on by themselves."""
 
 from stratavore.models.session import Hold
-from stratavore.store import budgets
+from stratavore.store import budgets, limits
 from stratavore.store.connection import Connection
 from stratavore.store.queries import load
 
@@ -10,7 +10,7 @@ SQL = load(__file__)
 
 async def holding(connection: Connection, session_id: str) -> Hold | None:
     """What holds a session now; None: it may wait for a slot."""
-    return await budgets.holding(connection, session_id)
+    return await budgets.holding(connection, session_id) or await limits.holding(connection, session_id)
 
 
 async def pass_by(connection: Connection, session_id: str) -> Hold | None:

@@ -1,15 +1,22 @@
 """Limits: rows with a scope."""
 
-from datetime import date
+from datetime import UTC, date, timedelta
 from typing import NamedTuple
 
 from stratavore import quotas
+from stratavore.budgets import goes_on
+from stratavore.models.session import Hold
+from stratavore.models.states import SessionState
 from stratavore.models.views import QuotaView
+from stratavore.stagger import staggered
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
 
 SQL = load(__file__)
+
+RESET_TAKES = timedelta(seconds=30)
+"""In this time after midnight the reset wakes most who wait for it."""
 
 
 class Blocking(NamedTuple):
@@ -32,22 +39,21 @@ class Limit(NamedTuple):
 
 
 async def set_limit(
-    connection: Connection, project_id: str | None, name: str, value: int | None, source: str | None = None
+    connection: Connection, scope: str, scope_id: str, name: str, value: int | None, source: str | None = None
 ) -> None:
-    """Set a limit of a project (None: the global one), or take it away (``value`` None).
+    """Set a limit of everything, a project or a session, or take it away (``value`` None).
 
     ``source`` is what sets it, if no person does.
     """
-    scope, scope_id = _scope(project_id)
     if value is None:
         await connection.execute(SQL.unset, scope, scope_id, name)
     else:
         await connection.execute(SQL.set, scope, scope_id, name, value, source)
 
 
-async def source(connection: Connection, project_id: str | None, name: str) -> str | None:
+async def source(connection: Connection, scope: str, scope_id: str, name: str) -> str | None:
     """What set a limit, if that was no person."""
-    found: str | None = await connection.fetchval(SQL.source, *_scope(project_id), name)
+    found: str | None = await connection.fetchval(SQL.source, scope, scope_id, name)
     return found
 
 
@@ -71,11 +77,29 @@ async def blocking(connection: Connection, project_id: str) -> Blocking | None:
     return Blocking(row["name"], quotas.told_full(row["name"], row["used"], row["value"], row["scope"]))
 
 
+async def holding(connection: Connection, session_id: str) -> Hold | None:
+    """The limit of a session's own that holds it now, until the next day; None: none does."""
+    row = await connection.fetchrow(SQL.holding, session_id)
+    if row is None:
+        return None
+    full = quotas.told_full(row["name"], row["used"], row["value"], "session")
+    return Hold(
+        state=SessionState.LIMITED,
+        reason=f"{full}; {goes_on(row['until'].astimezone(UTC))}",
+        cause=f"quota/{row['name']}/{row['value']}/{row['until']:%Y-%m-%d}",
+        until=row["until"] + RESET_TAKES + staggered(session_id),
+    )
+
+
 async def views(connection: Connection, project: str | None = None) -> list[QuotaView]:
-    """Limits with what is used of them, the global ones first."""
+    """Limits of everything and of projects with what is used of them, the global ones first; of one all there are."""
     rows = await connection.fetch(SQL.views, project, list(quotas.NAMES))
     return [QuotaView.model_validate(as_dict(row)) for row in rows]
 
 
-def _scope(project_id: str | None) -> tuple[str, str]:
-    return ("project", project_id) if project_id else ("global", "")
+async def views_of_sessions(
+    connection: Connection, project: str | None = None, session_id: str | None = None
+) -> list[QuotaView]:
+    """Limits of live sessions: those that are set, or of the session that is named all there are."""
+    rows = await connection.fetch(SQL.views_of_sessions, project, session_id, list(quotas.OF_SESSIONS))
+    return [QuotaView.model_validate(as_dict(row)) for row in rows]

@@ -23,6 +23,21 @@ SELECT scope, name, used, value FROM limit_use
 WHERE (scope = 'global' OR (scope = 'project' AND scope_id = $1)) AND free = 0
 ORDER BY scope DESC, name DESC LIMIT 1
 
+-- name: holding
+SELECT * FROM session_limit_holding($1)
+
+-- name: views_of_sessions
+-- Of sessions that live; one that its tokens hold waits for them.
+SELECT 'session' AS scope, projects.name AS project, sessions.id::text AS session_id, names.name, limits.value AS limit, used,
+       limits.source, CASE WHEN state = 'limited' AND used >= limits.value THEN 1 ELSE 0 END AS waiting
+FROM sessions JOIN projects ON projects.id = project_id
+CROSS JOIN unnest($3::text[]) WITH ORDINALITY AS names (name, place)
+LEFT JOIN limits ON limits.scope = 'session' AND scope_id = sessions.id::text AND limits.name = names.name
+CROSS JOIN LATERAL session_limit_used(names.name, sessions.id) AS used
+WHERE CASE WHEN $2::uuid IS NULL THEN limits.value IS NOT NULL AND state <> 'ended' AND ($1::text IS NULL OR projects.name = $1)
+           ELSE sessions.id = $2 END
+ORDER BY projects.name, sessions.created_at, sessions.id, place
+
 -- name: views
 -- All limits of everything; of a project those that are set, and all of the one that is asked for.
 SELECT scopes.scope, project, names.name, limits.value AS limit, used, limits.source,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratavore.errors import InvalidInput
-from stratavore.quotas import QUOTAS, Quota, find_quota, parse_value, waits_for
+from stratavore.quotas import QUOTAS, Quota, check_of_session, find_quota, parse_value, waits_for
 
 
 @pytest.mark.parametrize("quota", QUOTAS, ids=lambda quota: quota.short)
@@ -42,3 +42,14 @@ def test_units_and_what_is_no_number_are_refused(text: str) -> None:
 def test_why_a_session_waits() -> None:
     assert waits_for("max_tokens_per_day", 100_000, 100_000, "global") == "waits: 100,000 of 100,000 tokens used today"
     assert waits_for("max_memory_mb", 2100, 2048, "project") == "waits: 2,100 of 2,048 MB are used in its project"
+    assert waits_for("max_tokens_per_day", 7, 5, "session") == "waits: 7 of 5 tokens used today by this session"
+
+
+def test_a_session_has_no_limit_of_runners() -> None:
+    for quota in QUOTAS:
+        if quota.short != "max-runners":
+            check_of_session(quota)
+    with pytest.raises(InvalidInput) as raised:
+        check_of_session(find_quota("max-runners"))
+    wanted = "A session has one runner, so max-runners is not for sessions; they have max-memory and max-tokens."
+    assert str(raised.value) == wanted

@@ -57,7 +57,7 @@ async def test_commands_that_are_none(cli: CommandLine) -> None:
         ),
         (("quotas", "set", "site", "max-memory", "4GB"), "max-memory is a whole number of MB or 'none', not '4GB'."),
         (("quotas", "set", "site", "max-runners", "-3"), "max-runners is a number of runners from 0 to 1000000, or"),
-        (("quotas", "set", "site", "max-runners"), "Say PROJECT LIMIT N, or --global for PROJECT."),
+        (("quotas", "set", "site", "max-runners"), "Say TARGET LIMIT N, or --global for TARGET."),
         (("quotas", "unset", "--global", "site", "max-tokens"), "Say LIMIT after --global."),
         (("status", "--watch", "--format", "json"), "--watch is for people"),
         (("attach", "site"), "A session can only be shown in a terminal"),

@@ -161,10 +161,12 @@ class Store:
         assert (await self.admitted(session)).granted
         return await self.placed(session)
 
-    async def limit(self, project: ProjectView | None, value: int | None, name: str = LIMIT) -> tuple[str, ...]:
+    async def limit(
+        self, project: ProjectView | Session | None, value: int | None, name: str = LIMIT
+    ) -> tuple[str, ...]:
         """Set or unset a limit as people do. Returns who got a slot by it."""
         async with self.database.transaction("test") as transaction:
-            await limits.set_limit(transaction.connection, project.project_id if project else None, name, value)
+            await limits.set_limit(transaction.connection, *_scope(project), name, value)
             return await admission.grant(transaction.connection)
 
     async def use_tokens(
@@ -194,6 +196,16 @@ class Store:
         """Ask the database directly."""
         found: list[asyncpg.Record] = await self.database.pool.fetch(statement, *values)
         return found
+
+
+def _scope(of: ProjectView | Session | None) -> tuple[str, str]:
+    match of:
+        case None:
+            return "global", ""
+        case Session(session_id=session_id):
+            return "session", session_id
+        case _:
+            return "project", of.project_id
 
 
 async def do(database: Database, request: Request) -> Answer:

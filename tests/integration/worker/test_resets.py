@@ -69,6 +69,33 @@ async def test_who_waits_for_the_next_day_is_let_in_when_it_begins(daemon: Daemo
     assert schedule.spec.time_zone_name == "UTC"
 
 
+async def test_a_session_waits_for_its_own_tokens_until_they_are_raised_or_a_day_passes(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    await daemon.fetch(
+        "INSERT INTO usage (session_id, message_id, runner_id, at, input_tokens, output_tokens, cache_creation_tokens,"
+        " cache_read_tokens) VALUES ($1, 'm', $1::uuid::text || '.1', now(), 100, 0, 0, 0)",
+        session,
+    )
+    await daemon.call("set_quota", project=session[:8], name=TOKENS, value=100)
+    for _ in range(2):
+        await daemon.command(session, "pause")
+        await daemon.wait(session, "paused")
+        await daemon.command(session, "resume")
+        await daemon.wait(session, "limited")
+        (shown,) = [one for one in await daemon.call("list_sessions") if one["session_id"] == session]
+        assert shown["reason"].startswith("100 of 100 tokens used today by this session; it goes on at ")
+        await daemon.call("set_quota", project=session, name=TOKENS, value=101)
+        await daemon.wait(session, "running")
+        await daemon.call("set_quota", project=session, name=TOKENS, value=100)
+    await daemon.command(session, "pause")
+    await daemon.wait(session, "paused")
+    await daemon.command(session, "resume")
+    await daemon.wait(session, "limited")
+    await daemon.fetch("UPDATE usage SET at = at - interval '1 day'")
+    assert (await run(daemon, QUOTAS_RESET)).endswith(": 1 session let in")
+    await daemon.wait(session, "running")
+
+
 async def test_a_daemon_that_dies_over_it_leaves_nobody_waiting(daemon_process: DaemonProcess) -> None:
     """Their slots are granted, and the daemon dies before it told them so."""
     daemon = daemon_process

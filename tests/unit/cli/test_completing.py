@@ -45,7 +45,7 @@ def offered(*typed: str) -> list[str]:
         (("attach", ""), {"board", "site", "1a2b3c4d"}),
         (("kill", ""), {"all", "board", "site", "1a2b3c4d"}),
         (("restart", "site", "1a"), {"1a2b3c4d"}),
-        (("quotas", "set", ""), {"global", "board", "site"}),
+        (("quotas", "set", ""), {"1a2b3c4d", "global", "board", "site"}),
         (("quotas", "set", "site", "max-runners", ""), {"none"}),
         (("projects", ""), {"list", "show", "delete"}),
         (("projects", "show", "b"), {"board"}),
