@@ -21,9 +21,9 @@ QUOTAS = Noun(
 
     A session that would pass a limit waits in line, and who waited longest is served first. The limits are
     max-runners: how many run at once; max-memory: how much memory they may have, in MB, before no further one starts;
-    max-tokens: how many tokens may be used on a day (in UTC) before no further session starts. They are of a project, or
-    of everything. A session can have max-tokens and max-memory of its own; while it waits for its tokens it holds up
-    nobody.
+    max-tokens: how many tokens may be used on a day (in UTC) before no further session starts. They are of a project,
+    or of everything. A session can have max-tokens and max-memory of its own; while it waits for its tokens it holds
+    up nobody.
 
     Examples:
         stratavore quotas show
