@@ -1,15 +1,14 @@
 """Beginning a period of limits anew: an activity that a schedule has begun."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 
 from temporalio import activity
 
 from activities.heartbeats import heartbeats
 from stratavore.models.resets import ResetDone, ResetStep, Resettable
 
-Reset = Callable[[datetime], Awaitable[ResetDone]]
-"""Begins the period anew that has come by a time, as often as it is asked to."""
+Reset = Callable[[ResetStep], Awaitable[ResetDone]]
+"""Begins the period anew that has come by its time, as often as it is asked to."""
 
 
 class ResetActivities:
@@ -22,4 +21,4 @@ class ResetActivities:
     async def reset(self, step: ResetStep) -> ResetDone:
         """Begin a period anew. It can be cut off anywhere and begun again."""
         async with heartbeats():
-            return await self._resets[step.what](step.due)
+            return await self._resets[step.what](step)

@@ -13,7 +13,7 @@ import typer
 from cli import text
 from cli.service import service
 from cli.terminal import Progress, interactive, note
-from cli.waiting import AT_REST, START_SECONDS, Session, in_line, wait_for, wait_once
+from cli.waiting import AT_REST, HELD, START_SECONDS, Session, in_line, wait_for, wait_once
 from stratavore.errors import InvalidInput, ServerMissing, StratavoreError, Unreachable, WrongState
 
 END_SECONDS = 15.0
@@ -127,7 +127,7 @@ def _running(session_id: str) -> Session:
     with Progress() as progress:
         return wait_for(
             session_id,
-            (*_SHOWN, *AT_REST),
+            (*_SHOWN, *HELD, *AT_REST),
             seconds=START_SECONDS,
             progress=progress,
             doing="waiting for it to run",
@@ -145,8 +145,11 @@ def _tell_rest(session: Session, *, expected: bool) -> None:
     again = f"stratavore resume {short}"
     because = f": {text.one_line(session['reason']).rstrip('.')}" if session["reason"] else ""
     if not expected:
-        hint = f"Run it again with: {again}"
+        hint = f"Past it: {again} --god" if session["state"] in HELD else f"Run it again with: {again}"
         raise WrongState(session=short, state=session["state"] + because, action="attached to", hint=hint)
+    if session["state"] in HELD:
+        note(f"The session {short} is {session['state']}{because}. It goes on by itself; past it: {again} --god")
+        return
     state = {"ended": "has ended", "paused": "is paused", "parked": "is parked"}[session["state"]]
     note(f"The session {short} {state}{because}. Run it again: {again}")
 

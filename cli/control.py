@@ -14,7 +14,7 @@ from cli.reply import print_reply
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive, note
-from cli.waiting import AT_REST, Session, for_host, in_line, wait_for, wait_once
+from cli.waiting import AT_REST, HELD, Session, for_host, in_line, wait_for, wait_once
 from stratavore.errors import InvalidInput
 from stratavore.project_names import ALL
 
@@ -94,7 +94,7 @@ def resume(
 ) -> None:
     """Run paused, parked or ended sessions again, each with its conversation.
 
-    With --god past the quotas: sessions that wait in line start at once, too.
+    With --god past quotas, budgets and the limits of plans: sessions that wait for those start at once, too.
 
     Examples:
         stratavore resume 1a2b3c4d
@@ -237,6 +237,7 @@ def _wait_resumed(session_id: str, progress: Progress) -> Session:
         """It is in the line, or ran and is over already."""
         return (
             (in_line(session) and not service.god)
+            or (session["state"] in HELD and not service.god)
             or for_host(session)
             or (session["state"] in AT_REST and session["generation"] > runs_before)
         )

@@ -19,7 +19,7 @@ from cli.answers import Answers
 from cli.attach import this_host
 from cli.service import PATIENCE, service
 from cli.terminal import note
-from cli.waiting import AT_REST, Session, in_line
+from cli.waiting import AT_REST, HELD, Session, in_line
 from stratavore.errors import EXIT_AGENT_FAILED, InvalidInput, StratavoreError
 from stratavore.runtime.rundir import RunDirectory
 
@@ -179,6 +179,8 @@ class _Follow:
         short = text.short(self._session_id)
         if in_line(session):
             self._say(f"The session {short} is queued, position {session['position']}.")
+        elif session["state"] in HELD:
+            self._say(f"The session {short} is {session['state']}: {session['reason']}")
         elif session["state"] == "paused":
             self._say(f"The session {short} is paused. Go on with: stratavore resume {short}")
         elif session["host"] not in (None, this_host()):

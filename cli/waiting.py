@@ -15,7 +15,8 @@ START_SECONDS = 60.0
 SETTLE_SECONDS = 0.3
 
 AT_REST = ("paused", "parked", "ended")
-STARTED = ("running", "recovering", "limited", "asking", "unreachable", *AT_REST)
+HELD = ("limited", "asking")
+STARTED = ("running", "recovering", "unreachable", *HELD, *AT_REST)
 """What a session that was started becomes, for good or ill, unless it waits in the line."""
 
 Session = dict[str, Any]

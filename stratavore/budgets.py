@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException, InvalidOperation
 from enum import StrEnum
 
 from stratavore.errors import InvalidInput
@@ -138,7 +138,7 @@ def parse_amount(unit: Unit, text: str) -> Decimal:
         amount = Decimal(typed[:-1] if factor > 1 else typed) * factor
         if not amount.is_finite():
             raise InvalidOperation
-    except InvalidOperation:
+    except DecimalException:
         example = "250000, 250k or 2M" if unit is Unit.TOKENS else "5 or 2.50"
         raise InvalidInput(reason=f"'{text}' is no amount of {unit}: say one like {example}") from None
     check_amount(unit, amount)
@@ -155,7 +155,7 @@ def parse_share(text: str) -> Decimal:
         share = Decimal(text.strip().removesuffix("%")) / 100
         if not Decimal("0.01") <= share <= 1:
             raise InvalidOperation
-    except InvalidOperation:
+    except DecimalException:
         raise InvalidInput(reason=f"A budget warns at 1 to 100 percent of it, as in 80%, not at '{text}'") from None
     return share
 

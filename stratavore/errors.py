@@ -125,6 +125,27 @@ class NoLiveSession(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class NoSuchBudget(StratavoreError):
+    """'{target}' has no such budget. See which there are with: stratavore budget show."""
+
+    code = "no_such_budget"
+    exit_code = EXIT_NOT_FOUND
+
+
+class NotHeld(StratavoreError):
+    """No budget{unit} holds '{target}'. See what sessions wait for with: stratavore sessions."""
+
+    code = "not_held"
+    exit_code = EXIT_REFUSED
+
+
+class NotAsking(StratavoreError):
+    """'{target}' waits for no approval. See what sessions wait for with: stratavore sessions."""
+
+    code = "not_asking"
+    exit_code = EXIT_REFUSED
+
+
 class NoTranscript(StratavoreError):
     """Nothing is stored of what was said in the session {session}: its agent '{agent}' keeps no conversation that can be read, or has not said anything yet. See what it wrote with: stratavore logs {session}."""
 
@@ -512,6 +533,6 @@ class NoSuchHost(StratavoreError):
 
 
 class ClockBehind(StratavoreError):
-    """By the clock of Postgres {day} has not come yet, though by Temporal's it has; it is tried again. Set the clocks of both."""
+    """By the clock of Postgres {period} has not come yet, though by Temporal's it has; it is tried again. Set the clocks of both."""
 
     code = "clock_behind"

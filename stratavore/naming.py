@@ -18,6 +18,14 @@ RESET_WORKFLOW = "Reset"
 QUOTAS_RESET = "quotas-reset"
 """The schedule that begins a day of limits anew."""
 
+BUDGETS_RESET = "budgets-reset-"
+"""What the schedules that begin periods of budgets anew are called; then come the period and whose clock it follows."""
+
+
+def budgets_reset(period: str, timezone: str) -> str:
+    """The schedule that begins a period of budgets anew."""
+    return f"{BUDGETS_RESET}{period}-{timezone.replace('/', '.')}"
+
 
 def upkeep_of_host(host: str) -> str:
     """The schedule of what is compared on a host."""

@@ -16,6 +16,7 @@ HELP = "help"
 RESERVED = frozenset(
     [
         *("new", "open", "launch", "attach", "send", "pause", "resume", "restart", "move", "kill"),
+        *("budget", "approve", "deny"),
         *("status", "tokens", "resources", "version"),
         *("projects", "sessions", "runners", "hosts", "logs", "transcript", "search", "events", "quotas", "daemon"),
         *("config", "setup", "test", "health", "reconcile", "backup", "restore", "completion"),

@@ -8,7 +8,7 @@ from stratavore.models.states import LIVE_STATES
 from stratavore.models.views import ProjectView, RunnerView, SessionView
 from stratavore.naming import session_of, short
 from stratavore.near_names import did_you_mean
-from stratavore.project_names import GLOBAL
+from stratavore.project_names import ALL, GLOBAL
 from stratavore.store import projects, runners, sessions
 from stratavore.store.connection import Connection
 
@@ -40,6 +40,13 @@ async def all_of(connection: Connection, target: str) -> list[SessionView]:
     if await projects.by_name(connection, target):
         return await sessions.views(connection, project=target)
     return [await _by_id(connection, target)]
+
+
+async def meant(connection: Connection, target: str) -> list[SessionView]:
+    """All sessions that a command concerns: those of a target, or every live one."""
+    if target == ALL:
+        return await sessions.views(connection)
+    return await all_of(connection, target)
 
 
 async def scope(connection: Connection, target: str) -> Scope:

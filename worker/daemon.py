@@ -54,6 +54,8 @@ from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
 from stratavore.tls import TlsFiles
 from worker.api.server import ApiServer
+from worker.budgets import LOOK_SECONDS as BUDGETS_SECONDS
+from worker.budgets import Budgets
 from worker.failover import Failover
 from worker.fence import LOOK_SECONDS as FENCE_SECONDS
 from worker.fence import Fence
@@ -152,8 +154,8 @@ class Daemon:
             broker if self._settings.rabbitmq.enabled else None,
         )
         upkeep = UpkeepActivities(RegularUpkeep(self._home, self._settings.host, database, client, here))
-        quotas = Resets(self._home, self._settings.host, database, client)
-        resets = ResetActivities({Resettable.QUOTAS: quotas.reset_quotas})
+        periods = Resets(self._home, self._settings.host, database, client)
+        resets = ResetActivities({Resettable.QUOTAS: periods.reset_quotas, Resettable.BUDGETS: periods.reset_budgets})
         limits = ConfiguredLimits(self._home, self._settings.host, database, client)
         for change in await limits.apply(self._settings.quotas.model_dump()):
             log.info("limits: %s", change)
@@ -183,6 +185,7 @@ class Daemon:
             self._every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
             self._every(FENCE_SECONDS, Fence(self._home, host).look),
             self._every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
+            self._every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
             self._until_done(lambda: self._after_restore(control)),

@@ -31,7 +31,9 @@ class ResetWorkflow:
         workflow.set_current_details(f"**{request.title}** is under way.")
         done: ResetDone = await workflow.execute_activity_method(
             ResetActivities.reset,
-            ResetStep(what=request.what, due=workflow.info().start_time),
+            ResetStep(
+                what=request.what, period=request.period, timezone=request.timezone, due=workflow.info().start_time
+            ),
             start_to_close_timeout=TRY,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=AGAIN,

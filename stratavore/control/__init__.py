@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from stratavore import connect
 from stratavore.config.reading import read_settings
+from stratavore.control.budgets import Budgets
 from stratavore.control.consumption import Consumption
 from stratavore.control.conversations import Conversations
 from stratavore.control.hosts import Hosts
@@ -30,7 +31,18 @@ from stratavore.paths import Home
 
 
 class Control(
-    Projects, Launching, Texts, Sessions, Overview, Conversations, Limits, Upkeep, Consumption, Hosts, Moving
+    Projects,
+    Launching,
+    Texts,
+    Sessions,
+    Overview,
+    Conversations,
+    Limits,
+    Budgets,
+    Upkeep,
+    Consumption,
+    Hosts,
+    Moving,
 ):
     """What people can do with projects and sessions."""
 

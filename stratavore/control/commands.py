@@ -13,7 +13,6 @@ from stratavore.models.states import HELD_STATES, RESUMABLE_STATES, SessionState
 from stratavore.models.views import SessionView
 from stratavore.project_names import ALL
 from stratavore.store import sessions
-from stratavore.store.connection import Connection
 
 Action = Literal["pause", "resume", "terminate"]
 
@@ -36,7 +35,7 @@ class Commands(God):
         ``god`` is the operator who asks: a session that is resumed takes its slot past the quotas.
         """
         async with self._database.pool.acquire() as connection:
-            found = await _meant(connection, target)
+            found = await targets.meant(connection, target)
         concerned = [one for one in found if _takes(one, action, past_the_line=god is not None)]
         if not concerned and target != ALL:
             raise wrong_state(target, found, action)
@@ -60,7 +59,7 @@ class Commands(God):
         found: dict[str, SessionView] = {}
         async with self._database.pool.acquire() as connection:
             for target in named:
-                meant = await _meant(connection, target)
+                meant = await targets.meant(connection, target)
                 running = [one for one in meant if self._hears(one)]
                 if not running and target != ALL:
                     raise wrong_state(target, meant, "restart")
@@ -114,13 +113,6 @@ class Commands(God):
             await self._start(start.model_copy(update={"resumes": True}), again=True, signal=("resume", message))
         elif not await self._signal(session.session_id, "resume", message):
             await self._take_up(session, "resume", message)
-
-
-async def _meant(connection: Connection, target: str) -> list[SessionView]:
-    """All sessions that a command concerns: those of a target, or every live one."""
-    if target == ALL:
-        return await sessions.views(connection)
-    return await targets.all_of(connection, target)
 
 
 def _takes(session: SessionView, action: Action, *, past_the_line: bool) -> bool:

@@ -13,7 +13,7 @@ from stratavore.environment import read_environment
 from stratavore.errors import LostDirectory
 from stratavore.launch_options import LaunchOptions, check_failover, check_prompt, combine
 from stratavore.models.session import LaunchSpec
-from stratavore.models.states import ACTIVE_STATES, RESTING_STATES, Failover, SessionState
+from stratavore.models.states import ACTIVE_STATES, HELD_STATES, RESTING_STATES, Failover, SessionState
 from stratavore.models.views import ProjectView
 from stratavore.store import sessions
 
@@ -90,12 +90,12 @@ class Launching(Commands):
             known = await sessions.views(connection, project=project, ended=True)
         known = [one for one in known if not one.headless]  # there is nothing of those to be shown
         for action, states in (
-            ("attach", ACTIVE_STATES | {SessionState.QUEUED, SessionState.LIMITED, SessionState.ASKING}),
+            ("attach", ACTIVE_STATES | HELD_STATES | {SessionState.QUEUED}),
             ("resume", RESTING_STATES),
             ("resume", {SessionState.ENDED}),
         ):
             if there := [one for one in known if one.state in states]:
-                waits = there[-1].state is SessionState.QUEUED
+                waits = there[-1].state in HELD_STATES | {SessionState.QUEUED}
                 if action == "resume" or (god and waits):
                     operator = await self._as_god(god, "open", [there[-1].session_id], project)
                     await self._resume(there[-1], session_id, operator)

@@ -1,16 +1,19 @@
 """What daemons do every few minutes without being asked, begun by ``stratavore/servers/schedules.py``."""
 
 from stratavore import telemetry
+from stratavore.control.held import Held
 from stratavore.control.upkeep import Upkeep
 from stratavore.killpoints import effect
 from stratavore.models.upkeep import UpkeepDone, UpkeepPart
 from stratavore.reconcile.leftovers import Leftovers
+from stratavore.servers import schedules
+from stratavore.store import budgets
 
 MOST_TOLD = 50
 """Differences whose sentences are kept with the workflow; all are events, and lines of the log."""
 
 
-class RegularUpkeep(Upkeep):
+class RegularUpkeep(Upkeep, Held):
     """Upkeep of the servers, which any daemon can do, and of this host."""
 
     async def keep_up(self, part: UpkeepPart) -> UpkeepDone:
@@ -27,6 +30,11 @@ class RegularUpkeep(Upkeep):
             telemetry.RECONCILE_FINDINGS.labels(one.kind, one.outcome).inc()
         with effect("upkeep.remove"):
             removed = await (leftovers.of_host() if part is UpkeepPart.HOST else leftovers.of_servers())
+        if part is UpkeepPart.SERVERS:
+            await self._wake_free()
+            async with self._database.pool.acquire() as connection:
+                clocks = await budgets.clocks(connection)
+            await schedules.keep_resets(self._client, clocks)
         telemetry.show_upkeep(part)
         return UpkeepDone(
             outcomes=tuple(one.outcome for one in found.differences),

@@ -1,6 +1,6 @@
 """Messages of the workflow that begins a period anew: what is reset, and what came of it."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from stratavore.models.base import Model
@@ -12,23 +12,31 @@ class Resettable(StrEnum):
 
     QUOTAS = "quotas"
     """Limits of a day: tokens."""
+    BUDGETS = "budgets"
+    """All that have one period by one clock."""
 
 
 class ResetRequest(Model):
     """What a schedule begins."""
 
     what: Resettable
+    period: str = ""
+    """Of budgets."""
+    timezone: str = ""
+    """Of budgets: whose clock their periods follow."""
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"Reset of {self.what}"
+        return f"Reset of {' '.join(filter(None, (self.period, self.what, self.timezone)))}"
 
 
 class ResetStep(Model):
     """Begin the period anew that has come by ``due``. Key: what, and the period."""
 
     what: Resettable
+    period: str = ""
+    timezone: str = ""
     due: datetime
     """By Temporal's clock."""
 
@@ -36,7 +44,8 @@ class ResetStep(Model):
 class ResetDone(Model):
     """What came of it."""
 
-    period: date
+    period: str
+    """That has begun."""
     let_in: int
     """Sessions that had waited for it."""
 

@@ -3,8 +3,9 @@
 What a person did to one stays: a paused schedule stays paused. One that was deleted is made again by the next start.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
+from typing import NamedTuple
 
 from temporalio.client import (
     Client,
@@ -16,6 +17,7 @@ from temporalio.client import (
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
+    ScheduleRange,
     ScheduleSpec,
     ScheduleState,
     ScheduleUpdate,
@@ -24,6 +26,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming
+from stratavore.budgets import Period
 from stratavore.models.resets import ResetRequest, Resettable
 from stratavore.models.upkeep import UpkeepPart, UpkeepRequest
 
@@ -33,9 +36,7 @@ TASK_TIMEOUT = timedelta(seconds=5)
 """Of a run's workflow, as of a session's."""
 SPREAD = 0.1
 """Of the interval: so much later a run may begin, so that not all hosts ask Postgres at once."""
-A_DAY = timedelta(days=1)
-"""One that is begun each midnight, and was not because Temporal was away, is caught up: once, for that day alone."""
-_RESETS = "Each run lets in who waited for the next day's tokens, in their order; see stratavore quotas."
+_RESETS = "Each run lets in who waited for the period that begins, in their order; see stratavore quotas and budget."
 _RUNS = "Each run compares all who know of sessions, repairs what is safe and says the rest; see stratavore reconcile."
 
 
@@ -56,9 +57,42 @@ async def keep(client: Client, host: str, interval: timedelta) -> None:
     for name, made in (
         (naming.UPKEEP_OF_SERVERS, _upkeep(naming.UPKEEP_OF_SERVERS, servers, naming.UPKEEP_QUEUE, interval)),
         (naming.upkeep_of_host(host), _upkeep(naming.upkeep_of_host(host), own, naming.host_queue(host), interval)),
-        (naming.QUOTAS_RESET, _reset(naming.QUOTAS_RESET, day)),
+        (naming.QUOTAS_RESET, _reset(naming.QUOTAS_RESET, day, _DAILY, "UTC")),
     ):
         await _have(client, name, made)
+
+
+async def have_resets(client: Client, clocks: Iterable[tuple[str, str]]) -> None:
+    """Have schedules that begin periods of budgets anew. Repeating it changes nothing.
+
+    Args:
+        client: of the namespace.
+        clocks: periods, and time zones whose clock they follow.
+
+    Raises:
+        RPCError: Temporal does not take them (now).
+    """
+    for period, timezone in clocks:
+        name = naming.budgets_reset(period, timezone)
+        request = ResetRequest(what=Resettable.BUDGETS, period=period, timezone=timezone)
+        await _have(client, name, _reset(name, request, _BUDGETS[Period(period)], timezone))
+
+
+async def keep_resets(client: Client, clocks: Collection[tuple[str, str]]) -> None:
+    """Have those, and no others of the kind."""
+    await have_resets(client, clocks)
+    wanted = {naming.budgets_reset(*clock) for clock in clocks}
+    async for one in await client.list_schedules():
+        if one.id.startswith(naming.BUDGETS_RESET) and one.id not in wanted:
+            await _delete(client, one.id)
+
+
+async def _delete(client: Client, name: str) -> None:
+    try:
+        await client.get_schedule_handle(name).delete()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 async def remove(client: Client, host: str) -> None:
@@ -117,8 +151,8 @@ def _upkeep(name: str, request: UpkeepRequest, queue: str, interval: timedelta) 
     return made
 
 
-def _reset(name: str, request: ResetRequest) -> Made:
-    """At each midnight of UTC."""
+def _reset(name: str, request: ResetRequest, begins: "_Begins", timezone: str) -> Made:
+    """At each begin of a period."""
 
     def made(state: ScheduleState | None) -> Schedule:
         return Schedule(
@@ -131,10 +165,26 @@ def _reset(name: str, request: ResetRequest) -> Made:
                 static_summary=request.title,
                 static_details="How many it let in is its result.",
             ),
-            spec=ScheduleSpec(calendars=[ScheduleCalendarSpec()], time_zone_name="UTC"),
-            # One that still waits for Postgres is followed by the next day's.
-            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=A_DAY),
+            spec=ScheduleSpec(calendars=[begins.calendar], time_zone_name=timezone),
+            # One that still waits for Postgres is followed by the next period's. What was missed is caught up once.
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=begins.length),
             state=state or ScheduleState(note=_RESETS),
         )
 
     return made
+
+
+class _Begins(NamedTuple):
+    """When periods begin, by the clock of a time zone, and how long they last."""
+
+    calendar: ScheduleCalendarSpec
+    length: timedelta
+
+
+_DAILY = _Begins(ScheduleCalendarSpec(), timedelta(days=1))
+_BUDGETS = {
+    Period.HOURLY: _Begins(ScheduleCalendarSpec(hour=[ScheduleRange(0, 23)]), timedelta(hours=1)),
+    Period.DAILY: _DAILY,
+    Period.WEEKLY: _Begins(ScheduleCalendarSpec(day_of_week=[ScheduleRange(1)]), timedelta(weeks=1)),
+    Period.MONTHLY: _Begins(ScheduleCalendarSpec(day_of_month=[ScheduleRange(1)]), timedelta(days=31)),
+}

@@ -76,6 +76,21 @@ class Overdrawn:
         return self.hold.state is SessionState.ENDED or self.activity is not Activity.BUSY or self.grace_over
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A budget whose period has begun."""
+
+    budget_id: str
+    scope: str
+    scope_id: str
+    unit: str
+    period: str
+    amount: Decimal
+    project: str
+    used_before: Decimal
+    """In the last period in which something was used."""
+
+
 async def charge(connection: Connection, charges: Sequence[Charge]) -> None:
     """Charge replies to every budget that they fall under. Comes after all other locks."""
     await connection.execute(
@@ -167,6 +182,23 @@ async def overdrawn(connection: Connection, host: str) -> list[Overdrawn]:
         )
         for row in await connection.fetch(SQL.overdrawn, host)
     ]
+
+
+async def periods(connection: Connection, period: str, timezone: str, at: datetime) -> tuple[datetime, datetime]:
+    """When the present period began, by the clock of Postgres, and the one that belongs to a time."""
+    row = await connection.fetchrow(SQL.periods, period, timezone, at)
+    assert row is not None
+    return row["present"], row["due"]
+
+
+async def begun(connection: Connection, period: str, timezone: str) -> list[Begun]:
+    """The budgets of a period and a clock."""
+    return [Begun(**as_dict(row)) for row in await connection.fetch(SQL.begun, period, timezone)]
+
+
+async def clocks(connection: Connection) -> list[tuple[str, str]]:
+    """Periods and time zones that there are budgets of."""
+    return [(row["period"], row["timezone"]) for row in await connection.fetch(SQL.clocks)]
 
 
 def _hold(session_id: str, row: dict[str, Any]) -> Hold:

@@ -122,3 +122,19 @@ CROSS JOIN LATERAL (
     ORDER BY array_position(ARRAY['terminate', 'ask', 'pause'], action), ends_at DESC, id LIMIT 1
 ) AS holding
 WHERE runners.host = $1 AND runners.ended_at IS NULL AND runners.started_at IS NOT NULL AND sessions.state = 'running'
+
+-- name: periods
+SELECT period_start($1, $2, now()) AS present, period_start($1, $2, $3) AS due
+
+-- name: begun
+SELECT budgets.id::text AS budget_id, scope, scope_id, unit, period, budgets.amount, coalesce(projects.name, '') AS project,
+       coalesce((SELECT used FROM budget_periods AS past
+                 WHERE past.budget_id = budgets.id AND past.starts_at < period_start(period, timezone, now())
+                 ORDER BY starts_at DESC LIMIT 1), 0) AS used_before
+FROM budgets
+LEFT JOIN sessions AS mine ON scope = 'session' AND mine.id::text = scope_id
+LEFT JOIN projects ON projects.id = mine.project_id OR (scope = 'project' AND projects.id::text = scope_id)
+WHERE period = $1 AND timezone = $2
+
+-- name: clocks
+SELECT DISTINCT period, timezone FROM budgets ORDER BY 1, 2

@@ -43,6 +43,12 @@ async def story(connection: Connection, session_id: str) -> list[EventView]:
     return [EventView.model_validate(as_dict(row)) for row in rows]
 
 
+async def happened(connection: Connection, key: str) -> bool:
+    """Whether there is an event about the system with this cause."""
+    found: bool = await connection.fetchval(SQL.happened, key)
+    return found
+
+
 async def undelivered(connection: Connection) -> int:
     """Events that wait for the broker, or were refused by it."""
     count: int = await connection.fetchval(SQL.undelivered)

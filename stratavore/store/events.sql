@@ -25,3 +25,6 @@ SELECT * FROM (
 
 -- name: undelivered
 SELECT count(*) FROM outbox WHERE NOT delivered
+
+-- name: happened
+SELECT EXISTS (SELECT FROM events WHERE session_id IS NULL AND key = $1)

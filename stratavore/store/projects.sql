@@ -81,6 +81,10 @@ WITH theirs AS (
     DELETE FROM limits
     WHERE (scope = 'project' AND scope_id = $1::uuid::text)
        OR (scope = 'session' AND scope_id IN (SELECT id::text FROM theirs))
+), deleted_budgets AS (
+    DELETE FROM budgets
+    WHERE (scope = 'project' AND scope_id = $1::uuid::text)
+       OR (scope = 'session' AND scope_id IN (SELECT id::text FROM theirs))
 ), deleted_sessions AS (
     DELETE FROM sessions WHERE project_id = $1
 )

@@ -88,6 +88,7 @@ class Commands(Moving, Texts):
         later = self._live is not None and self._live.generation > signal.generation
         if self._is_new(signal.request_id) and not later and self._wish is Wish.RUN:
             self._hold = signal.hold
+            self._woken = True  # one that waits without a runner
 
     @workflow.signal
     def grant(self, _: GrantSignal) -> None:

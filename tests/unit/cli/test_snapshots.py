@@ -43,6 +43,11 @@ TYPED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "search": (("words",), {}),
     "quotas set": (("site", "max-runners", "3"), {}),
     "quotas unset": (("site", "max-runners"), {}),
+    "budget set": (("site", "--usd", "20"), {}),
+    "budget unset": (("site",), {}),
+    "budget reset": (("site",), {}),
+    "approve": (("site",), {}),
+    "deny": (("site",), {}),
     "test": (("api",), {}),
 }
 """What follows a command here; the state of sessions then, and other answers that it needs."""

@@ -1,0 +1,185 @@
+"""Budgets that sessions run into, on a real daemon: they are put away, and go on."""
+
+import os
+import uuid
+from typing import Any
+
+import pytest
+
+from cli.client import Unanswered
+from stratavore.errors import RemoteError
+from stratavore.naming import budgets_reset
+from stratavore.runtime.processes import identify
+from tests.integration.reconcile.test_schedules import described, run
+from tests.integration.worker.watching import generation, running
+from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer, until
+
+
+async def set_budget(daemon: DaemonProcess, target: str, **params: Any) -> dict[str, Any]:
+    wanted = {"unit": "tokens", "amount": "100", "period": "daily", "grace_s": 0} | params
+    (found,) = await daemon.call("set_budget", target=target, **wanted)
+    return dict(found)
+
+
+async def spend(daemon: DaemonProcess, session: str, tokens: int) -> None:
+    """Charge a session as a reply of its agent does."""
+    await daemon.fetch(
+        "SELECT charge_budgets(ARRAY[$1::uuid], ARRAY[now()], ARRAY[$2::bigint], ARRAY[0::numeric])", session, tokens
+    )
+
+
+async def told(daemon: DaemonProcess, kind: str) -> list[dict[str, Any]]:
+    return [one["data"] for one in await daemon.call("list_events", pattern=f"{kind}.#")]
+
+
+async def test_a_session_whose_budget_is_used_up_is_put_away_and_goes_on_in_the_next_period(
+    daemon: DaemonProcess,
+) -> None:
+    session, process = await running(daemon, ["cat"])
+    budget = await set_budget(daemon, session, period="hourly")
+    await spend(daemon, session, 80)
+    await until_told(daemon, "budget.warning")
+    await spend(daemon, session, 40)
+    view = await daemon.wait(session, "limited")
+    assert view["reason"].startswith(
+        "its budget of 100 tokens an hour is used up (120 tokens were used); it goes on at "
+    )
+    assert identify(process.pid) != process
+    assert not await daemon.fetch("SELECT FROM admissions")
+    (exceeded,) = await told(daemon, "budget.exceeded")
+    assert (exceeded["budget_id"], exceeded["used"], exceeded["amount"]) == (budget["budget_id"], 120, 100)
+    assert (await daemon.call("show_budgets"))[0]["held"] == 1
+    schedule = budgets_reset("hourly", "UTC")
+    await described(daemon, schedule)
+    assert (await run(daemon, schedule)).endswith(": 0 sessions let in")
+    await daemon.fetch("UPDATE budget_periods SET starts_at = starts_at - interval '1 hour'")  # an hour passes
+    assert (await run(daemon, schedule)).endswith(": 1 session let in")
+    await daemon.wait_for_generation(session, 2)
+    (begun,) = await told(daemon, "budget.reset")
+    assert begun["starts_at"] == budget["starts_at"].replace("Z", "+00:00")  # told by the first run, and not again
+
+
+async def until_told(daemon: DaemonProcess, kind: str) -> None:
+    async def look() -> bool:
+        return bool(await told(daemon, kind))
+
+    await answer(look, what=f"an event {kind}")
+
+
+async def test_a_busy_agent_has_its_grace_and_no_more(daemon: DaemonProcess) -> None:
+    session, process = await running(daemon, ["sh", "-c", "while :; do echo work; sleep 0.2; done"])
+
+    async def busy() -> bool:
+        return bool(await daemon.fetch("SELECT FROM runners WHERE activity = 'busy'"))
+
+    await answer(busy, what="an agent at work")
+    await set_budget(daemon, session, grace_s=3600)
+    await spend(daemon, session, 100)
+    await until_told(daemon, "budget.exceeded")
+    assert identify(process.pid) == process
+    await daemon.fetch("UPDATE budgets SET grace = '0 s'")
+    await daemon.wait(session, "limited")
+    assert identify(process.pid) != process
+
+
+async def test_who_asks_goes_on_once_more_is_approved_and_rests_once_it_is_denied(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    project = (await daemon.call("list_sessions"))[0]["project"]
+    with pytest.raises(RemoteError, match=f"No budget holds '{project}'"):
+        await daemon.call("approve", target=project, request_id=str(uuid.uuid4()))
+    await set_budget(daemon, project, action="ask")
+    await spend(daemon, session, 150)
+    view = await daemon.wait(session, "asking")
+    assert view["reason"].endswith(f"let it go on with: stratavore approve {session[:8]}")
+    with pytest.raises(RemoteError, match="is asking, so it cannot be resumed"):
+        await daemon.command(session, "resume")
+    request = str(uuid.uuid4())
+    for _ in range(2):  # asked again, nothing is given again
+        (budget,) = await daemon.call("approve", target=session, request_id=request, unit="tokens", amount="30")
+        assert (budget["amount"], budget["extra"], budget["used"]) == (100, 80, 150)
+    await daemon.wait_for_generation(session, 2)
+    await spend(daemon, session, 30)
+    await daemon.wait(session, "asking", generation=2)
+    assert await daemon.call("deny", target=project, request_id=str(uuid.uuid4())) == [session]
+    view = await daemon.wait(session, "paused")
+    assert view["reason"].startswith("more was denied; run it again with: stratavore resume ")
+    await daemon.command(session, "resume")
+    await daemon.wait(session, "asking")
+    await daemon.call("approve", target="all", request_id=str(uuid.uuid4()))
+    await daemon.wait_for_generation(session, 3)
+    assert len(await told(daemon, "budget.approved")) == 2
+
+
+async def test_a_budget_can_end_sessions(daemon: DaemonProcess) -> None:
+    session, process = await running(daemon, ["cat"])
+    await set_budget(daemon, "global", action="terminate")
+    await spend(daemon, session, 100)
+    view = await daemon.wait(session, "ended")
+    assert view["reason"] == "the budget of 100 tokens a day is used up"
+    assert identify(process.pid) != process
+    (other,) = await daemon.launch(await daemon.project(["cat"]))
+    assert (await daemon.wait(other, "ended"))["reason"] == "the budget of 100 tokens a day is used up"
+
+
+async def test_an_operator_lets_a_held_session_go_on(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    await set_budget(daemon, "global")
+    await spend(daemon, session, 100)
+    await daemon.wait(session, "limited")
+    operator = {"id": str(uuid.uuid4()), "user": "ann", "uid": os.getuid(), "host": "h"}
+    await daemon.command(session, "resume", god=operator)
+    await daemon.wait_for_generation(session, 2)
+    await spend(daemon, session, 10)
+    (other,) = await daemon.launch(await daemon.project(["cat"]))
+    await daemon.wait(other, "limited")  # a second look of the daemon has passed by the first one
+    _, process = await generation(daemon, session, 2)
+    assert identify(process.pid) == process
+
+
+async def test_raising_or_taking_away_a_budget_lets_everyone_go_on(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    await set_budget(daemon, "global")
+    await spend(daemon, session, 0)
+    await daemon.fetch("UPDATE budget_periods SET used = 100")
+    await daemon.wait(session, "limited")
+    await daemon.call("unset_budget", target="global")
+    await daemon.wait_for_generation(session, 2)
+    with pytest.raises(RemoteError, match="'global' has no such budget"):
+        await daemon.call("unset_budget", target="global")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_daemon_that_dies_over_a_hold_puts_the_session_away_once(
+    daemon_process: DaemonProcess, moment: str
+) -> None:
+    daemon = daemon_process
+    await daemon.start(kill_at=f"budgets.hold.{moment}")
+    session, _ = await running(daemon, ["cat"])
+    await set_budget(daemon, session)
+    await spend(daemon, session, 100)
+    await until(lambda: daemon.ended, what="the daemon's death")
+    await daemon.start()
+    await daemon.wait(session, "limited")
+    await daemon.call("reset_budget", target=session, request_id=str(uuid.uuid4()))
+    await daemon.wait_for_generation(session, 2)
+    rows = await daemon.fetch("SELECT type FROM events WHERE session_id = $1 AND type = 'session.limited'", session)
+    assert len(rows) == 1
+
+
+async def test_an_approval_whose_daemon_dies_before_it_told_anybody_is_told_by_the_next_upkeep(
+    daemon_process: DaemonProcess,
+) -> None:
+    daemon = daemon_process
+    await daemon.start(kill_at="budget.approve.after")
+    session, _ = await running(daemon, ["cat"])
+    await set_budget(daemon, session, action="ask")
+    await spend(daemon, session, 100)
+    await daemon.wait(session, "asking")
+    with pytest.raises(Unanswered):
+        await daemon.call("approve", target=session, request_id=str(uuid.uuid4()))
+    await until(lambda: daemon.ended, what="the daemon's death")
+    await daemon.start()
+    await described(daemon, "upkeep-servers")
+    await run(daemon, "upkeep-servers")
+    await daemon.wait_for_generation(session, 2)
