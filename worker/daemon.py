@@ -60,6 +60,8 @@ from worker.failover import Failover
 from worker.fence import LOOK_SECONDS as FENCE_SECONDS
 from worker.fence import Fence
 from worker.lease import HostLease
+from worker.memory import LOOK_SECONDS as MEMORY_SECONDS
+from worker.memory import MemoryLimits
 from worker.monitor import HostMonitor
 from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
 from worker.service_manager import ServiceManager
@@ -186,6 +188,7 @@ class Daemon:
             self._every(FENCE_SECONDS, Fence(self._home, host).look),
             self._every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
             self._every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
+            self._every(MEMORY_SECONDS, self._memory_limits(database, client).look),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
             self._until_done(lambda: self._after_restore(control)),
@@ -215,6 +218,11 @@ class Daemon:
             await asyncio.wait_for(database.close(), 2)
         for task in failed:
             task.result()
+
+    def _memory_limits(self, database: Database, client: Client) -> MemoryLimits:
+        quotas = self._settings.quotas
+        grace = timedelta(seconds=quotas.memory_grace_seconds)
+        return MemoryLimits(database, client, quotas.memory_action, grace)
 
     async def _migrate(self) -> None:
         try:

@@ -142,6 +142,7 @@ class Sightings:
             change.followed if change else one.followed,
             usage.memory_mb if usage else None,
             self._cpu_percent(one.runner_id, usage) if usage else None,
+            one.attached,
         )
 
 

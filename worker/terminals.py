@@ -33,7 +33,7 @@ class Terminals:
         self._looks_to_logs = LOGS_EVERY
 
     async def look(self, watched: Sequence[Watched]) -> None:
-        """Show what has changed; now and then, see to logs whose writer was killed."""
+        """Show what has changed; now and then, see who looks, and to logs whose writer was killed."""
         alive = [one for one in watched if one.ending is None]
         self._shown = {one.runner_id: self._shown.get(one.runner_id, _NEW) for one in alive}
         self._looks_to_logs -= 1
@@ -54,12 +54,15 @@ class Terminals:
                 await self._tmux.set_options(project_id, options)
                 self._shown |= changed
             if logs:
-                await self._keep_logs(project_id)
+                await self._keep_logs(project_id, ones)
         except (StratavoreError, OSError) as error:
             log.warning("the terminals of project %s were not brought up to date: %s", ones[0].project, error)
 
-    async def _keep_logs(self, project_id: str) -> None:
-        for runner_id, pane in (await self._tmux.runners(project_id)).items():
+    async def _keep_logs(self, project_id: str, ones: Sequence[Watched]) -> None:
+        panes = await self._tmux.runners(project_id)
+        for one in ones:
+            one.attached = one.runner_id in panes and panes[one.runner_id].attached
+        for runner_id, pane in panes.items():
             if not pane.logged and not pane.dead:
                 log.warning("the log of %s had broken off, and goes on", runner_id)
                 await self._tmux.log_again(project_id, runner_id)

@@ -45,6 +45,8 @@ class Watched:
     hooks_read: int = field(init=False)
     tokens: int = 0
     """Of its session, as last written."""
+    attached: bool = False
+    """A person looks at its terminal."""
     tells: bool = field(init=False)
     """Its agent has hooks: what it does is known at once."""
     stumbled: bool = False

@@ -247,6 +247,17 @@ class QuotaSettings(Section):
     max_tokens_per_day: Annotated[
         Limit | None, Field(description="Tokens that may be used in a day.", examples=[100000])
     ] = None
+    memory_action: Annotated[
+        Literal["warn", "pause", "terminate"],
+        Field(
+            description="What is done when runners are measured to use more than a limit of memory lets (their "
+            "session's, their project's or all together) for `memory_grace_seconds`: nothing, once it is told; or one "
+            "runner after the other is put away, or ended, until what is left is below it."
+        ),
+    ] = "warn"
+    memory_grace_seconds: Annotated[
+        float, Field(ge=0, le=86_400, description="Seconds above a limit of memory before that is done.")
+    ] = 60.0
 
 
 class LogSettings(Section):

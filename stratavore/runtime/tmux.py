@@ -34,7 +34,7 @@ _ABSENT = re.compile(
     r"no server running|can't find (session|pane|window)|no such session|no current (target|session)"
     r"|error connecting to .*\((No such file or directory|Connection refused)\)|server exited|lost server"
 )
-_PANE = "#{session_name} #{pane_pid} #{pane_dead} #{pane_pipe}"
+_PANE = "#{session_name} #{pane_pid} #{pane_dead} #{pane_pipe} #{session_attached}"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -47,11 +47,12 @@ class TerminalFailed(StratavoreError):
 
 @dataclass(frozen=True)
 class PaneInfo:
-    """A runner's terminal. ``pid`` is the wrapper's; ``logged``: its output is kept."""
+    """A runner's terminal. ``pid`` is the wrapper's; ``logged``: its output is kept; ``attached``: somebody looks."""
 
     pid: int
     dead: bool
     logged: bool
+    attached: bool = False
 
 
 class Tmux:
@@ -259,8 +260,8 @@ def quote(word: str) -> str:
 def _panes(listed: str | None) -> dict[str, PaneInfo]:
     found = {}
     for line in (listed or "").splitlines():
-        name, pid, dead, pipe = line.split()
-        found[runner_of(name)] = PaneInfo(int(pid), dead == "1", pipe == "1")
+        name, pid, dead, pipe, attached = line.split()
+        found[runner_of(name)] = PaneInfo(int(pid), dead == "1", pipe == "1", attached != "0")
     return found
 
 

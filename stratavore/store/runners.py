@@ -111,6 +111,8 @@ class Sighting:
     followed: Followed = field(default_factory=Followed)
     memory_mb: float | None = None
     cpu_percent: float | None = None
+    attached: bool = False
+    """A person looks at its terminal."""
 
 
 async def place(
@@ -242,6 +244,7 @@ async def flush(connection: Connection, seen: Sequence[Sighting]) -> dict[str, i
         [one.followed.model_dump(mode="json") for one in seen],
         [one.memory_mb for one in seen],
         [one.cpu_percent for one in seen],
+        [one.attached for one in seen],
     )
     return {row["id"]: row["tokens"] for row in rows}
 

@@ -127,10 +127,10 @@ UPDATE runners SET activity = seen.activity,
                    turn_ended_at = seen.turn_ended_at, turn_failed = seen.turn_failed,
                    followed = seen.followed,
                    memory_mb = coalesce(seen.memory_mb, runners.memory_mb),
-                   cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent)
+                   cpu_percent = coalesce(seen.cpu_percent, runners.cpu_percent), attached = seen.attached
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::jsonb[],
-            $9::float8[], $10::float8[])
-         AS seen (id, activity, question, reply, prompted_at, turn_ended_at, turn_failed, followed, memory_mb, cpu_percent),
+            $9::float8[], $10::float8[], $11::boolean[])
+         AS seen (id, activity, question, reply, prompted_at, turn_ended_at, turn_failed, followed, memory_mb, cpu_percent, attached),
      sessions
 WHERE runners.id = seen.id AND runners.session_id = ANY (ARRAY(SELECT locked.id FROM locked)) AND runners.ended_at IS NULL
   AND sessions.id = runners.session_id AND sessions.generation = runners.generation

@@ -76,6 +76,8 @@ ELSEWHERE = {
     "reconcile": "tests/integration/reconcile/test_deaths.py",
     "upkeep": "tests/integration/reconcile/test_schedules.py",
     "upkeep.remove": "removes what is proven to be of no use; the next run removes the rest",
+    "memory.look": "one transaction; looked at again by any daemon",
+    "memory.hold": "tests/integration/worker/test_memory.py",
     "quota.reset": "an event has a key: told again, it is one; else reads",
     "quota.let_in": "tests/integration/worker/test_resets.py",
     "budgets.cross": "marks and tells in one transaction; nobody marks twice: tests/integration/store/test_budgets.py",
