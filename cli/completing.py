@@ -123,6 +123,8 @@ def _of_kind(kind: str) -> list[Choice]:
         found += [(one["session_id"][:8], f"{one['project']}, {one['state']}") for one in names["sessions"]]
     elif words[0] == "PROJECT":
         found += [(name, "project") for name in _names()["projects"]]
+    elif words[0] == "SCHEDULE":
+        found += [(name, "schedule") for name in _schedules()]
     elif words[0] in _PATHS:
         found = [(FILES, "")]
     return found
@@ -130,16 +132,26 @@ def _of_kind(kind: str) -> list[Choice]:
 
 def _names() -> dict[str, Any]:
     """Projects and live sessions; none if no daemon answers in time."""
+    found: dict[str, Any] = _asked("list_names") or {"projects": [], "sessions": []}
+    return found
+
+
+def _schedules() -> list[str]:
+    """What schedules are called; none if no daemon answers in time."""
+    found: list[str] = _asked("schedule_names") or []
+    return found
+
+
+def _asked(method: str) -> Any:
     from cli import client
     from stratavore.paths import Home
 
     home = Home.from_environment()
     try:
         home.check()
-        found: dict[str, Any] = client.call(home.api_socket, "list_names", {}, SECONDS)
+        return client.call(home.api_socket, method, {}, SECONDS)
     except Exception:
-        return {"projects": [], "sessions": []}
-    return found
+        return None
 
 
 _NOTHING: Table = {"options": {}, "arguments": []}

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
 
@@ -196,9 +197,14 @@ def ask_for(
 
 def keep_environment(ids: list[str], more: Mapping[str, str]) -> None:
     """Write this shell's environment down for sessions to run in, and what the project's file adds to it."""
+    keep_environment_in([service.home.session_environment(one) for one in ids], more)
+
+
+def keep_environment_in(files: list[Path], more: Mapping[str, str]) -> None:
+    """The same in files that are named."""
     service.home.create()
-    for one in ids:
-        write_environment(service.home.session_environment(one), {**os.environ, **more})
+    for file in files:
+        write_environment(file, {**os.environ, **more})
 
 
 def forget_environment(ids: list[str]) -> None:

@@ -45,6 +45,7 @@ COMMANDS = {
     "version": Entry("cli.version:version", "Show the versions of all parts.", LOOK),
     "quotas": Entry("cli.quotas:QUOTAS", "Show and set limits.", RULE),
     "budget": Entry("cli.budget:BUDGET", "Show and set budgets: tokens or dollars a day, a week, ...", RULE),
+    "schedule": Entry("cli.schedule:SCHEDULE", "Launch sessions at set times.", RULE),
     "setup": Entry("cli.setup:setup", "Prepare servers of your own: database, namespace, exchange.", RULE),
     "test": Entry("cli.trials:test", "Try the servers and the daemon, with round trips.", RULE),
     "health": Entry("cli.health:health", "Check whether all is well; ends with 1 if not.", RULE),

@@ -46,9 +46,9 @@ def delete_project(
 ) -> None:
     """Delete a project in which nothing lives.
 
-    Its directory stays as it is, and so do the record of events and the files that agents keep themselves. While
-    there are ended sessions it is refused: --with-history deletes those too, for ever, with their conversations,
-    what they used and what is kept of them on this machine.
+    Its schedules go with it. Its directory stays as it is, and so do the record of events and the files that agents
+    keep themselves. While there are ended sessions it is refused: --with-history deletes those too, for ever, with
+    their conversations, what they used and what is kept of them on this machine.
 
     Examples:
         stratavore projects delete site

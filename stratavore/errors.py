@@ -536,3 +536,24 @@ class ClockBehind(StratavoreError):
     """By the clock of Postgres {period} has not come yet, though by Temporal's it has; it is tried again. Set the clocks of both."""
 
     code = "clock_behind"
+
+
+class UnknownSchedule(StratavoreError):
+    """There is no schedule '{name}'{near}. See which there are with: stratavore schedule list."""
+
+    code = "unknown_schedule"
+    exit_code = EXIT_NOT_FOUND
+
+
+class ScheduleExists(StratavoreError):
+    """There is a schedule '{name}' already, of the project {project}. Choose another name with --name, or delete that one: stratavore schedule delete {name}."""
+
+    code = "schedule_exists"
+    exit_code = EXIT_REFUSED
+
+
+class ScheduleBusy(StratavoreError):
+    """The schedule '{name}' launches nothing while its session {session} has not ended. Wait for that, or end it: stratavore kill {session}."""
+
+    code = "schedule_busy"
+    exit_code = EXIT_REFUSED

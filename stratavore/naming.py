@@ -13,6 +13,10 @@ UPKEEP_WORKFLOW = "Upkeep"
 UPKEEP_OF_SERVERS = "upkeep-servers"
 """The schedule of what Temporal and Postgres tell each other; its runs are named after it, with their time."""
 
+SCHEDULED_WORKFLOW = "ScheduledLaunch"
+
+_SCHEDULED = "launch-"
+
 RESET_WORKFLOW = "Reset"
 
 QUOTAS_RESET = "quotas-reset"
@@ -25,6 +29,16 @@ BUDGETS_RESET = "budgets-reset-"
 def budgets_reset(period: str, timezone: str) -> str:
     """The schedule that begins a period of budgets anew."""
     return f"{BUDGETS_RESET}{period}-{timezone.replace('/', '.')}"
+
+
+def schedule_id(name: str) -> str:
+    """The schedule that launches sessions; its runs are named after it, with their time."""
+    return f"{_SCHEDULED}{name}"
+
+
+def schedule_name(id_: str) -> str | None:
+    """The name of a schedule that launches sessions; None: it is another one."""
+    return id_.removeprefix(_SCHEDULED) if id_.startswith(_SCHEDULED) else None
 
 
 def upkeep_of_host(host: str) -> str:

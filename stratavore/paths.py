@@ -31,7 +31,7 @@ class Home:
     def create(self) -> None:
         """Make the state directory with mode 0700; refuse one that others can enter."""
         private_directory(self.root)
-        for part in (self.runners, self.sessions, self.logs, self.sockets):
+        for part in (self.runners, self.sessions, self.schedules, self.logs, self.sockets):
             private_directory(part)
 
     def check(self) -> None:
@@ -53,6 +53,11 @@ class Home:
     def sessions(self) -> Path:
         """What a session keeps between its runners: the environment it was launched with."""
         return self.root / "sessions"
+
+    @property
+    def schedules(self) -> Path:
+        """What a schedule of this host keeps for its sessions: the environment that it was created in."""
+        return self.root / "schedules"
 
     @property
     def logs(self) -> Path:
@@ -119,6 +124,10 @@ class Home:
     def session_environment(self, session_id: str) -> Path:
         """The environment that a session's runners get (0600), as ``NAME=value`` entries ended by NUL."""
         return self.sessions / f"{session_id}.environment"
+
+    def schedule_environment(self, schedule_id: str) -> Path:
+        """The environment that a schedule's sessions begin with (0600), as one of a session is written."""
+        return self.schedules / f"{schedule_id}.environment"
 
     def tmux_socket(self, project_id: str) -> Path:
         """The tmux socket of a project."""

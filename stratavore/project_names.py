@@ -19,7 +19,7 @@ RESERVED = frozenset(
         *("budget", "approve", "deny"),
         *("status", "tokens", "resources", "version"),
         *("projects", "sessions", "runners", "hosts", "logs", "transcript", "search", "events", "quotas", "daemon"),
-        *("config", "setup", "test", "health", "reconcile", "backup", "restore", "completion"),
+        *("config", "setup", "test", "health", "reconcile", "backup", "restore", "completion", "schedule"),
         *(ALL, GLOBAL, HELP),
     ]
 )

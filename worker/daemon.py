@@ -21,6 +21,7 @@ from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.resets import ResetActivities
 from activities.runners import RunnerActivities
+from activities.schedules import ScheduleActivities
 from activities.starts import Starts
 from activities.upkeep import UpkeepActivities
 from stratavore import __version__, connect, fencing, procfs, telemetry
@@ -32,6 +33,7 @@ from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.control.lost_workflows import LostWorkflows
 from stratavore.control.regular_upkeep import RegularUpkeep
 from stratavore.control.resets import Resets
+from stratavore.control.scheduled_launches import ScheduledLaunches
 from stratavore.daemon_lock import DaemonLock
 from stratavore.embedded.records import write_private
 from stratavore.embedded.secrets import Secrets
@@ -157,6 +159,8 @@ class Daemon:
         )
         upkeep = UpkeepActivities(RegularUpkeep(self._home, self._settings.host, database, client, here))
         periods = Resets(self._home, self._settings.host, database, client)
+        launches = ScheduledLaunches(self._home, self._settings.host, database, client, here)
+        scheduled = ScheduleActivities(launches.prepare_scheduled)
         resets = ResetActivities({Resettable.QUOTAS: periods.reset_quotas, Resettable.BUDGETS: periods.reset_budgets})
         limits = ConfiguredLimits(self._home, self._settings.host, database, client)
         for change in await limits.apply(self._settings.quotas.model_dump()):
@@ -175,7 +179,7 @@ class Daemon:
             SessionWork(
                 lambda: session_worker(client, admission, records), lambda: fencing.held(self._home) is not None
             ),
-            host_worker(client, self._settings.host, activities, upkeep),
+            host_worker(client, self._settings.host, activities, upkeep, scheduled),
             launch_worker(client, self._settings.host, activities, starts_at_once),
             upkeep_worker(client, upkeep, resets),
         ]

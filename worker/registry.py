@@ -10,9 +10,11 @@ from activities.admission import AdmissionActivities
 from activities.records import RecordActivities
 from activities.resets import ResetActivities
 from activities.runners import RunnerActivities
+from activities.schedules import ScheduleActivities
 from activities.upkeep import UpkeepActivities
 from stratavore.naming import TASK_QUEUE, UPKEEP_QUEUE, host_queue, launch_queue
 from workflows.resets import ResetWorkflow
+from workflows.scheduled import ScheduledLaunchWorkflow
 from workflows.session import SessionWorkflow
 from workflows.upkeep import UpkeepWorkflow
 
@@ -46,13 +48,15 @@ def session_worker(client: Client, admission: AdmissionActivities, records: Reco
     )
 
 
-def host_worker(client: Client, host: str, runners: RunnerActivities, upkeep: UpkeepActivities) -> Worker:
+def host_worker(
+    client: Client, host: str, runners: RunnerActivities, upkeep: UpkeepActivities, schedules: ScheduleActivities
+) -> Worker:
     """Takes what has to happen on this host."""
     return Worker(
         client,
         task_queue=host_queue(host),
         workflows=[UpkeepWorkflow],
-        activities=[runners.supervise, runners.stop, runners.send, runners.receive, upkeep.keep_up],
+        activities=[runners.supervise, runners.stop, runners.send, runners.receive, upkeep.keep_up, schedules.prepare],
         max_concurrent_activities=200,
         max_concurrent_workflow_task_polls=_FEW_POLLS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -72,11 +76,11 @@ def launch_worker(client: Client, host: str, runners: RunnerActivities, starts_a
 
 
 def upkeep_worker(client: Client, upkeep: UpkeepActivities, resets: ResetActivities) -> Worker:
-    """Takes upkeep of the servers and resets, as every daemon does."""
+    """Takes upkeep of the servers, resets and the launches of schedules, as every daemon does."""
     return Worker(
         client,
         task_queue=UPKEEP_QUEUE,
-        workflows=[UpkeepWorkflow, ResetWorkflow],
+        workflows=[UpkeepWorkflow, ResetWorkflow, ScheduledLaunchWorkflow],
         activities=[upkeep.keep_up, resets.reset],
         max_concurrent_activities=2,
         max_concurrent_activity_task_polls=1,

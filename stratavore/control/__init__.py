@@ -21,6 +21,7 @@ from stratavore.control.limits import Limits
 from stratavore.control.moving import Moving
 from stratavore.control.overview import Overview
 from stratavore.control.projects import Projects
+from stratavore.control.schedules import Schedules
 from stratavore.control.sessions import Sessions
 from stratavore.control.texts import Texts
 from stratavore.control.upkeep import Upkeep
@@ -32,6 +33,7 @@ from stratavore.paths import Home
 
 class Control(
     Projects,
+    Schedules,
     Launching,
     Texts,
     Sessions,

@@ -44,19 +44,35 @@ class Launching(Commands):
             god: the operator who asks: the sessions take their slots past the quotas.
             no_queue: a session that finds no free slot ends, instead of waiting in line.
         """
-        check_prompt(prompt)
-        async with self._database.pool.acquire() as connection:
-            found = await targets.project(connection, project)
-        spec = _spec(found, LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})}))
-        spec = spec.model_copy(update={"prompt": prompt, "headless": headless})
-        await self._check(spec, session_ids[0])
+        said = LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})})
+        environment = self._home.session_environment(session_ids[0])
+        found, spec = await self._prepared(project, said, prompt, environment, headless=headless)
         operator = await self._as_god(god, "launch", session_ids, project)
         more = {"god": operator, "no_queue": no_queue}
         starts = [self._input(found.project_id, project, one, spec).model_copy(update=more) for one in session_ids]
         await asyncio.gather(*map(self._start, starts))
         return list(session_ids)
 
-    async def _check(self, spec: LaunchSpec, session_id: str) -> None:
+    async def _prepared(
+        self, project: str, said: LaunchOptions, prompt: str | None, environment: Path, *, headless: bool
+    ) -> tuple[ProjectView, LaunchSpec]:
+        """What is launched, checked as far as this host can tell.
+
+        Args:
+            project: in which project.
+            said: the project says what it leaves open.
+            prompt: what the agent is told first.
+            environment: the file of what the agent gets.
+            headless: without a terminal.
+        """
+        check_prompt(prompt)
+        async with self._database.pool.acquire() as connection:
+            found = await targets.project(connection, project)
+        spec = _spec(found, said).model_copy(update={"prompt": prompt, "headless": headless})
+        await self._check(spec, environment)
+        return found, spec
+
+    async def _check(self, spec: LaunchSpec, kept: Path) -> None:
         """Check that it can be launched, as far as this host can tell.
 
         Raises:
@@ -67,7 +83,7 @@ class Launching(Commands):
             async with self._database.pool.acquire() as connection:
                 await known_host(connection, spec.host)
         if spec.host in (None, self._host):
-            environment = await asyncio.to_thread(read_environment, self._home.session_environment(session_id))
+            environment = await asyncio.to_thread(read_environment, kept)
             adapter_for(spec.agent).check(spec, environment)
             if not await asyncio.to_thread(Path(spec.cwd).is_dir):
                 raise LostDirectory(path=spec.cwd)

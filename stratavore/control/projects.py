@@ -1,10 +1,13 @@
 """Projects."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from temporalio.service import RPCError
 
 from stratavore import naming, targets
 from stratavore.agents.registry import adapter_for
@@ -21,11 +24,16 @@ from stratavore.events.envelope import EventType, NewEvent
 from stratavore.launch_options import LaunchOptions, check_failover
 from stratavore.models.views import ProjectDetails, ProjectView
 from stratavore.project_names import check_project_name
+from stratavore.servers import launch_schedules
 from stratavore.store import projects, sessions
 from stratavore.store.connection import Connection
 
+_log = logging.getLogger(__name__)
+
 MOST_NAMED = 5
 """Sessions that a sentence names."""
+SCHEDULES_SECONDS = 5.0
+"""What Temporal may take to forget the schedules of a project that is no more."""
 
 
 class Projects(God):
@@ -124,7 +132,16 @@ class Projects(God):
                 )
             )
         await asyncio.to_thread(self._delete_files, files)
+        await self._delete_schedules(project_id)
         return {"name": project, "deleted": True}
+
+    async def _delete_schedules(self, project_id: str) -> None:
+        """Have no schedule launch sessions in it. One that is left behind deletes itself when it is its time."""
+        try:
+            async with asyncio.timeout(SCHEDULES_SECONDS):
+                await launch_schedules.delete_of_project(self._client, project_id)
+        except (RPCError, TimeoutError) as error:
+            _log.warning("schedules of a deleted project were left behind: %s", str(error) or "no answer in time")
 
     async def _check_deletable(self, connection: Connection, found: ProjectDetails, *, with_history: bool) -> None:
         if found.live_sessions:

@@ -5,12 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,7 +18,7 @@ from stratavore.models.views import SessionView
 from stratavore.paths import Home
 from stratavore.reconcile.here import Here
 from stratavore.runtime.tmux import Tmux
-from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
+from stratavore.search_attributes import of_start, summary_of_start
 from stratavore.store import sessions
 from stratavore.store.database import Database
 
@@ -109,15 +104,8 @@ class Reach:
                 task_timeout=TASK_TIMEOUT,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(PROJECT, start.project),
-                        SearchAttributePair(STATE, str(start.carried.state)),
-                        SearchAttributePair(AGENT, start.spec.agent),
-                        SearchAttributePair(HOST, self._host),
-                    ]
-                ),
-                static_summary=f"{start.project}: {' '.join(start.spec.argv) or start.spec.agent}"[:200],
+                search_attributes=of_start(start, self._host),
+                static_summary=summary_of_start(start),
                 start_signal=signal[0] if signal else None,
                 start_signal_args=[signal[1]] if signal else [],
             )

@@ -88,3 +88,16 @@ class ExitKind(StrEnum):
     """Its host could not renew its lease, and the session chose to go on elsewhere then. Says nothing of the agent."""
     REFUSED = "refused"
     """Never started: program or directory is not there, or may not be used."""
+
+
+class Overlap(StrEnum):
+    """What happens when it is time and the last session of a schedule has not ended."""
+
+    SKIP = "skip"
+    """This time is left out."""
+    BUFFER = "buffer"
+    """One waits until that has ended; further ones are left out."""
+    ALLOW = "allow"
+    """Another session is launched beside it."""
+    REPLACE = "replace"
+    """That is ended, in order, and then the next is launched."""

@@ -5,17 +5,19 @@ import shutil
 import uuid
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.service import RPCError
 
 from stratavore.environment import write_environment
 from stratavore.naming import UPKEEP_OF_SERVERS, upkeep_of_host
-from stratavore.reconcile.leftovers import DELIVERED_KEPT, RUNS_KEPT, STRAYS_KEPT
+from stratavore.reconcile.leftovers import DELIVERED_KEPT, RUNS_KEPT, STRAYS_KEPT, UNSCHEDULED_KEPT
 from stratavore.servers import schedules
 from tests.integration.reconcile.test_schedules import run
 from tests.integration.worker.watching import generation, running
 from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer
 
 A_DAY = timedelta(days=1)
 
@@ -76,6 +78,24 @@ async def test_files_of_a_deleted_project_go_at_once_and_strays_when_they_are_ol
     assert found.endswith("removed 1 run directory, 2 environments")
     assert [one.exists() for one in (directory, environment, old, young)] == [False, False, False, True]
     assert daemon.home.session_environment(kept).exists()
+
+
+async def test_environments_of_schedules_go_a_day_after_those_that_are_no_more(daemon: DaemonProcess) -> None:
+    project = await daemon.project(["cat"])
+    there, gone, young = (str(uuid.uuid4()) for _ in range(3))
+    files = [daemon.home.schedule_environment(one) for one in (there, gone, young)]
+    for file in files:
+        write_environment(file, {"KEY": "secret"})
+    for file in files[:2]:
+        age(file, UNSCHEDULED_KEPT + A_DAY)
+    await daemon.call("create_schedule", project=project, schedule_id=there, cron="0 0 29 2 *", prompt="go")
+
+    async def listed() -> Any:  # the list knows it a moment late
+        return await daemon.call("list_schedules")
+
+    await answer(listed, what="the schedule in the list")
+    assert (await run(daemon, upkeep_of_host(daemon.host))).endswith("removed 1 environment")
+    assert [file.exists() for file in files] == [True, False, True]
 
 
 async def test_marks_of_deliveries_and_schedules_of_hosts_that_are_gone_go(daemon: DaemonProcess) -> None:

@@ -56,6 +56,8 @@ def offered(*typed: str) -> list[str]:
         (("tokens", "--by", "=", "d"), {"day"}),
         (("tokens", "--by", "="), {"project", "session", "model", "day"}),
         (("tokens", "--project", "site", "--by", "d"), {"day"}),
+        (("schedule", "pause", "n"), {"nightly"}),
+        (("schedule", "create", "site", "--overlap", "s"), {"skip"}),
         (("completion", ""), {"bash", "zsh", "fish"}),
         (("help", "sess"), {"sessions"}),
         (("launch", "site", "--", ""), {completing.FILES}),
@@ -66,7 +68,7 @@ def offered(*typed: str) -> list[str]:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_can_stand_there(fake: Serve, typed: tuple[str, ...], wanted: set[str]) -> None:
-    fake(list_names=NAMES)
+    fake(list_names=NAMES, schedule_names=["nightly", "site"])
     found = offered(*typed)
     assert len(found) == len(set(found))
     assert set(found) == wanted

@@ -48,6 +48,14 @@ TYPED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "budget reset": (("site",), {}),
     "approve": (("site",), {}),
     "deny": (("site",), {}),
+    "schedule create": (
+        ("site", "--cron", "@daily", "--prompt", "go"),
+        {"list_projects": [examples.project()]},
+    ),
+    "schedule pause": (("daily",), {}),
+    "schedule resume": (("daily",), {}),
+    "schedule run": (("daily",), {}),
+    "schedule delete": (("daily",), {}),
     "test": (("api",), {}),
 }
 """What follows a command here; the state of sessions then, and other answers that it needs."""
