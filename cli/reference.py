@@ -242,6 +242,8 @@ KEYS = {
     "Schedule.skipped": "times that were left out because the last session had not ended",
     "Schedule.missed": "times that were missed, and too long ago to be made up for",
     "Unscheduled.deleted": "false if somebody else had done it",
+    "Status.limits": "quotas that are set: a list of Limit",
+    "Status.budgets": "budgets in their present periods: a list of Budget",
     "Check.detail": "what was found, or one sentence that says what is wrong",
     "Deleted.deleted": "false if somebody else had done it",
     "Session.since": "since when it is without its agent, if it recovers or cannot be reached; else null",

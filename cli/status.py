@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from cli import terminal, text
+from cli.bars import lines as bars_of
+from cli.limit_bars import of_budget, of_quota
 from cli.output import Format, FormatOption, pick, show_value, table
 from cli.service import RECORDED, service
 from cli.sessions import KEYS as SESSION_KEYS
@@ -12,7 +14,17 @@ from cli.sessions import columns
 from cli.widths import cut, wrap
 from stratavore.errors import InvalidInput, StratavoreError
 
-KEYS = ("projects", "sessions", "activities", "waiting_in_line", "events_undelivered", "live", "health")
+KEYS = (
+    "projects",
+    "sessions",
+    "activities",
+    "waiting_in_line",
+    "events_undelivered",
+    "live",
+    "health",
+    "limits",
+    "budgets",
+)
 SECONDS = 2.0
 
 Status = dict[str, Any]
@@ -22,7 +34,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Again every 2 s; q or Ctrl-C ends it.")] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show what is going on: how many sessions do what, and each live one.
+    """Show what is going on: how many sessions do what, what is used of limits and left, and each live session.
 
     Examples:
         stratavore status
@@ -30,10 +42,14 @@ def status(
         stratavore status --format json
     """
     if form is not Format.TABLE:
+        from cli import budget, quotas  # what they need is needed for their keys only
+
         if watch:
             raise InvalidInput(reason="--watch is for people; for programs there is: stratavore events subscribe")
         found = service.call("status")
-        show_value(pick(found, KEYS) | {"live": [pick(one, SESSION_KEYS) for one in found["live"]]}, form)
+        lists = {"live": SESSION_KEYS, "limits": quotas.KEYS, "budgets": budget.KEYS}
+        inner = {name: [pick(one, keys) for one in found[name]] for name, keys in lists.items()}
+        show_value(pick(found, KEYS) | inner, form)
     elif watch:
         from cli.watch import every  # terminals, keys: only when watched
 
@@ -55,6 +71,9 @@ def lines(found: Status, width: int | None, *, colour: bool, brief: bool = False
     if brief and width is not None:
         head = [cut(sentence, width) for sentence in head]
     head = [line for sentence in head for line in wrap(sentence, width, indent="  ")]
+    bars = [*map(of_quota, found["limits"]), *map(of_budget, found["budgets"])]
+    if bars:
+        head += ["", *bars_of(bars, width, colour=colour)]
     return [*head, "", *table(live, columns(live), width, colour=colour)] if live else head
 
 

@@ -6,7 +6,7 @@ from stratavore import targets
 from stratavore.control.reach import Reach
 from stratavore.models.states import SessionState
 from stratavore.models.views import EventView, StatusView
-from stratavore.store import events, projects, sessions, transcripts
+from stratavore.store import budgets, events, limits, projects, sessions, transcripts
 
 
 class Overview(Reach):
@@ -19,6 +19,9 @@ class Overview(Reach):
             count = len(await projects.names(connection))
             undelivered = await events.undelivered(connection)
             health = await transcripts.health(connection)
+            quotas = [*await limits.views(connection), *await limits.views_of_sessions(connection)]
+            known_budgets = await budgets.views(connection)
+        ids = {one.session_id for one in live}
         running = [one for one in live if one.state is SessionState.RUNNING]
         return StatusView(
             projects=count,
@@ -28,6 +31,8 @@ class Overview(Reach):
             events_undelivered=undelivered,
             live=tuple(live),
             health=tuple(health),
+            limits=tuple(one for one in quotas if one.limit is not None),
+            budgets=tuple(one for one in known_budgets if one.session_id is None or one.session_id in ids),
         )
 
     async def list_events(

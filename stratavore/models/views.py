@@ -376,3 +376,7 @@ class StatusView(Model):
     live: tuple[SessionView, ...]
     health: tuple[str, ...] = ()
     """What looks wrong without being so for sure: a sentence each."""
+    limits: tuple[QuotaView, ...] = ()
+    """Those that are set, of everything, projects and live sessions."""
+    budgets: tuple[BudgetView, ...] = ()
+    """The same, in their present periods."""
