@@ -81,5 +81,6 @@ def _event(crossing: Crossing) -> NewEvent:
         "used": float(crossing.used),
         "action": crossing.action,
     }
-    about = f"{crossing.budget_id}/{crossing.starts_at.isoformat()}/{crossing.extra.normalize():f}"
+    limit = crossing.amount + crossing.extra
+    about = f"{crossing.budget_id}/{crossing.starts_at.isoformat()}/{limit.normalize():f}"
     return NewEvent(None, f"budget/{about}/{kind}", kind, crossing.project, data)

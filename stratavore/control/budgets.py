@@ -115,6 +115,7 @@ class Budgets(God, Held):
         chosen_unit, chosen_period = _maybe(Unit, unit), _maybe(Period, period)
         async with self._database.transaction("budget.reset") as transaction:
             connection = transaction.connection
+            await budgets.lock(connection)
             scope = await targets.scope(connection, target)
             chosen = [
                 one
@@ -151,6 +152,7 @@ class Budgets(God, Held):
             words.check_amount(chosen, more)
         async with self._database.transaction("budget.approve") as transaction:
             connection = transaction.connection
+            await budgets.lock(connection)
             held = [one for one in await targets.meant(connection, target) if one.state in HELD_STATES]
             ids = {id_ for one in held for id_ in await budgets.holding_ids(connection, one.session_id)}
             given = [

@@ -102,9 +102,17 @@ async def charge(connection: Connection, charges: Sequence[Charge]) -> None:
     )
 
 
+async def lock(connection: Connection) -> None:
+    """Let the transaction be the only one that charges or changes budgets.
+
+    Who changes several of them comes to them in another order than who charges them.
+    """
+    await connection.execute(SQL.lock)
+
+
 async def set_budget(connection: Connection, scope: str, scope_id: str, budget: Budget) -> str:
     """Set a budget, and charge to its present period what was used in it already. Returns its id."""
-    await connection.execute(SQL.lock)
+    await lock(connection)
     id_ = await connection.fetchval(
         SQL.set,
         scope,
@@ -125,6 +133,7 @@ async def unset(
     connection: Connection, scope: str, scope_id: str, unit: str | None = None, period: str | None = None
 ) -> list[str]:
     """Take budgets away, with their history. Returns their ids."""
+    await lock(connection)  # else a charge could find its budget gone
     return [str(row["id"]) for row in await connection.fetch(SQL.unset, scope, scope_id, unit, period)]
 
 
@@ -142,7 +151,10 @@ async def history(
 
 
 async def give(connection: Connection, budget_id: str, amount: Decimal | None) -> None:
-    """Let so much more be used from now until the period ends; None: as much as the budget is."""
+    """Let so much more be used from now until the period ends; None: as much as the budget is.
+
+    Within a transaction that has locked budgets before it asked which of them to give to.
+    """
     await connection.execute(SQL.give, budget_id, amount)
 
 
@@ -164,6 +176,9 @@ async def pass_by(connection: Connection, session_id: str) -> None:
 
 async def cross(connection: Connection) -> list[Crossing]:
     """Budgets that have come to their warning or their end since somebody asked last; this transaction tells it."""
+    if not await connection.fetchval(SQL.any_crossing):
+        return []
+    await lock(connection)  # what is given meanwhile would be marked as used up already
     return [Crossing(**as_dict(row)) for row in await connection.fetch(SQL.cross)]
 
 

@@ -1,5 +1,5 @@
 -- name: lock
--- Nothing is charged until the transaction ends: see charge_budgets.
+-- Until the transaction ends nothing is charged (see charge_budgets), and nobody else changes budgets.
 SELECT pg_advisory_xact_lock(hashtext('stratavore.budgets'))
 
 -- name: charge
@@ -10,12 +10,15 @@ INSERT INTO budgets (scope, scope_id, unit, period, timezone, amount, warn_at, a
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (scope, scope_id, unit, period) DO UPDATE
     SET timezone = excluded.timezone, amount = excluded.amount, warn_at = excluded.warn_at, action = excluded.action,
-        grace = excluded.grace, set_at = now()
+        grace = excluded.grace,
+        -- Since when it knows all that is used in its periods: other ones begin with another zone.
+        set_at = CASE WHEN budgets.timezone = excluded.timezone THEN budgets.set_at ELSE now() END
 RETURNING id
 
 -- name: begin
--- The present period, with what was used in it before there was the budget. What people approved is over.
-INSERT INTO budget_periods (budget_id, starts_at, ends_at, amount, used)
+-- The present period, with what was used in it before there was the budget; what deleted projects used is known from its
+-- charges only. What people approved is over.
+INSERT INTO budget_periods AS known (budget_id, starts_at, ends_at, amount, used)
 SELECT id, starts_at, ends_at, amount, spent.used FROM budget_use
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(CASE unit WHEN 'tokens' THEN input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens
@@ -28,7 +31,8 @@ CROSS JOIN LATERAL (
 ) AS spent
 WHERE id = $1
 ON CONFLICT (budget_id, starts_at) DO UPDATE
-    SET ends_at = excluded.ends_at, amount = excluded.amount, used = excluded.used, extra = 0, warned_at = NULL, reached_at = NULL
+    SET ends_at = excluded.ends_at, amount = excluded.amount, used = greatest(known.used, excluded.used), extra = 0,
+        warned_at = NULL, reached_at = NULL
 
 -- name: unset
 DELETE FROM budgets
@@ -40,9 +44,12 @@ SELECT budget_use.id::text AS budget_id, budget_use.scope, projects.name AS proj
        CASE WHEN budget_use.scope = 'session' THEN budget_use.scope_id END AS session_id,
        unit, period, timezone, amount, warn_at, action, extract(epoch FROM grace)::float8 AS grace_s,
        used, extra, used_up, starts_at, ends_at, warned_at, reached_at,
-       (SELECT count(*) FROM sessions WHERE state IN ('limited', 'asking')
-          AND EXISTS (SELECT FROM budgets_holding(sessions.id) AS holding WHERE holding.id = budget_use.id)) AS held
+       coalesce(waiting.held, 0) AS held
 FROM budget_use
+LEFT JOIN (
+    SELECT holding.id, count(*) AS held FROM sessions CROSS JOIN LATERAL budgets_holding(sessions.id) AS holding
+    WHERE sessions.state IN ('limited', 'asking') GROUP BY holding.id
+) AS waiting ON waiting.id = budget_use.id
 LEFT JOIN sessions AS mine ON budget_use.scope = 'session' AND mine.id::text = budget_use.scope_id
 LEFT JOIN projects ON projects.id = mine.project_id OR (budget_use.scope = 'project' AND projects.id::text = budget_use.scope_id)
 WHERE ($1::text IS NULL OR (budget_use.scope = $1 AND budget_use.scope_id = $2))
@@ -83,6 +90,12 @@ SELECT id::text AS budget_id FROM budgets_holding($1) ORDER BY id
 INSERT INTO budget_passes (budget_id, starts_at, session_id)
 SELECT id, starts_at, $1::uuid FROM budgets_holding($1) ON CONFLICT DO NOTHING
 
+-- name: any_crossing
+SELECT EXISTS (
+    SELECT FROM budget_use
+    WHERE (warned_at IS NULL AND used >= (amount + extra) * warn_at) OR (reached_at IS NULL AND used_up)
+)
+
 -- name: cross
 -- Budgets that have come to their warning, or to their end, since this was asked last. Who marks one tells it.
 WITH crossing AS (
@@ -96,7 +109,6 @@ WITH crossing AS (
         reached_at = CASE WHEN ends THEN now() ELSE known.reached_at END
     FROM crossing
     WHERE known.budget_id = crossing.id AND known.starts_at = crossing.starts_at AND (warns OR ends)
-      AND ((warns AND known.warned_at IS NULL) OR (ends AND known.reached_at IS NULL))
     RETURNING known.*, warns, ends
 )
 SELECT marked.budget_id::text, scope, scope_id, unit, period, timezone, marked.starts_at, marked.ends_at, marked.amount,

@@ -3,12 +3,10 @@
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -18,8 +16,8 @@ from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import Admission, AdmitRequest, Placed, Recorded, RecordRequest
 from stratavore.models.views import ProjectView
 from stratavore.store import admission
-from stratavore.store.connection import Connection
-from stratavore.store.database import Database, Transaction
+from stratavore.store.database import Database
+from tests.integration.store.dying import Died, DyingDatabase
 from tests.integration.store.steps import (
     KEY,
     LIMIT,
@@ -50,39 +48,6 @@ VALUES = {
     MEMORY: st.none() | st.integers(0, 5).map(lambda slots: slots * SLOT_MB) | st.integers(0, 5 * SLOT_MB),
     TOKENS: st.none() | st.integers(0, 6),
 }
-
-
-class Died(Exception):
-    """The process that ran the step is gone."""
-
-
-class Dying:
-    """A connection whose owner dies before one of its statements."""
-
-    def __init__(self, connection: Connection, statements: int) -> None:
-        self._connection = connection
-        self._left = statements
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("execute", "fetch", "fetchrow", "fetchval"):
-            if self._left == 0:
-                raise Died
-            self._left -= 1
-        return getattr(self._connection, name)
-
-
-class DyingDatabase(Database):
-    """A database whose user dies after so many statements; the last of them may be that before the commit."""
-
-    def __init__(self, database: Database, statements: int) -> None:
-        super().__init__(database.pool, KEY)
-        self._statements = statements
-
-    @asynccontextmanager
-    async def transaction(self, name: str) -> AsyncIterator[Transaction]:
-        async with super().transaction(name) as transaction:
-            transaction.connection = cast(Connection, Dying(transaction.connection, self._statements))
-            yield transaction
 
 
 @dataclass(frozen=True)

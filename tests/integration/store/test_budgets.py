@@ -282,6 +282,7 @@ async def test_charges_over_weeks_fall_into_their_own_periods(store: Store) -> N
     zone = "Europe/Berlin"
     await set_budget(store, Budget(Unit.TOKENS, Period.DAILY, Decimal(10), timezone=zone))
     first = datetime(2026, 3, 25, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    await store.fetch("UPDATE budgets SET set_at = $1", first)
     hours = 24 * 21
     charges = [Charge(session.session_id, first + timedelta(hours=hour), 1, Decimal(0)) for hour in range(hours)]
     async with store.database.transaction("test") as transaction:

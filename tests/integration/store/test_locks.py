@@ -3,16 +3,21 @@
 import asyncio
 import random
 import uuid
+from datetime import UTC, datetime
+from decimal import Decimal
 
 from stratavore.agents.adapter import Judgement
+from stratavore.agents.conversation import Reply, Tokens
+from stratavore.budgets import Action, Budget, Period, Unit
 from stratavore.events.envelope import NewEvent
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import Placed
 from stratavore.runtime.processes import ProcessIdentity
-from stratavore.store import requests, runners, sessions
+from stratavore.store import budgets, requests, runners, sessions, usage
 from stratavore.store.connection import Connection
 from stratavore.store.database import Database
 from stratavore.store.runners import Sighting
+from stratavore.store.usage import Used
 from tests.integration.store.steps import KEY, Session, Store, do
 
 SESSIONS = 8
@@ -24,7 +29,7 @@ async def test_transactions_of_all_kinds_never_wait_in_a_ring(store: Store, data
     """Postgres ends one of those that do with an error, which would come out here."""
     project = await store.project()
     mine = [Session(project) for _ in range(SESSIONS)]
-    wide = await Database.open(database, KEY, connections=16)
+    wide = await Database.open(database, KEY, connections=20)
     busy = Store(wide)
     choice = random.Random(5)
     live: dict[str, str] = {}
@@ -76,7 +81,52 @@ async def test_transactions_of_all_kinds_never_wait_in_a_ring(store: Store, data
                     assert await requests.begin(transaction.connection, text, session_id, "send")
                     await requests.finish(transaction.connection, text, session_id, "send")
 
-    around = [asyncio.create_task(each()) for each in (watch, watch, watch, set_limits, type_text)]
+    async def count_replies() -> None:
+        """What the hosts' readers of transcripts do: replies of many sessions in one transaction."""
+        while watching:
+            async with wide.transaction("test") as transaction:
+                spent = choice.sample(sorted(live.items()), min(4, len(live)))
+                for session_id in sorted({session_id for _, session_id in spent}):
+                    assert await sessions.lock(transaction.connection, session_id)
+                replies = [
+                    Used(runner, session_id, Reply(str(uuid.uuid4()), None, datetime.now(UTC), Tokens(input=3)), None)
+                    for runner, session_id in spent
+                ]
+                await usage.add(transaction.connection, replies)
+
+    async def change_budgets() -> None:
+        """What people do, and daemons that tell of it."""
+        scopes = [("global", ""), ("project", project.project_id), *(("session", one.session_id) for one in mine)]
+        while watching:
+            async with wide.transaction("test") as transaction:
+                connection = transaction.connection
+                match choice.randrange(4):
+                    case 0:
+                        await budgets.unset(connection, *choice.choice(scopes))
+                    case 1:
+                        await budgets.lock(connection)
+                        for one in choice.sample(known := await budgets.views(connection), len(known)):
+                            await budgets.give(connection, one.budget_id, None)
+                    case 2:
+                        await budgets.cross(connection)
+                    case _:
+                        budget = Budget(
+                            choice.choice(list(Unit)), choice.choice(list(Period)), Decimal(20), action=Action.WARN
+                        )
+                        await budgets.set_budget(connection, *choice.choice(scopes), budget)
+
+    busy_with = (
+        watch,
+        watch,
+        watch,
+        set_limits,
+        type_text,
+        count_replies,
+        count_replies,
+        change_budgets,
+        change_budgets,
+    )
+    around = [asyncio.create_task(each()) for each in busy_with]
     try:
         await asyncio.gather(*map(live_through, mine))
     finally:

@@ -60,6 +60,18 @@ async def test_a_session_whose_budget_is_used_up_is_put_away_and_goes_on_in_the_
     assert begun["starts_at"] == budget["starts_at"].replace("Z", "+00:00")  # told by the first run, and not again
 
 
+async def test_a_budget_that_was_raised_tells_its_next_end_too(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    for amount, more in (("100", 100), ("1000", 900)):
+        await set_budget(daemon, session, amount=amount, action="warn")
+        await spend(daemon, session, more)
+
+        async def both() -> bool:
+            return amount in {f"{one['amount']:.0f}" for one in await told(daemon, "budget.exceeded")}  # noqa: B023
+
+        await answer(both, what=f"the end of a budget of {amount}")
+
+
 async def until_told(daemon: DaemonProcess, kind: str) -> None:
     async def look() -> bool:
         return bool(await told(daemon, kind))
