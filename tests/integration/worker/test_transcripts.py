@@ -25,8 +25,8 @@ from stratavore.paths import Home
 from stratavore.runtime.rundir import RunSpec
 from stratavore.store import transcripts
 from stratavore.store.database import Database
+from tests.integration.store.dying import Died, DyingDatabase
 from tests.integration.store.steps import KEY, Store
-from tests.integration.store.test_admission_machine import Died, DyingDatabase
 from tests.integration.worker.conversing import Agent, agent, assistant, line, user
 from tests.support import servers
 from tests.support.stacks import Stack
