@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -20,7 +21,7 @@ from stratavore.environment import of_this_process, read_environment
 from stratavore.errors import NoLease, StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
 from stratavore.killpoints import effect
-from stratavore.models.states import Failover
+from stratavore.models.states import ExitKind, Failover
 from stratavore.models.steps import (
     Launched,
     LaunchRequest,
@@ -38,7 +39,7 @@ from stratavore.runtime.guard import guard_files
 from stratavore.runtime.host import RunnerHost, Started
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import Tmux
-from stratavore.store import runners, sessions
+from stratavore.store import accounts, runners, sessions
 from stratavore.store.database import Database
 from stratavore.store.runners import Followed
 
@@ -77,6 +78,8 @@ class RunnerActivities:
         async with heartbeats(), self._turn(request):
             try:
                 await self._check_current(request)
+                if held := await self._held(request):
+                    return Launched(end=held)
                 started = await self._start_or_explain(request)
                 if started.identity is None or started.exit is not None:
                     return Launched(end=await self._monitor.judge(request, started))
@@ -192,6 +195,29 @@ class RunnerActivities:
         async with self._database.pool.acquire() as connection:
             if not await runners.is_current(connection, request.runner_id):
                 raise StaleGeneration(runner_id=request.runner_id)
+
+    async def _held(self, request: LaunchRequest) -> RunnerExit | None:
+        """The end of a runner that does not even begin, since the account that it would spend is limited.
+
+        Whose plan it spends is known here, where its environment is. One that has begun is adopted all the same.
+        """
+        environment = self._environment(request.session_id)
+        account = await asyncio.to_thread(adapter_for(request.spec.agent).account, environment)
+        if account is None:
+            return None
+        async with self._database.transaction("launch.account") as transaction:
+            await accounts.of_session(transaction.connection, request.session_id, account)
+            hold = await accounts.holding(transaction.connection, request.session_id)
+        if hold is None or await asyncio.to_thread(lambda: RunDirectory(self._home, request.runner_id).started):
+            return None
+        return RunnerExit(
+            runner_id=request.runner_id,
+            kind=ExitKind.REFUSED,
+            at=datetime.now(UTC),
+            lived=timedelta(0),
+            reason=hold.reason,
+            hold=hold,
+        )
 
     async def _start_or_explain(self, request: LaunchRequest) -> Started:
         """Start it, or show why it does not start; then it is tried again all the same."""

@@ -195,6 +195,7 @@ def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
     asked: list[str] = service.call(
         "command",
         away=NOTED,
+        alone={"again": True},  # the daemon may have died over its answer
         patience=3 * PATIENCE,
         target=target,
         action=action,

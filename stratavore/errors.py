@@ -132,6 +132,13 @@ class NoSuchBudget(StratavoreError):
     exit_code = EXIT_NOT_FOUND
 
 
+class Limited(StratavoreError):
+    """The text was not sent to {session}: {reason}. Send it then, or type it there all the same: stratavore attach {session}."""
+
+    code = "limited"
+    exit_code = EXIT_REFUSED
+
+
 class NotHeld(StratavoreError):
     """No budget{unit} holds '{target}'. See what sessions wait for with: stratavore sessions."""
 

@@ -29,6 +29,8 @@ from stratavore.config.path import name_file
 from stratavore.config.reading import Configuration, read_configuration
 from stratavore.config.settings import Settings
 from stratavore.control import Control
+from stratavore.control.account_limits import LOOK_SECONDS as LIFT_SECONDS
+from stratavore.control.account_limits import AccountLimits
 from stratavore.control.configured_limits import ConfiguredLimits
 from stratavore.control.lost_workflows import LostWorkflows
 from stratavore.control.regular_upkeep import RegularUpkeep
@@ -193,6 +195,7 @@ class Daemon:
             self._every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
             self._every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
             self._every(MEMORY_SECONDS, self._memory_limits(database, client).look),
+            self._every(LIFT_SECONDS, AccountLimits(self._home, self._settings.host, database, client).lift),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
             self._until_done(lambda: self._after_restore(control)),

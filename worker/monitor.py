@@ -33,6 +33,8 @@ from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
 from stratavore.store.runners import Followed, LiveRow
+from worker.provider_limits import LOOK_SECONDS as LIMITS_SECONDS
+from worker.provider_limits import ProviderLimits
 from worker.reading import REFUSED
 from worker.screens import Screens
 from worker.sightings import LOOK_SECONDS, Sightings, judge
@@ -89,6 +91,7 @@ class HostMonitor:
         self._sightings = Sightings(database, interval=interval, measure_seconds=MEASURE_EVERY * interval)
         self._screens = Screens(tmux, interval=interval)
         self._terminals = Terminals(tmux)
+        self._limits = ProviderLimits(database, client)
         self._transcripts = Transcripts(home, host_name, database)
 
     def watched_runners(self) -> frozenset[str]:
@@ -178,6 +181,7 @@ class HostMonitor:
             self._again(lambda: self._screens.look(list(self._watched.values())), "look at screens", LOOK_SECONDS),
             self._again(lambda: self._transcripts.look(list(self._watched.values())), "keep transcripts", READ_SECONDS),
             self._again(lambda: self._terminals.look(list(self._watched.values())), "tell the terminals"),
+            self._again(lambda: self._limits.look(list(self._watched.values())), "tell limits", LIMITS_SECONDS),
             self._again(self._heartbeat, "tell Temporal"),
         )
 
@@ -257,8 +261,10 @@ class HostMonitor:
                     # Read last: its wrapper may have been told meanwhile what it was that ended the agent.
                     exit_record = watched.run.exit()
                     ended_at = exit_record.at if exit_record else died_at
+                    hold = await self._limits.note(watched)
                     # From here on `supervise` may tell it too, and what comes later counts no more.
-                    watched.end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
+                    end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
+                    watched.end = end.model_copy(update={"hold": hold})
                 if await self._tell(watched, watched.end):
                     break
             except asyncio.CancelledError:

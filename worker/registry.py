@@ -21,6 +21,9 @@ from workflows.upkeep import UpkeepWorkflow
 STICKY_TIMEOUT = timedelta(seconds=1)
 """A workflow task that a dead worker held in its cache goes to another one after this; the default is 10 s."""
 
+MOST_TASKS = 20
+"""Of sessions, under way at once. Each has 5 s: of more, which all replay histories after a reboot, none would be done
+in that time, and all would begin again."""
 _FEW_POLLS = 2
 """The fewest that ask for workflow tasks; upkeep comes every few minutes."""
 
@@ -41,7 +44,7 @@ def session_worker(client: Client, admission: AdmissionActivities, records: Reco
         workflow_runner=SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default),
         no_remote_activities=True,
         max_cached_workflows=2000,
-        max_concurrent_workflow_tasks=50,
+        max_concurrent_workflow_tasks=MOST_TASKS,
         max_concurrent_local_activities=50,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=GRACE,

@@ -76,6 +76,26 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Account:
+    """Whose plan an agent spends. Neither word is a secret."""
+
+    provider: str
+    name: str
+    """As it is told to people, in the middle of a sentence."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An agent was told that it must wait; its turn has ended over it."""
+
+    at: datetime
+    until: datetime | None
+    """None: nobody said."""
+    text: str
+    """As it was told."""
+
+
+@dataclass(frozen=True)
 class Option:
     """One answer to a question. ``key`` chooses it at once; without one it is gone to with the arrows."""
 
@@ -139,6 +159,10 @@ class Follower(ABC):
     def answered(self, at: float) -> None:  # noqa: B027
         """Its question was just answered (Unix time)."""
 
+    def limit(self) -> Limit | None:
+        """The limit over which its last turn has ended; None: it has not, or somebody has prompted it since."""
+        return None
+
     @abstractmethod
     def judge(self, seen: Observation) -> Judgement:
         """What it is doing."""
@@ -174,6 +198,10 @@ class Adapter(ABC):
 
     def presence(self, environment: Mapping[str, str]) -> Presence | None:
         """Where its program is in an environment; None: it is whatever program one names."""
+        return None
+
+    def account(self, environment: Mapping[str, str]) -> Account | None:
+        """Whose plan it spends in an environment; None: of a program nobody knows. Not for the event loop."""
         return None
 
     @abstractmethod

@@ -58,6 +58,8 @@ class News:
     kind: NewsKind
     at: datetime
     text: str
+    until: datetime | None = None
+    """When a limit ends, if that was told."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from stratavore import targets
 from stratavore.control.god import God
 from stratavore.control.refusals import wrong_state
+from stratavore.errors import AlreadySo
 from stratavore.models.session import Operator, PauseSignal, RestartSignal, ResumeSignal, TerminateSignal
 from stratavore.models.states import HELD_STATES, RESUMABLE_STATES, SessionState
 from stratavore.models.views import SessionView
@@ -29,16 +30,26 @@ class Commands(God):
         request_id: str,
         force: bool = False,
         god: Mapping[str, Any] | None = None,
+        again: bool = False,
     ) -> list[str]:
         """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect.
 
-        ``god`` is the operator who asks: a session that is resumed takes its slot past the quotas.
+        Args:
+            target: which sessions.
+            action: what they are to do.
+            request_id: a new UUID; repeated, it has no second effect.
+            force: of an end: grant no time.
+            god: the operator who asks: a session that is resumed takes its slot past the quotas.
+            again: it may have been asked before, and the answer was lost: who is so already did what was asked.
         """
         async with self._database.pool.acquire() as connection:
             found = await targets.meant(connection, target)
         concerned = [one for one in found if _takes(one, action, past_the_line=god is not None)]
         if not concerned and target != ALL:
-            raise wrong_state(target, found, action)
+            refusal = wrong_state(target, found, action)
+            if again and isinstance(refusal, AlreadySo):
+                return [found[-1].session_id]
+            raise refusal
         operator = await self._as_god(god, _TYPED[action], [one.session_id for one in concerned])
         await asyncio.gather(*(self._command(one, action, request_id, force, operator) for one in concerned))
         return [one.session_id for one in concerned]

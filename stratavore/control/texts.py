@@ -7,11 +7,11 @@ from stratavore import naming, targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.reach import Reach
 from stratavore.control.refusals import wrong_state
-from stratavore.errors import InvalidInput, NotTyped, TookTooLong
+from stratavore.errors import InvalidInput, Limited, NotTyped, TookTooLong
 from stratavore.launch_options import check_prompt
 from stratavore.models.session import SendSignal
 from stratavore.models.views import ReplyView
-from stratavore.store import replies, requests
+from stratavore.store import accounts, replies, requests
 
 SEND_SECONDS = 60.0
 
@@ -43,6 +43,7 @@ class Texts(Reach):
         check_prompt(text)
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
+            hold = await accounts.holding(connection, session.session_id)
         if session.headless:
             raise InvalidInput(
                 reason=f"The session {naming.short(session.session_id)} has no terminal: its agent answers what it was "
@@ -57,6 +58,8 @@ class Texts(Reach):
             raise InvalidInput(reason="There is no text to send: it holds blanks only")
         if not self._hears(session):
             raise wrong_state(target, [session], "sent text")
+        if hold and not answer:
+            raise Limited(session=naming.short(session.session_id), reason=hold.reason)
         signal = SendSignal(request_id=request_id, text=text, enter=enter, answer=answer)
         if not await self._signal(session.session_id, "send", signal):
             await self._take_up(session, "send", signal)

@@ -51,6 +51,7 @@ class EventType(StrEnum):
     BUDGET_APPROVED = "budget.approved"
     QUOTA_RESET = "quota.reset"
     BUDGET_RESET = "budget.reset"
+    ACCOUNT_LIMITED = "account.limited"
     PROJECT_DELETED = "project.deleted"
     SYSTEM_ALERT = "system.alert"
     SYSTEM_GOD = "system.god"

@@ -74,8 +74,11 @@ class Policy(Model):
     crashes_before_park: int = 5
     grace: timedelta = timedelta(seconds=10)
     """Between SIGTERM and SIGKILL."""
-    history_length: int | None = None
-    """Continue-as-new at this many history events; None: when the server suggests it."""
+    history_length: int | None = 200
+    """Continue-as-new at this many history events; None: when the server suggests it, at thousands.
+
+    A worker that was started anew replays all of it, for each session, at about 2,000 events a second (measured). After
+    a reboot with a hundred sessions that is what they wait for."""
 
 
 class Wish(StrEnum):

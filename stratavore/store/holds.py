@@ -1,7 +1,7 @@
 """What holds sessions: limits that put them away, and let them go on by themselves."""
 
 from stratavore.models.session import Hold
-from stratavore.store import budgets, limits
+from stratavore.store import accounts, budgets, limits
 from stratavore.store.connection import Connection
 from stratavore.store.queries import load
 
@@ -10,7 +10,11 @@ SQL = load(__file__)
 
 async def holding(connection: Connection, session_id: str) -> Hold | None:
     """What holds a session now; None: it may wait for a slot."""
-    return await budgets.holding(connection, session_id) or await limits.holding(connection, session_id)
+    return (
+        await budgets.holding(connection, session_id)
+        or await limits.holding(connection, session_id)
+        or await accounts.holding(connection, session_id)
+    )
 
 
 async def pass_by(connection: Connection, session_id: str) -> Hold | None:
@@ -18,6 +22,7 @@ async def pass_by(connection: Connection, session_id: str) -> Hold | None:
     passed = await holding(connection, session_id)
     if passed:
         await budgets.pass_by(connection, session_id)
+        await accounts.pass_by(connection, session_id)
     return passed
 
 

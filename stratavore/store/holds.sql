@@ -4,4 +4,5 @@ SELECT sessions.id::text AS session_id FROM sessions
 LEFT JOIN LATERAL (SELECT max(ended_at) AS at FROM runners WHERE session_id = sessions.id) AS put_away ON true
 WHERE state IN ('limited', 'asking') AND NOT EXISTS (SELECT FROM budgets_holding(sessions.id))
   AND NOT EXISTS (SELECT FROM session_limit_holding(sessions.id))
+  AND NOT EXISTS (SELECT FROM account_holding(sessions.id))
 ORDER BY coalesce(put_away.at, sessions.created_at), sessions.id

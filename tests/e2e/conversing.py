@@ -28,6 +28,8 @@ class Conversations:
     daemon: DaemonProcess
     api: MessagesApi
     trusted: bool = True
+    subscribed: bool = False
+    """They spend a plan, and have no key."""
     project: str = field(default_factory=lambda: f"p{uuid.uuid4().hex[:8]}")
 
     def __post_init__(self) -> None:
@@ -52,7 +54,7 @@ class Conversations:
     ) -> str:
         """A new session, running. Returns its id."""
         session = str(uuid.uuid4())
-        given = {**self.user.environment(self.api.url), **environment}
+        given = {**self.user.environment(self.api.url, subscribed=self.subscribed), **environment}
         write_environment(self.daemon.home.session_environment(session), given)
         await self.daemon.call("launch", project=self.project, session_ids=[session], **params)
         await self.daemon.wait(session, state)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stratavore.agents.adapter import Adapter, Answer, Box, Follower, Plan, Presence, Question, Start
+from stratavore.agents.adapter import Account, Adapter, Answer, Box, Follower, Plan, Presence, Question, Start
 from stratavore.agents.claude import launch
+from stratavore.agents.claude.account import account_of
 from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.claude.hooks import read_hook
 from stratavore.agents.claude.output import read_output
@@ -52,6 +53,10 @@ class Claude(Adapter):
         directory = environment.get("CLAUDE_CONFIG_DIR") or Path(environment.get("HOME", "/")) / ".claude"
         given = any(environment.get(name) for name in launch.LOGINS)
         return Presence(launch.PROGRAM, path, given or (Path(directory) / launch.LOGIN_FILE).exists() or None)
+
+    def account(self, environment: Mapping[str, str]) -> Account:
+        """By its key, or its login."""
+        return account_of(environment)
 
     def plan(self, spec: LaunchSpec, start: Start) -> Plan:
         """With the session's id and our hooks; the same again to resume."""

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from stratavore.agents.adapter import Follower, Judgement, Observation
+from stratavore.agents.adapter import Follower, Judgement, Limit, Observation
 from stratavore.agents.claude.hooks import Hook, read_hook
+from stratavore.agents.claude.limits import reset_told, told_of_limit
 from stratavore.agents.claude.questions import asked_by
 from stratavore.agents.claude.screen import Shows, read_screen
 from stratavore.agents.conversation import NewsKind, Row
@@ -30,6 +31,8 @@ UNKNOWN_SECONDS = 60.0
 AGENTS_SECONDS = 900.0
 """The same, while agents that it started itself work: they may be silent for long."""
 
+SAME_SECONDS = 10.0
+"""Within them a hook and a row tell of the same limit."""
 CLOCK_SECONDS = 0.5
 """How much earlier than its hook a prompt's row may say that it was written."""
 _NO_PERSON = "<task-notification>"
@@ -38,6 +41,14 @@ _NO_PERSON = "<task-notification>"
 _LOOK_AT_ONCE, _LOOK, _LOOK_ANYWAY = 0.2, 1.0, 10.0
 _STILL = 0.25
 """Its spinner turns more often than this: a screen that stands still shows something else."""
+
+
+class KnownLimit(BaseModel):
+    """A limit that it was told of. Times are Unix time."""
+
+    at: float
+    until: float | None = None
+    text: str = ""
 
 
 class Known(BaseModel):
@@ -53,6 +64,8 @@ class Known(BaseModel):
     prompted_at: float | None = None
     unheard: str | None = None
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
+    limit: KnownLimit | None = None
+    """Over which the last turn has ended. Resumed, it goes on with that by itself."""
     turn_ended_at: float | None = None
     turn_failed: bool = False
     turn: bool = False
@@ -106,6 +119,7 @@ class ClaudeFollower(Follower):
                 known.prompted_at = hook.at
                 prompt = hook.text("prompt") or ""
                 known.unheard = None if prompt.startswith(_NO_PERSON) else prompt
+                known.limit = None
                 self._is(Activity.BUSY, hook.at)
             case "PreCompact":
                 self._is(Activity.BUSY, hook.at)
@@ -123,7 +137,10 @@ class ClaudeFollower(Follower):
                 self._turn_ends(hook)
             case "StopFailure":
                 known.agents = False
-                self._ends(hook.at, hook.text("last_assistant_message") or hook.text("error"))
+                text = hook.text("last_assistant_message") or ""
+                if told_of_limit(hook.text("error") or "", text):
+                    self._limited(hook.at, reset_told(text, datetime.fromtimestamp(hook.at, UTC)), text)
+                self._ends(hook.at, text or hook.text("error"))
                 known.turn_failed = True
             case "Notification" if hook.text("notification_type") == "idle_prompt":
                 self._is(Activity.IDLE, hook.at)
@@ -133,7 +150,10 @@ class ClaudeFollower(Follower):
         known = self._known
         if row.message and row.message.at.timestamp() >= (known.prompted_at or 0) - CLOCK_SECONDS:
             known.unheard = None
-        if row.news and row.news.kind is NewsKind.INTERRUPTED and row.news.at.timestamp() >= self._known.since:
+        if row.news and row.news.kind is NewsKind.LIMITED:
+            if row.news.at.timestamp() >= (known.prompted_at or 0) - CLOCK_SECONDS:
+                self._limited(row.news.at.timestamp(), row.news.until, row.news.text)
+        elif row.news and row.news.kind is NewsKind.INTERRUPTED and row.news.at.timestamp() >= self._known.since:
             self._ends(row.news.at.timestamp(), None)
 
     def screen(self, text: str, at: float) -> None:
@@ -168,6 +188,13 @@ class ClaudeFollower(Follower):
             self._is(Activity.BUSY, at)
 
     # What it thinks of it
+
+    def limit(self) -> Limit | None:
+        """The one over which its last turn has ended."""
+        limit = self._known.limit
+        if limit is None:
+            return None
+        return Limit(datetime.fromtimestamp(limit.at, UTC), _time(limit.until), limit.text)
 
     def wants_screen(self, seen: Observation, now: float) -> bool:
         """When something was drawn since the last look: at once where a change is awaited, else now and then."""
@@ -209,8 +236,20 @@ class ClaudeFollower(Follower):
         self._known.question = question
         self._known.seen = False
 
+    def _limited(self, at: float, until: datetime | None, text: str) -> None:
+        """Hook and row tell the same limit; the row knows better until when."""
+        known = self._known
+        ends = [until.timestamp()] if until else []
+        before = known.limit
+        if before and abs(before.at - at) < SAME_SECONDS:
+            at = min(at, before.at)
+            ends += [before.until] if before.until else []
+        # What is said is cut to minutes and rounded up.
+        known.limit = KnownLimit(at=at, until=min(ends, default=None), text=text)
+
     def _turn_ends(self, hook: Hook) -> None:
         """Its own turn is over. Agents that it left working will wake it."""
+        self._known.limit = None
         tasks = hook.given.get("background_tasks")
         self._known.agents = any(
             isinstance(task, dict) and task.get("status") == "running" and task.get("type") != "shell"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from stratavore.agents.claude.limits import reset_at, reset_told, told_of_limit
 from stratavore.agents.claude.texts import clean
 from stratavore.agents.conversation import Entry, Message, News, NewsKind, Reply, Row, Tokens
 
@@ -98,8 +99,12 @@ def _failure(given: Given, at: datetime, text: str) -> News | None:
     """A call to the provider that failed for good. The program says other things in its own name, too."""
     if given.get("isApiErrorMessage") is not True:
         return None
-    limited = given.get("error") == "rate_limit" or given.get("apiErrorStatus") == 429
-    return News(NewsKind.LIMITED if limited else NewsKind.FAILED, at, text)
+    limited = given.get("apiErrorStatus") in (429, 529) or told_of_limit(str(given.get("error")), text)
+    if not limited:
+        return News(NewsKind.FAILED, at, text)
+    quota = given.get("quotaLimits")
+    exact = reset_at(quota.get("resetsAt"), at) if isinstance(quota, dict) else None
+    return News(NewsKind.LIMITED, at, text, exact or reset_told(text, at))
 
 
 def _reply_id(given: Given, message: Given) -> str | None:

@@ -73,3 +73,24 @@ async def test_what_was_waited_for_is_seen_without_the_daemon(daemon: DaemonProc
     ended = await unanswered(daemon, cli, "wait", "kill", "site", state="ended")
     assert ended.out == f"{short}  ended\n"
     await becomes(daemon, session["session_id"], "ended", 1)
+
+
+async def test_what_another_daemon_did_before_the_command_asked_again_is_done(
+    daemon: DaemonProcess, cli: CommandLine
+) -> None:
+    """A daemon dies over its answer; when the command asks once more, another host's daemon has done it already."""
+    await cli.done("new", "site", "--", "cat")
+    await cli.done("launch", "site", "--detach")
+    for word, state in (("pause", "paused"), ("kill", "ended")):
+        await cli.done(word, "site")
+        assert f"is {state} already" in await cli.refused(5, word, (await _session(daemon))[:8])
+        short = (await _session(daemon))[:8]
+        daemon.kill()
+        again = await cli(word, short)
+        assert (again.code, again.err.startswith(AWAY)) == (0, True)
+        await daemon.start()
+
+
+async def _session(daemon: DaemonProcess) -> str:
+    (session,) = await daemon.call("list_sessions", all=True)
+    return str(session["session_id"])
