@@ -2,10 +2,10 @@
 
 from stratavore.store.migrations.script import run
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Apply 0008_accounts.sql."""
+    """Apply 0009_accounts.sql."""
     run(__file__)
