@@ -40,7 +40,7 @@ COMMANDS = {
     "transcript": Entry("cli.transcript:transcript", "Show the conversation of a session.", LOOK),
     "search": Entry("cli.search:search", "Search all conversations.", LOOK),
     "events": Entry("cli.events:EVENTS", "Show what happened, or what happens now.", LOOK),
-    "tokens": Entry("cli.tokens:tokens", "Show what was used, by project, session, model or day.", LOOK),
+    "tokens": Entry("cli.tokens:TOKENS", "Show what was used, by project, session, model or day.", LOOK),
     "resources": Entry("cli.resources:resources", "Show memory, processors and disks, and who uses them.", LOOK),
     "version": Entry("cli.version:version", "Show the versions of all parts.", LOOK),
     "quotas": Entry("cli.quotas:QUOTAS", "Show and set limits.", RULE),

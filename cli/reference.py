@@ -36,6 +36,7 @@ from cli import (
 )
 from cli.main import COMMANDS, EXIT_INTERRUPTED, command
 from stratavore import errors
+from stratavore.exports import COLUMNS
 from stratavore.models.findings import DifferenceKind, Outcome, PartState
 from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
 
@@ -107,6 +108,7 @@ TYPES = {
     "Entry": transcript.KEYS,
     "Match": search.KEYS,
     "Spent": tokens.KEYS,
+    "Used": COLUMNS,
     "Resources": resources.KEYS,
     "Host": hosts.KEYS,
     "Abode": host.KEYS,
@@ -149,7 +151,8 @@ RESULTS = {
     "restart": "list of Session",
     "move": "list of Session",
     "kill": "list of Session",
-    "tokens": "list of Spent",
+    "tokens show": "list of Spent",
+    "tokens export": "list of Used; for csv the same in lines, with a header of these keys",
     "resources": "Resources",
     "version": "Versions",
     "status": "Status",
@@ -277,6 +280,9 @@ KEYS = {
     "Share.runners": "how many it has",
     "Spent.key": "the project, session, model, or day of UTC; null: a model that nobody named",
     "Spent.project": "of a session, its project; else null",
+    "Used.day": "of UTC",
+    "Used.model": "null, or empty in CSV: a model that nobody named",
+    "Used.cost_usd": "US dollars, as text: an exact decimal; null, or empty in CSV, when no price is known",
     "Versions.client": "of the program `stratavore`",
     "Versions.daemon": "of the daemon; null if none answers",
     "Versions.servers": "of `temporal`, `postgres`, `pgvector` and `rabbitmq`; null of one that does not say",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import text
+from cli.commands import Entry, Noun
 from cli.output import Column, Format, FormatOption, Row, show
 from cli.service import service
 
@@ -23,6 +24,24 @@ class By(StrEnum):
     SESSION = "session"
     MODEL = "model"
     DAY = "day"
+
+
+TOKENS = Noun(
+    """Show what was used, by project, session, model or day; or export it.
+
+    Each reply of an agent is counted once, with the tokens that it recorded. Days are those of UTC.
+
+    Examples:
+        stratavore tokens --since today
+        stratavore tokens --by day --since 7d
+        stratavore tokens export used.csv --since 30d
+    """,
+    {
+        "show": Entry("cli.tokens:tokens", "Show what was used; what is done if nothing else is said."),
+        "export": Entry("cli.tokens_export:export", "Write what was used, a line a day, session and model."),
+    },
+    default="show",
+)
 
 
 def tokens(

@@ -564,3 +564,9 @@ class ScheduleBusy(StratavoreError):
 
     code = "schedule_busy"
     exit_code = EXIT_REFUSED
+
+
+class ExportFailed(StratavoreError):
+    """The file {path} of what was used cannot be written: {reason}. Let the daemon's user write there, or set export.directory to another place."""
+
+    code = "export_failed"

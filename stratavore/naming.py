@@ -17,6 +17,8 @@ SCHEDULED_WORKFLOW = "ScheduledLaunch"
 
 _SCHEDULED = "launch-"
 
+EXPORT_WORKFLOW = "Export"
+
 RESET_WORKFLOW = "Reset"
 
 QUOTAS_RESET = "quotas-reset"
@@ -39,6 +41,11 @@ def schedule_id(name: str) -> str:
 def schedule_name(id_: str) -> str | None:
     """The name of a schedule that launches sessions; None: it is another one."""
     return id_.removeprefix(_SCHEDULED) if id_.startswith(_SCHEDULED) else None
+
+
+def export_of_host(host: str) -> str:
+    """The schedule that has a host write what was used on a day."""
+    return f"export-host-{host}"
 
 
 def upkeep_of_host(host: str) -> str:

@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.admission import AdmissionActivities
+from activities.exports import ExportActivities
 from activities.records import RecordActivities
 from activities.resets import ResetActivities
 from activities.runners import RunnerActivities
@@ -32,6 +33,7 @@ from stratavore.control import Control
 from stratavore.control.account_limits import LOOK_SECONDS as LIFT_SECONDS
 from stratavore.control.account_limits import AccountLimits
 from stratavore.control.configured_limits import ConfiguredLimits
+from stratavore.control.exports import Exports
 from stratavore.control.lost_workflows import LostWorkflows
 from stratavore.control.regular_upkeep import RegularUpkeep
 from stratavore.control.resets import Resets
@@ -52,7 +54,7 @@ from stratavore.reconcile.here import Here
 from stratavore.runtime.host import RunnerHost
 from stratavore.runtime.logs import trim_logs
 from stratavore.runtime.tmux import Tmux
-from stratavore.servers import namespace, schedules
+from stratavore.servers import export_schedule, namespace, schedules
 from stratavore.snapshot import show, snapshot
 from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
@@ -162,6 +164,9 @@ class Daemon:
         upkeep = UpkeepActivities(RegularUpkeep(self._home, self._settings.host, database, client, here))
         periods = Resets(self._home, self._settings.host, database, client)
         launches = ScheduledLaunches(self._home, self._settings.host, database, client, here)
+        exports = Exports(self._home, self._settings.host, database, client)
+        export = self._settings.export
+        exported = ExportActivities(lambda due: exports.write_days(export.directory, export.format, due))
         scheduled = ScheduleActivities(launches.prepare_scheduled)
         resets = ResetActivities({Resettable.QUOTAS: periods.reset_quotas, Resettable.BUDGETS: periods.reset_budgets})
         limits = ConfiguredLimits(self._home, self._settings.host, database, client)
@@ -181,7 +186,7 @@ class Daemon:
             SessionWork(
                 lambda: session_worker(client, admission, records), lambda: fencing.held(self._home) is not None
             ),
-            host_worker(client, self._settings.host, activities, upkeep, scheduled),
+            host_worker(client, self._settings.host, activities, upkeep, scheduled, exported),
             launch_worker(client, self._settings.host, activities, starts_at_once),
             upkeep_worker(client, upkeep, resets),
         ]
@@ -269,6 +274,8 @@ class Daemon:
             await schedules.keep(
                 client, self._settings.host, timedelta(seconds=self._settings.reconcile_interval_seconds)
             )
+            wanted = self._settings.export.directory is not None
+            await export_schedule.keep(client, self._settings.host, wanted=wanted)
 
     async def _after_restore(self, control: Control) -> None:
         """After a restore Temporal knows no session: their workflows are started again at once."""

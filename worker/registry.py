@@ -7,12 +7,14 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.admission import AdmissionActivities
+from activities.exports import ExportActivities
 from activities.records import RecordActivities
 from activities.resets import ResetActivities
 from activities.runners import RunnerActivities
 from activities.schedules import ScheduleActivities
 from activities.upkeep import UpkeepActivities
 from stratavore.naming import TASK_QUEUE, UPKEEP_QUEUE, host_queue, launch_queue
+from workflows.exports import ExportWorkflow
 from workflows.resets import ResetWorkflow
 from workflows.scheduled import ScheduledLaunchWorkflow
 from workflows.session import SessionWorkflow
@@ -52,14 +54,22 @@ def session_worker(client: Client, admission: AdmissionActivities, records: Reco
 
 
 def host_worker(
-    client: Client, host: str, runners: RunnerActivities, upkeep: UpkeepActivities, schedules: ScheduleActivities
+    client: Client,
+    host: str,
+    runners: RunnerActivities,
+    upkeep: UpkeepActivities,
+    schedules: ScheduleActivities,
+    exports: ExportActivities,
 ) -> Worker:
     """Takes what has to happen on this host."""
     return Worker(
         client,
         task_queue=host_queue(host),
-        workflows=[UpkeepWorkflow],
-        activities=[runners.supervise, runners.stop, runners.send, runners.receive, upkeep.keep_up, schedules.prepare],
+        workflows=[UpkeepWorkflow, ExportWorkflow],
+        activities=[
+            *(runners.supervise, runners.stop, runners.send, runners.receive),
+            *(upkeep.keep_up, schedules.prepare, exports.export),
+        ],
         max_concurrent_activities=200,
         max_concurrent_workflow_task_polls=_FEW_POLLS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

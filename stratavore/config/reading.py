@@ -22,6 +22,7 @@ NO_SETTINGS = frozenset(
 )  # fmt: skip
 """Variables that mean something else."""
 
+_DIRECTORIES = frozenset({"export.directory"})
 _FILES_OF_DSN = frozenset({"sslrootcert", "sslcert", "sslkey"})
 _VARIABLES = {one.variable: one for one in SETTINGS.values()}
 
@@ -93,6 +94,8 @@ def read_configuration() -> Configuration:
     for key, value in values.items():
         for named in _files(key, value):
             _check_readable(named, key, sources[key])
+        if key in _DIRECTORIES and value is not None and value.exists() and not value.is_dir():
+            raise _wrong(key, sources[key], f"names {value}, which is no directory")
     try:
         settings = Settings.model_validate(_nested(values))
     except ValidationError as error:
@@ -126,7 +129,9 @@ def _check_no_mistake(variable: str) -> None:
 
 
 def _files(key: str, value: Any) -> Iterator[Path]:
-    """The files that a value names."""
+    """The files that a value names; a directory is made when it is needed."""
+    if key in _DIRECTORIES:
+        return
     if isinstance(value, Path):
         yield value
     elif key == "postgres.dsn":

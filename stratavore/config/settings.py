@@ -260,6 +260,20 @@ class QuotaSettings(Section):
     ] = 60.0
 
 
+class ExportSettings(Section):
+    """What was used, in a file for each day, for other programs; see ``stratavore tokens export``."""
+
+    directory: Annotated[
+        WholePath | None,
+        Field(
+            description="Where this host writes `tokens-<day>.<format>`, shortly after midnight in UTC. "
+            "Unset: nowhere.",
+            examples=["/var/lib/stratavore/exports"],
+        ),
+    ] = None
+    format: Annotated[Literal["csv", "json"], Field(description="How they are written.")] = "csv"
+
+
 class LogSettings(Section):
     """What the daemon writes to standard error."""
 
@@ -303,6 +317,7 @@ class Settings(Section):
     rabbitmq: RabbitmqSettings = RabbitmqSettings()
     metrics: MetricsSettings = MetricsSettings()
     quotas: QuotaSettings = QuotaSettings()
+    export: ExportSettings = ExportSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

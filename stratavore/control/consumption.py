@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypeVar, get_args
 
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from stratavore import machine, targets
 from stratavore.control.reach import Reach
 from stratavore.errors import InvalidInput
-from stratavore.models.views import ModelUsageView, ResourcesView, SpentView
+from stratavore.models.views import DaySpentView, ModelUsageView, ResourcesView, SpentView
 from stratavore.store import health, hosts, projects, usage
 
 T = TypeVar("T")
@@ -44,6 +44,21 @@ class Consumption(Reach):
             if project is not None:
                 await targets.project(connection, project)
             return await usage.spent(connection, by, _time(since), project)
+
+    async def export_tokens(
+        self, since: str | None = None, until: str | None = None, project: str | None = None
+    ) -> list[DaySpentView]:
+        """What each session used of each model on each day (of UTC), in order.
+
+        Args:
+            since: the first day, as ``2026-01-31``; None: from the beginning.
+            until: the last day, included; None: to the end.
+            project: of this project only.
+        """
+        async with self._database.pool.acquire() as connection:
+            if project is not None:
+                await targets.project(connection, project)
+            return await usage.spent_by_day(connection, _day(since), _day(until), project)
 
     async def show_resources(self) -> ResourcesView:
         """What runners use on each host and in each project, and what their machines have; this one is measured now."""
@@ -78,6 +93,13 @@ async def _said(answer: Awaitable[T]) -> T | None:
     with suppress(Exception):
         return await asyncio.wait_for(answer, PATIENCE)
     return None
+
+
+def _day(said: str | None) -> date | None:
+    try:
+        return None if said is None else date.fromisoformat(said)
+    except ValueError:
+        raise InvalidInput(reason=f"'{said}' is no day: say one like 2026-01-31") from None
 
 
 def _time(since: str | None) -> datetime | None:

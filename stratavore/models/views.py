@@ -179,6 +179,24 @@ class SpentView(Model):
     unpriced_tokens: int
 
 
+class DaySpentView(Model):
+    """What one session used of one model on one day of UTC."""
+
+    day: str
+    project: str
+    session_id: str
+    model: str | None
+    replies: int
+    input_tokens: int
+    output_tokens: int
+    cache_creation_tokens: int
+    cache_read_tokens: int
+    tokens_used: int
+    cost_usd: str | None
+    """A decimal, exact: as a number it would be rounded."""
+    unpriced_tokens: int
+
+
 class MachineView(Model):
     """What a machine has, and how much of it is free. Sizes in MiB."""
 

@@ -59,7 +59,7 @@ async def keep(client: Client, host: str, interval: timedelta) -> None:
         (naming.upkeep_of_host(host), _upkeep(naming.upkeep_of_host(host), own, naming.host_queue(host), interval)),
         (naming.QUOTAS_RESET, _reset(naming.QUOTAS_RESET, day, _DAILY, "UTC")),
     ):
-        await _have(client, name, made)
+        await have(client, name, made)
 
 
 async def have_resets(client: Client, clocks: Iterable[tuple[str, str]]) -> None:
@@ -75,7 +75,7 @@ async def have_resets(client: Client, clocks: Iterable[tuple[str, str]]) -> None
     for period, timezone in clocks:
         name = naming.budgets_reset(period, timezone)
         request = ResetRequest(what=Resettable.BUDGETS, period=period, timezone=timezone)
-        await _have(client, name, _reset(name, request, _BUDGETS[Period(period)], timezone))
+        await have(client, name, _reset(name, request, _BUDGETS[Period(period)], timezone))
 
 
 async def keep_resets(client: Client, clocks: Collection[tuple[str, str]]) -> None:
@@ -84,10 +84,15 @@ async def keep_resets(client: Client, clocks: Collection[tuple[str, str]]) -> No
     wanted = {naming.budgets_reset(*clock) for clock in clocks}
     async for one in await client.list_schedules():
         if one.id.startswith(naming.BUDGETS_RESET) and one.id not in wanted:
-            await _delete(client, one.id)
+            await delete(client, one.id)
 
 
-async def _delete(client: Client, name: str) -> None:
+async def delete(client: Client, name: str) -> None:
+    """Have no schedule of that name. Repeating it changes nothing.
+
+    Raises:
+        RPCError: Temporal does not answer.
+    """
     try:
         await client.get_schedule_handle(name).delete()
     except RPCError as error:
@@ -101,7 +106,11 @@ async def remove(client: Client, host: str) -> None:
     Raises:
         RPCError: Temporal does not answer.
     """
-    name = naming.upkeep_of_host(host)
+    for name in (naming.upkeep_of_host(host), naming.export_of_host(host)):
+        await _remove(client, name, f"the host {host} has not been there for a long time")
+
+
+async def _remove(client: Client, name: str, reason: str) -> None:
     try:
         schedule = client.get_schedule_handle(name)
         waiting = (await schedule.describe()).info.running_actions
@@ -109,7 +118,7 @@ async def remove(client: Client, host: str) -> None:
         for one in waiting:
             assert isinstance(one, ScheduleActionExecutionStartWorkflow)
             run = client.get_workflow_handle(one.workflow_id, first_execution_run_id=one.first_execution_run_id)
-            await run.terminate(f"the host {host} has not been there for a long time")
+            await run.terminate(reason)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
@@ -119,7 +128,12 @@ Made = Callable[[ScheduleState | None], Schedule]
 """A schedule in the state that people left it in; None: a new one."""
 
 
-async def _have(client: Client, name: str, made: Made) -> None:
+async def have(client: Client, name: str, made: Made) -> None:
+    """Have a schedule, as it is made now, in the state that people left it in. Repeating it changes nothing.
+
+    Raises:
+        RPCError: Temporal does not take it (now).
+    """
     try:
         await client.create_schedule(name, made(None))
     except ScheduleAlreadyRunningError:

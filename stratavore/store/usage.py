@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
 from stratavore import prices
 from stratavore.agents.conversation import Reply, Tokens
-from stratavore.models.views import ModelUsageView, SpentView
+from stratavore.models.views import DaySpentView, ModelUsageView, SpentView
 from stratavore.store import budgets
 from stratavore.store.budgets import Charge
 from stratavore.store.connection import Connection
@@ -84,6 +84,14 @@ async def spent(
     """What was used, by one of four; of all time unless ``since``, of all projects unless one is named."""
     rows = await connection.fetch(SQL.spent, by, since, project)
     return [SpentView.model_validate(as_dict(row)) for row in rows]
+
+
+async def spent_by_day(
+    connection: Connection, since: date | None = None, until: date | None = None, project: str | None = None
+) -> list[DaySpentView]:
+    """What each session used of each model on each day of UTC, from one day to another, both included; in order."""
+    rows = await connection.fetch(SQL.spent_by_day, since, until, project)
+    return [DaySpentView.model_validate(as_dict(row)) for row in rows]
 
 
 async def _write(connection: Connection, used: Sequence[Used]) -> None:

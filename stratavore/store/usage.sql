@@ -79,3 +79,19 @@ FROM usage JOIN sessions ON sessions.id = session_id JOIN projects ON projects.i
 WHERE ($2::timestamptz IS NULL OR at >= $2) AND ($3::text IS NULL OR projects.name = $3)
 GROUP BY 1
 ORDER BY CASE WHEN $1 = 'day' THEN min(at) END, tokens_used DESC, key
+
+-- name: spent_by_day
+-- Days are those of UTC; the order is that of bytes, so that it is the same everywhere.
+SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, projects.name AS project, session_id::text, usage.model,
+       count(*) AS replies, sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
+       sum(cache_creation_tokens)::bigint AS cache_creation_tokens, sum(cache_read_tokens)::bigint AS cache_read_tokens,
+       sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)::bigint AS tokens_used,
+       trim_scale(sum(cost_usd))::text AS cost_usd,
+       coalesce(sum(input_tokens + output_tokens + cache_creation_tokens + cache_read_tokens)
+                FILTER (WHERE cost_usd IS NULL), 0)::bigint AS unpriced_tokens
+FROM usage JOIN sessions ON sessions.id = session_id JOIN projects ON projects.id = project_id
+WHERE ($1::date IS NULL OR at >= $1::date::timestamp AT TIME ZONE 'UTC')
+  AND ($2::date IS NULL OR at < ($2::date + 1)::timestamp AT TIME ZONE 'UTC')
+  AND ($3::text IS NULL OR projects.name = $3)
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, projects.name COLLATE "C", 3, usage.model COLLATE "C" NULLS FIRST

@@ -96,6 +96,8 @@ ELSEWHERE = {
     "schedule.delete": "deleted by its id: deleted again, it is gone",
     "schedule.environment": "tests/integration/worker/test_scheduled_launches.py",
     "schedule.alert": "an alert has a key: told again, it is one",
+    "export.write": "tests/integration/worker/test_exports.py",
+    "export.alert": "an alert has a key: told again, it is one",
     "schedules.keep": "the next start makes them, or brings them up to date",
     "monitor.set_aside": "an alert has a key: told again, it is one",
     "receive": "asks, and changes nothing: test_moves.py",

@@ -33,6 +33,28 @@ async def test_tokens_are_counted_by_what_is_asked_for(daemon: DaemonProcess, cl
     assert "There is no project 'sit' (did you mean 'site'?)" in await cli.refused(3, "tokens", "-p", "sit")
 
 
+async def test_what_was_used_is_exported(daemon: DaemonProcess, cli: CommandLine) -> None:
+    await cli.done("new", "site", "--", "cat")
+    assert (await cli.done("tokens", "export")).count("\n") == 1, "the header alone"
+    (session,) = await cli.json("launch", "site")
+    id_ = session["session_id"]
+    await daemon.fetch(USED, id_, f"{id_}.1")
+    header, *lines = (await cli.done("tokens", "export")).splitlines()
+    assert header.startswith("day,project,session_id,model,replies,input_tokens,")
+    assert lines == [
+        f"2026-01-30,site,{id_},,1,0,0,0,0,0,,0",
+        f"2026-01-31,site,{id_},,1,1,10,100,1000,1111,,1111",
+        f"2026-01-31,site,{id_},opus,2,5,50,500,5000,5555,1,0",
+    ]
+    of_a_day = await cli.json("tokens", "export", "--since", "2026-01-30", "--until", "2026-01-30", "-p", "site")
+    assert [(one["day"], one["cost_usd"], one["replies"]) for one in of_a_day] == [("2026-01-30", None, 1)]
+    assert await cli.done("tokens", "export", "used.csv", "--since", "2026-01-31") == ""
+    assert (cli.directory / "used.csv").read_text().splitlines() == [header, *lines[1:]]
+    assert "is before --since" in await cli.refused(2, "tokens", "export", "--since", "7d", "--until", "9d")
+    assert "There is no project 'sit'" in await cli.refused(3, "tokens", "export", "-p", "sit")
+    assert "cannot be written" in await cli.refused(2, "tokens", "export", "missing/used.csv")
+
+
 async def test_resources_and_versions_are_told(daemon: DaemonProcess, cli: CommandLine) -> None:
     await cli.done("new", "site", "--", "cat")
     await cli.done("launch", "site", "--detach")

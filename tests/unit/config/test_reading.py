@@ -162,6 +162,8 @@ def test_a_file_that_is_named_must_be_there(environment: pytest.MonkeyPatch, tmp
             "temporal: {address: 'a:1', ca: /nowhere/ca.pem}\n",
             "line 1: 'temporal.ca' names /nowhere/ca.pem, which cannot be read: no such file or directory.",
         ),
+        ("export: {directory: /dev/null}\n", "line 1: 'export.directory' names /dev/null, which is no directory."),
+        ("export: {format: xml}\n", "line 1: 'export.format' takes one of csv, json."),
         (
             "postgres: {dsn: 'postgresql://me:s3cret@db/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem'}\n",
             "line 1: 'postgres.dsn' names /nowhere/ca.pem, which cannot be read: no such file or directory.",

@@ -1,0 +1,75 @@
+"""What was used on each day, in files for other programs."""
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from stratavore.control.reach import Reach
+from stratavore.errors import ExportFailed
+from stratavore.events.envelope import EventType, NewEvent
+from stratavore.exports import ExportFormat, rendered, write_whole
+from stratavore.killpoints import effect
+from stratavore.models.exports import ExportDone
+from stratavore.models.views import DaySpentView
+from stratavore.store import usage
+
+CAUGHT_UP = 31
+"""Days back that a missing file is written for."""
+BROUGHT_UP = 7
+"""Days back that a file is written anew if more is known: of a host that was away it is counted late."""
+
+
+class Exports(Reach):
+    """Writes a file for each day that is over."""
+
+    async def write_days(self, directory: Path | None, form: str, due: datetime) -> ExportDone:
+        """Write the files that are missing, and those of the last days that hold something else now.
+
+        Args:
+            directory: where to; it is made if it is missing. None: nowhere, as nobody wants them any more.
+            form: ``csv`` or ``json``.
+            due: the day of this time, in UTC, is not over.
+
+        Raises:
+            ExportFailed: a file cannot be written; an alert tells it, once a day.
+        """
+        if directory is None:
+            return ExportDone()
+        today = due.astimezone(UTC).date()
+        yesterday = today - timedelta(days=1)
+        async with self._database.pool.acquire() as connection:
+            rows = await usage.spent_by_day(connection, today - timedelta(days=CAUGHT_UP), yesterday)
+        days: dict[str, list[DaySpentView]] = defaultdict(list)
+        for row in rows:
+            days[row.day].append(row)
+        days[yesterday.isoformat()]  # a day without use has a file as well, which says so
+        newest = (today - timedelta(days=BROUGHT_UP)).isoformat()
+        written = []
+        for day in sorted(days):
+            path = directory / f"tokens-{day}.{form}"
+            text = rendered([row.model_dump() for row in days[day]], ExportFormat(form))
+            try:
+                if await asyncio.to_thread(_differs, path, text, anew=day >= newest):
+                    with effect("export.write"):
+                        await asyncio.to_thread(write_whole, path, text, by=self._host)
+                    written.append(str(path))
+            except OSError as error:
+                failed = ExportFailed(path=path, reason=error.strerror or str(error))
+                await self._tell(failed, today.isoformat())
+                raise failed from error
+        return ExportDone(written=tuple(written))
+
+    async def _tell(self, failed: ExportFailed, day: str) -> None:
+        data = {"severity": "warning", "message": str(failed), "host": self._host}
+        async with self._database.transaction("export.alert") as transaction:
+            transaction.emit(NewEvent(None, f"export/{self._host}/{day}", EventType.SYSTEM_ALERT, "", data))
+
+
+def _differs(path: Path, text: str, *, anew: bool) -> bool:
+    """Whether a file is missing, or, if it may be written ``anew``, holds something else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return path.read_bytes() != text.encode() and anew
+    except FileNotFoundError:
+        return True
