@@ -38,9 +38,12 @@ WITH RECURSIVE room AS (
     ) AS project ON true
     CROSS JOIN LATERAL (
         SELECT session_id, ticket FROM admissions
-        WHERE granted_at IS NULL AND admissions.project_id = waiting.project_id
-        ORDER BY ticket LIMIT least(room.free, project.free)
+        -- As a range, so that the order comes from the index of projects alone: that of all would be read past all others.
+        WHERE granted_at IS NULL AND (admissions.project_id, ticket) > (waiting.project_id, 0)
+          AND (admissions.project_id, ticket) < (waiting.project_id, 9223372036854775807)
+        ORDER BY admissions.project_id, ticket LIMIT least(room.free, project.free)
     ) AS head
+    WHERE waiting.project_id IS NOT NULL
     ORDER BY head.ticket
     LIMIT least((SELECT free FROM room), $1::bigint)
 )

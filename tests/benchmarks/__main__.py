@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
-from tests.benchmarks import conversations, hooks, recovery
+from tests.benchmarks import conversations, hooks, limits, recovery
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.world import World
@@ -235,6 +235,7 @@ async def main(arguments: argparse.Namespace) -> None:
             wanted: dict[str, Any] = {
                 "launch": lambda: launches(daemon, bare, arguments.rounds, 50),
                 "recovery": lambda: recovery.recovering(daemon, directory, ours, say, spread, arguments.rounds),
+                "limits": lambda: limits.limiting(daemon, say, spread, arguments.rounds),
                 "hooks": lambda: hooks.telling(daemon, say, spread, 60),
                 "idle": lambda: idle(daemon, 500, arguments.seconds),
             }
@@ -252,7 +253,9 @@ async def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=["launch", "recovery", "hooks", "idle", "cli", "transcripts", "search"])
+    parser.add_argument(
+        "--only", choices=["launch", "recovery", "limits", "hooks", "idle", "cli", "transcripts", "search"]
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60, help="how long the idle daemon is watched")
     asyncio.run(main(parser.parse_args()))

@@ -33,7 +33,7 @@ from tests.integration.store.steps import (
 from tests.support import servers
 from tests.support.stacks import Stack
 
-RESTING = (SessionState.PAUSED, SessionState.PARKED)
+RESTING = (SessionState.PAUSED, SessionState.PARKED, SessionState.LIMITED)
 OVER = (*RESTING, SessionState.ENDED)
 WITH_PROCESS = (SessionState.STARTING, SessionState.RUNNING, SessionState.RECOVERING)
 
@@ -62,6 +62,15 @@ class Row:
     granted: bool
     live: str | None
     """Its runner that has not ended."""
+    tokens: int
+    """That it used today."""
+    most_tokens: int | None
+    """Its own limit of them."""
+
+    @property
+    def used_up(self) -> bool:
+        """Whether its own limit lets it not start today."""
+        return self.most_tokens is not None and self.tokens >= self.most_tokens
 
 
 class Line:
@@ -100,8 +109,9 @@ def _with_value(name: str) -> st.SearchStrategy[tuple[str, int | None]]:
 class Machine(RuleBasedStateMachine):
     """A few sessions of three projects."""
 
-    def __init__(self, store: Store, runner: asyncio.Runner) -> None:
+    def __init__(self, store: Store, runner: asyncio.Runner, dsn: str) -> None:
         super().__init__()
+        self._dsn = dsn
         self._store = store
         self._run = runner.run
         self._sessions: list[Session] = []
@@ -159,7 +169,10 @@ class Machine(RuleBasedStateMachine):
             assert second == first.model_copy(update={"repeated": True})
         elif isinstance(first, Admission):
             assert isinstance(second, Admission)
-            assert (second.granted, second.grants) == (request.session_id in self._line.held, ())
+            if first.hold:
+                assert second == first
+            else:
+                assert (second.granted, second.grants) == (request.session_id in self._line.held, ())
         self._check_unchanged()
 
     @rule(steps=st.lists(st.tuples(WISHES, WHICH, st.integers(0, 2), st.integers(1, 2)), min_size=2, max_size=10))
@@ -189,6 +202,22 @@ class Machine(RuleBasedStateMachine):
         project = self._projects[scope] if scope >= 0 else None
         name, value = name_and_value
         self._check(set(self._run(self._store.limit(project, value, name))))
+
+    @rule(which=WHICH, tokens=VALUES[TOKENS])
+    def a_limit_of_a_session(self, which: int, tokens: int | None) -> None:
+        """It lets nobody else in or out, and the session asks for itself."""
+        if self._sessions:
+            session = self._sessions[-1 - which % len(self._sessions)]
+            self._check(set(self._run(self._store.limit(session, tokens, TOKENS))))
+            if session.session_id in self._line.sessions:
+                self.a_step("look", which, 0)
+
+    @rule()
+    def a_day_passes(self) -> None:
+        self._run(self._store.fetch("UPDATE usage SET at = at - interval '1 day'"))
+        self._run(self._store.fetch("UPDATE tokens_by_day SET day = day - 1000"))  # no row meets another one on its way
+        self._run(self._store.fetch("UPDATE tokens_by_day SET day = day + 999"))
+        self._check(self._look_again())
 
     @rule(which=WHICH, megabytes=st.floats(0, 4 * SLOT_MB))
     def a_measurement(self, which: int, megabytes: float) -> None:
@@ -242,7 +271,7 @@ class Machine(RuleBasedStateMachine):
                 return session.record(SessionState.PARKED, row.live)
             case "relaunch" if row.live:
                 return session.record(SessionState.RECOVERING, row.live)
-            case "look" | "god":
+            case "look" | "god" if not (row.live and row.used_up):  # who runs does not ask, so a limit ends nobody
                 return session.admit(god=god)
             case _:
                 return session.place(relaunch=row.generation > 0)
@@ -257,6 +286,11 @@ class Machine(RuleBasedStateMachine):
             told |= self._look_again()  # a runner has ended, and its slot counts less until the next one is measured
         gods = frozenset(request.session_id for request, _ in done if isinstance(request, AdmitRequest) and request.god)
         self._check(told, gods, at_once=at_once)
+        for request, answer in done:
+            if isinstance(request, AdmitRequest) and isinstance(answer, Admission) and not at_once:
+                row = self._line.sessions[request.session_id]
+                assert (answer.hold is not None) == (row.used_up and not request.god)
+                assert (row.state is SessionState.LIMITED) == (answer.hold is not None)
 
     def _check(self, told: set[str], gods: frozenset[str] = frozenset(), *, at_once: bool = False) -> None:
         """Compare with the line before.
@@ -311,7 +345,11 @@ class Machine(RuleBasedStateMachine):
             "SELECT id::text AS session_id, sessions.project_id::text, state, generation, ticket,"
             "       granted_at IS NOT NULL AS granted,"
             "       (SELECT string_agg(runners.id, ' and ') FROM runners"
-            "        WHERE session_id = sessions.id AND ended_at IS NULL) AS live"
+            "        WHERE session_id = sessions.id AND ended_at IS NULL) AS live,"
+            "       (SELECT coalesce(sum(input_tokens), 0)::bigint FROM usage"
+            "        WHERE session_id = sessions.id"
+            "          AND at AT TIME ZONE 'UTC' >= (now() AT TIME ZONE 'UTC')::date) AS tokens,"
+            "       (SELECT value FROM limits WHERE scope = 'session' AND scope_id = sessions.id::text) AS most_tokens"
             " FROM sessions LEFT JOIN admissions ON session_id = sessions.id"
             " WHERE sessions.project_id = ANY ($1::uuid[])",
             [project.project_id for project in self._projects],
@@ -362,13 +400,14 @@ def _let_in(done: Sequence[tuple[Request, Answer]]) -> set[str]:
     return found
 
 
-def test_slots_and_the_line_stay_right(stack: Stack, migrated_template: str) -> None:
+def live(kind: type[Machine], stack: Stack, template: str, examples: int) -> None:
+    """Let so many machines of a kind run, in a database of their own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    servers.run_apart(servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
+    servers.run_apart(servers.execute(stack, f"CREATE DATABASE {name} TEMPLATE {template}"))
 
-    class MachineHere(Machine):
+    class MachineHere(kind):  # type: ignore[valid-type, misc]
         def __init__(self) -> None:
-            super().__init__(store, runner)
+            super().__init__(store, runner, servers.dsn_of(stack, name))
 
     with asyncio.Runner() as runner:
         opened = runner.run(Database.open(servers.dsn_of(stack, name), KEY))
@@ -378,7 +417,7 @@ def test_slots_and_the_line_stay_right(stack: Stack, migrated_template: str) -> 
             run_state_machine_as_test(
                 MachineHere,
                 settings=settings(
-                    max_examples=30,
+                    max_examples=examples,
                     stateful_step_count=30,
                     deadline=None,
                     # Shrinking what many connections did at once takes longer than reading it.
@@ -389,3 +428,7 @@ def test_slots_and_the_line_stay_right(stack: Stack, migrated_template: str) -> 
         finally:
             runner.run(opened.close())
             runner.run(servers.execute(stack, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def test_slots_and_the_line_stay_right(stack: Stack, migrated_template: str) -> None:
+    live(Machine, stack, migrated_template, examples=30)
