@@ -66,6 +66,8 @@ from worker.failover import Failover
 from worker.fence import LOOK_SECONDS as FENCE_SECONDS
 from worker.fence import Fence
 from worker.lease import HostLease
+from worker.left_behind import LOOK_SECONDS as REST_SECONDS
+from worker.left_behind import Rest
 from worker.memory import LOOK_SECONDS as MEMORY_SECONDS
 from worker.memory import MemoryLimits
 from worker.monitor import HostMonitor
@@ -201,6 +203,7 @@ class Daemon:
             self._every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
             self._every(MEMORY_SECONDS, self._memory_limits(database, client).look),
             self._every(LIFT_SECONDS, AccountLimits(self._home, self._settings.host, database, client).lift),
+            self._every(REST_SECONDS, Rest(self._home, self._settings.host, database).look),
             self._every(LOGS_SECONDS, self._trim_logs),
             self._until_done(lambda: self._keep_schedules(client)),
             self._until_done(lambda: self._after_restore(control)),

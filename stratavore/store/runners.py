@@ -286,3 +286,27 @@ async def turn(connection: Connection, session_id: str) -> Turn | None:
 async def counts(connection: Connection) -> dict[str, int]:
     """How many runners have each status, for ever."""
     return {row["status"]: row["n"] for row in await connection.fetch(SQL.counts)}
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """A runner that ended with its host's lease, and may have written more than was read."""
+
+    runner_id: str
+    session_id: str
+    agent: str
+    cwd: str
+    began: datetime
+    conversations: tuple[str, ...]
+    """The agent's own ids of those that are known of its session."""
+
+
+async def left_behind(connection: Connection, host: str) -> list[LeftBehind]:
+    """Those of a host whose rest is not counted yet, a few of them."""
+    rows = await connection.fetch(SQL.left_behind, host)
+    return [LeftBehind(**(as_dict(row) | {"conversations": tuple(row["conversations"])})) for row in rows]
+
+
+async def rest_counted(connection: Connection, runner_id: str) -> None:
+    """What it had written is counted."""
+    await connection.execute(SQL.rest_counted, runner_id)

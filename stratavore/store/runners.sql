@@ -172,3 +172,14 @@ ORDER BY runners.created_at, runners.id
 
 -- name: counts
 SELECT status, count(*) AS n FROM runners GROUP BY status
+
+-- name: left_behind
+SELECT runners.id AS runner_id, session_id::text, sessions.agent, sessions.cwd,
+       coalesce(started_at, runners.created_at) AS began,
+       ARRAY(SELECT DISTINCT agent_session_id FROM transcripts WHERE transcripts.session_id = sessions.id) AS conversations
+FROM runners JOIN sessions ON sessions.id = session_id
+WHERE runners.host = $1 AND exit_kind = 'fenced' AND NOT rest_counted
+ORDER BY runners.ended_at LIMIT 50
+
+-- name: rest_counted
+UPDATE runners SET rest_counted = true WHERE id = $1
