@@ -1,4 +1,4 @@
-"""Ids of patches (``workflow.patched``), one constant each, with what changed. There is none yet.
+"""Ids of patches (``workflow.patched``), one constant each, with what changed.
 
 Sessions are open for months, so a change of the commands that the workflow gives (activities, timers, their order)
 must leave those that have gone past it as they are: ``if workflow.patched(patches.WHAT): ... else: <as before>``.
@@ -11,4 +11,7 @@ Temporal's worker versioning would keep the old code running beside the new one 
 The constant :data:`ALL` lists them for the test that every one is covered by a stored history.
 """
 
-ALL: tuple[str, ...] = ()
+REFUSED_AFTER_ARRIVAL = "refused-after-arrival"
+"""A session that moved goes back, too, if the other host cannot start it after all, once its wrapper has begun."""
+
+ALL: tuple[str, ...] = (REFUSED_AFTER_ARRIVAL,)

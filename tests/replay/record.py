@@ -113,6 +113,32 @@ async def continued(sessions: Sessions) -> Session:
     return session
 
 
+async def moved(sessions: Sessions) -> Session:
+    """As it was before ``patches.REFUSED_AFTER_ARRIVAL``."""
+    session = await sessions.start()
+    await session.runs()
+    async with host_worker(sessions.world, "host-2"):
+        await session.move("host-2", request_id="move")
+        await session.runs(2)
+        await session.ends(ExitKind.COMPLETED, 2)
+        await session.result()
+    return session
+
+
+async def moved_back(sessions: Sessions) -> Session:
+    """It is refused after it was shown as running there."""
+    session = await sessions.start()
+    await session.runs()
+    async with host_worker(sessions.world, "host-2"):
+        await session.move("host-2", request_id="move")
+        await session.runs(2)
+        await session.ends(ExitKind.REFUSED, 2)
+        await session.runs(3)
+        await session.ends(ExitKind.COMPLETED, 3)
+        await session.result()
+    return session
+
+
 PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     completed,
     crashed_and_parked,
@@ -122,6 +148,8 @@ PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     cancelled,
     adopted,
     continued,
+    moved,
+    moved_back,
 )
 
 

@@ -74,6 +74,28 @@ async def test_one_that_is_refused_after_all_goes_on_where_it_was(sessions: Sess
         await session.result()
 
 
+async def test_one_that_is_refused_after_it_was_shown_as_running_goes_back_too(sessions: Sessions) -> None:
+    """Its wrapper had begun before the program was found missing; and what lived there is not sent back later."""
+    world = sessions.world
+    session = await sessions.start()
+    await session.runs()
+    async with host_worker(world, OTHER):
+        await session.move(OTHER)
+        await session.runs(2)
+        await session.ends(ExitKind.REFUSED, 2)
+        await session.runs(3)
+        assert world.destinations == [None, OTHER, world.host]
+        assert world.records[1].reason == f"it refused on {OTHER}; it goes back to {world.host}"
+        await session.move(OTHER, generation=3)
+        await session.runs(4)
+        await session.restart(4)
+        await session.runs(5)
+        await session.ends(ExitKind.REFUSED, 5)
+        await session.shows(SessionState.PARKED)
+        await session.terminate()
+        await session.result()
+
+
 async def test_a_move_survives_the_run_that_heard_of_it(sessions: Sessions) -> None:
     world = sessions.world
     world.stubborn = True

@@ -10,7 +10,7 @@ from stratavore.models.session import MoveSignal
 from stratavore.models.states import ExitKind, RunnerStatus
 from stratavore.models.steps import Received, ReceiveRequest, RunnerExit
 from stratavore.naming import host_queue
-from workflows import timeouts
+from workflows import patches, timeouts
 from workflows.decisions import Relaunch
 from workflows.session.showing import Showing
 
@@ -45,10 +45,13 @@ class Moving(Showing):
         """What follows when the host that it moved to cannot start it after all; None: that is not so."""
         if self._left is None or end.kind is not ExitKind.REFUSED:
             return None
-        reason = f"{end.reason} on {self._destination}; it goes back to {self._left}"
+        refuser = self._live.host if self._live else self._destination
+        reason = f"{end.reason} on {refuser}; it goes back to {self._left}"
         self._destination, self._left = self._left, None
         return Relaunch(timedelta(0), self._crashes, reason, RunnerStatus.FAILED)
 
     def _arrive(self) -> None:
-        """It runs: where it was to go, or where there was room after all."""
-        self._destination = self._left = None
+        """It has begun: where it was to go, or where there was room after all. It may be refused all the same."""
+        self._destination = None
+        if self._left is not None and not workflow.patched(patches.REFUSED_AFTER_ARRIVAL):
+            self._left = None

@@ -7,7 +7,7 @@ from temporalio import workflow
 
 from activities.records import RecordActivities
 from stratavore.models.session import GrantSignal, Hold, Wish
-from stratavore.models.states import SessionState
+from stratavore.models.states import ExitKind, SessionState
 from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
 from stratavore.naming import workflow_id
 from workflows.decisions import Decision, PutAway, Relaunch, Withhold, decide, state_after, status_after, withheld
@@ -32,6 +32,8 @@ class Recording(Moving):
             headless=self._start.spec.headless,
             hold=self._hold,
         )
+        if not back and self._destination is None and end.kind is not ExitKind.REFUSED:
+            self._left = None  # it has lived where it arrived
         if isinstance(decision, Relaunch) and self._live and not back:
             decision = self._depart(decision, self._live.host)
         self._live = self._hold = None  # whether the limit still holds it, its next admission asks
