@@ -178,3 +178,15 @@ async def test_a_session_keeps_what_it_was_launched_with(daemon: DaemonProcess) 
             assert "--model claude-haiku-4-5 --permission-mode acceptEdits" in given
             assert f"--add-dir {site}/library --mcp-config {site}/mcp.json" in given
             assert given.endswith("--allowedTools Bash")
+
+
+async def test_a_schedule_asks_by_itself_in_the_environment_of_who_made_it(daemon: DaemonProcess) -> None:
+    async with asking(daemon, [say("All is well.", usage=Usage(input=30, output=4))]) as person:
+        words = ("--cron", "0 9 * * 1", "--prompt", "is all well?", "--name", "mondays")
+        await person.cli.done("schedule", "create", "site", *words)
+        await daemon.call("run_schedule", name="mondays", request_id="a request")  # by the daemon, which has no key
+        session = (await daemon.call("show_schedule", name="mondays"))["last_session_id"]
+        ended = await daemon.wait(session, "ended")
+        assert (ended["tokens_used"], ended["generation"]) == (34, 1)
+        assert "is all well?" in person.api.asked()[0].texts
+        assert "All is well." in await person.cli.done("transcript", session[:8])
