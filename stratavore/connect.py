@@ -19,6 +19,7 @@ from stratavore.errors import (
     ServerFailed,
     StratavoreError,
 )
+from stratavore.store.connection import AWAY
 from stratavore.store.database import Database
 from stratavore.tls import trouble
 
@@ -30,7 +31,7 @@ CONNECT_SECONDS = 10.0
 HINT = "Check that it runs, and its address; embedded servers are started with: stratavore daemon start"
 _BROKE_OFF = "call error after connection"
 """Temporal's SDK: somebody took the connection, and then it broke."""
-POSTGRES_ERRORS = (TimeoutError, OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+POSTGRES_ERRORS = (ValueError, *AWAY)
 """What connecting to Postgres raises; a DSN with wrong words is a ``ValueError``."""
 
 
@@ -107,7 +108,7 @@ def failure(error: Exception) -> StratavoreError | None:
             return ServerFailed(server="Temporal", reason=error.message)
         case asyncpg.DiskFullError():
             return DiskFull(path="Postgres")
-        case asyncpg.PostgresError() | asyncpg.InterfaceError() | OSError() | TimeoutError():
+        case _ if isinstance(error, AWAY):
             return ServerFailed(server="Postgres", reason=_first_line(error) or "no answer in time")
         case _:
             return None

@@ -125,7 +125,7 @@ class Daemon:
         client = await _patiently(lambda: connect.temporal(self._stack.temporal_address, self._settings.temporal))
         await namespace.prepare(client)
         lease = HostLease(self._home, self._settings, self._id, database, client)
-        await lease.renew()
+        await _patiently(lease.renew)
         return database, client, lease
 
     async def _serve(
@@ -145,7 +145,7 @@ class Daemon:
             LostWorkflows(self._home, self._settings.host, database, client).go_on,
             interval=self._settings.monitor_interval_seconds,
         )
-        recovered = await monitor.recover()
+        recovered = await _patiently(monitor.recover)
         log.info("runners taken over: %d", recovered)
         if recovered:
             telemetry.RECOVERY.labels("daemon").observe(procfs.age(os.getpid()))
@@ -172,7 +172,7 @@ class Daemon:
         scheduled = ScheduleActivities(launches.prepare_scheduled)
         resets = ResetActivities({Resettable.QUOTAS: periods.reset_quotas, Resettable.BUDGETS: periods.reset_budgets})
         limits = ConfiguredLimits(self._home, self._settings.host, database, client)
-        for change in await limits.apply(self._settings.quotas.model_dump()):
+        for change in await _patiently(lambda: limits.apply(self._settings.quotas.model_dump())):
             log.info("limits: %s", change)
         telemetry.describe_daemon(self._settings.host, __version__)
         telemetry.watch_disk(self._home.root)
@@ -377,11 +377,14 @@ async def _patiently(job: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await job()
-        except ServerAway as error:
-            if monotonic() > deadline:
+        except Exception as error:
+            away = error if isinstance(error, StratavoreError) else connect.failure(error)
+            if not isinstance(away, ServerAway):
                 raise
+            if monotonic() > deadline:
+                raise away from error
             if not warned:
-                log.warning("waiting: %s", error)
+                log.warning("waiting: %s", away)
             warned = True
         await asyncio.sleep(0.5)
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic, perf_counter, time
 from uuid import UUID
 
-import asyncpg
 from temporalio.client import AsyncActivityCancelledError, Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -30,6 +29,7 @@ from stratavore.runtime.rundir import ExitRecord, RunDirectory
 from stratavore.runtime.tmux import Tmux
 from stratavore.runtime.watch import ExitWatch
 from stratavore.store import runners
+from stratavore.store.connection import AWAY
 from stratavore.store.database import Database
 from stratavore.store.record import record
 from stratavore.store.runners import Followed, LiveRow
@@ -57,7 +57,7 @@ ORPHAN_GRACE_SECONDS = 5.0
 _NOBODY = ProcessIdentity(pid=0, start_ticks=0, boot_id="")
 """Of a runner that is dead already."""
 
-_AWAY = (TimeoutError, OSError, RPCError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_AWAY = (RPCError, *AWAY)
 
 
 class HostMonitor:

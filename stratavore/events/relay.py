@@ -20,7 +20,7 @@ from stratavore.events.broker import Broker, BrokerAway, ChannelRefused, Refused
 from stratavore.events.envelope import EventRow, EventType, NewEvent
 from stratavore.events.outbox import CHANNEL, PARTITIONS, append
 from stratavore.killpoints import effect
-from stratavore.store.connection import connect, use_json
+from stratavore.store.connection import AWAY, connect, use_json
 from stratavore.store.queries import load
 
 SQL = load(__file__)
@@ -41,7 +41,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 _PRESENCE = 0x57A7B
 _PARTITION = 0x57A7C
 
-_POSTGRES_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -98,7 +97,7 @@ class Relay:
                 async with self._connected() as connection:
                     pause = 0.0
                     await self._relay(connection)
-            except _POSTGRES_AWAY as error:
+            except AWAY as error:
                 if not pause:
                     log.warning("the relay lost Postgres; events wait: %s", _reason(error))
             except Exception:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
-import asyncpg
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -16,13 +15,14 @@ from stratavore.reconcile.facts import Facts, gather
 from stratavore.reconcile.finding import Finding
 from stratavore.reconcile.here import Here
 from stratavore.reconcile.repair import PutAway, Repairs, TakeUp, Wake
+from stratavore.store.connection import AWAY
 from stratavore.store.database import Database
 
 _log = logging.getLogger(__name__)
 
 SECOND_LOOK_SECONDS = 1.0
 """Between two looks. Launches and ends are over by then, or look different."""
-_FAILURES = (StratavoreError, RPCError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_FAILURES = (StratavoreError, RPCError, *AWAY)
 
 
 class Reconciler:

@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
+AWAY = (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a server that is away, or goes away in the middle, makes of a call; the driver's confusion over that, too."""
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 CONNECT_SECONDS = 10.0
