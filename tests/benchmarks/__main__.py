@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
-from tests.benchmarks import conversations, hooks, limits, recovery
+from tests.benchmarks import charging, conversations, hooks, limits, recovery
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.world import World
@@ -203,6 +203,8 @@ async def converse(stack: EmbeddedStack, directory: Path, arguments: argparse.Na
     if arguments.only in (None, "transcripts"):
         await conversations.catching_up(stack, directory, say, spread, arguments.rounds)
         await conversations.metering(stack, directory, say, min(arguments.seconds, 20))
+    if arguments.only in (None, "charging"):
+        await charging.charging(stack, directory, say, spread, arguments.rounds, min(arguments.seconds, 10))
     if arguments.only in (None, "search"):
         await conversations.searching(stack, directory, say, spread, 100_000)
 
@@ -253,9 +255,8 @@ async def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument(
-        "--only", choices=["launch", "recovery", "limits", "hooks", "idle", "cli", "transcripts", "search"]
-    )
+    parts = ["launch", "recovery", "limits", "hooks", "idle", "cli", "transcripts", "charging", "search"]
+    parser.add_argument("--only", choices=parts)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60, help="how long the idle daemon is watched")
     asyncio.run(main(parser.parse_args()))
