@@ -13,6 +13,8 @@ _WORDS = {
     "session.created": "created",
     "session.paused": "paused",
     "session.parked": "parked",
+    "session.limited": "limited",
+    "session.asking": "asking",
     "session.ended": "ended",
     "session.unreachable": "unreachable",
     "session.reachable": "reachable",

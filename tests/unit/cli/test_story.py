@@ -58,6 +58,15 @@ def test_the_timeline_tells_how_long_runners_lived_and_recoveries_took() -> None
     ]
 
 
+@pytest.mark.parametrize("state", ["limited", "asking"])
+def test_a_limit_is_told_in_words_and_the_wait_for_it_is_no_recovery(state: str) -> None:
+    ended = event("runner.stopped", 10, 1, lived_s=9.0, reason="it was asked to end")
+    held = event(f"session.{state}", 10, reason="its budget of 100 tokens a day is used up")
+    rows = story.story([ended, held, event("runner.started", 500, 2, pid=11)])
+    assert (rows[1]["what"], rows[1]["detail"]) == (state, "its budget of 100 tokens a day is used up")
+    assert rows[2]["after_s"] is None
+
+
 def test_it_is_readable_on_a_narrow_terminal(run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "width", lambda: 80)
     fake(
