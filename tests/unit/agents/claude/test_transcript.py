@@ -56,7 +56,7 @@ def test_replies_are_those_that_the_api_sent(one: Recorded) -> None:
         ("permission_denied", NewsKind.INTERRUPTED),
         ("limit_with_reset", NewsKind.LIMITED),
         ("limit_without_reset", NewsKind.LIMITED),
-        ("overload", NewsKind.FAILED),
+        ("overload", NewsKind.LIMITED),
     ],
 )
 def test_news_of_what_was_recorded(situation: str, kind: NewsKind) -> None:
