@@ -81,6 +81,10 @@ WITH theirs AS (
     DELETE FROM limits
     WHERE (scope = 'project' AND scope_id = $1::uuid::text)
        OR (scope = 'session' AND scope_id IN (SELECT id::text FROM theirs))
+), deleted_account_passes AS (
+    DELETE FROM account_passes WHERE session_id IN (SELECT id FROM theirs)
+), deleted_budget_passes AS (
+    DELETE FROM budget_passes WHERE session_id IN (SELECT id FROM theirs)
 ), deleted_budgets AS (
     DELETE FROM budgets
     WHERE (scope = 'project' AND scope_id = $1::uuid::text)

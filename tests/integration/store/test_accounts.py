@@ -94,13 +94,14 @@ async def test_an_answer_ends_a_limit_without_a_time_and_no_other(store: Store, 
             assert not await accounts.answered(connection, "elsewhere")
             return await accounts.answered(connection, HOST)
 
-    await limited(store, session, NOW, None)
-    assert not await answered(NOW - timedelta(seconds=1))
+    now = datetime.now(UTC)
+    await limited(store, session, now, None)
+    assert not await answered(now - timedelta(seconds=1))
     assert await holding(store, session)
-    assert await answered(NOW + timedelta(seconds=1))
+    assert await answered(now + timedelta(seconds=1))
     assert await holding(store, session) is None
-    await limited(store, session, NOW + timedelta(minutes=2), LATER)
-    assert not await answered(NOW + timedelta(minutes=3))
+    await limited(store, session, now + timedelta(minutes=2), LATER)
+    assert not await answered(now + timedelta(minutes=3))
     assert await holding(store, session)
 
 
