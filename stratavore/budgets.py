@@ -187,10 +187,11 @@ def name_of(scope: str, unit: str, period: str, amount: Decimal) -> str:
     return f"{whose} of {told(amount, unit)} {Period(period).noun}"
 
 
-def why_held(scope: str, unit: str, period: str, amount: Decimal, used: Decimal) -> str:
-    """Why a session is held."""
-    over = f" ({told(used, unit)} were used)" if used > amount else ""
-    return f"{name_of(scope, unit, period, amount)} is used up{over}"
+def why_held(scope: str, unit: str, period: str, amount: Decimal, extra: Decimal, used: Decimal) -> str:
+    """Why a session is held. ``extra`` was approved, or given back by a reset."""
+    more = f", and {told(extra, unit)} more," if extra > 0 else ""
+    over = f" ({told(used, unit)} were used)" if used > amount + extra else ""
+    return f"{name_of(scope, unit, period, amount)}{more} is used up{over}"
 
 
 def goes_on(ends_at: datetime) -> str:

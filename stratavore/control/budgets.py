@@ -148,7 +148,9 @@ class Budgets(God, Held):
         """
         chosen = _maybe(Unit, unit)
         more = None if amount is None else _decimal(amount)
-        if chosen and more is not None:
+        if more is not None:
+            if chosen is None:
+                raise InvalidInput(reason="An amount is one of tokens or of usd: say which")
             words.check_amount(chosen, more)
         async with self._database.transaction("budget.approve") as transaction:
             connection = transaction.connection

@@ -218,8 +218,9 @@ async def clocks(connection: Connection) -> list[tuple[str, str]]:
 
 def _hold(session_id: str, row: dict[str, Any]) -> Hold:
     action = Action(row["action"])
-    reason = why_held(row["scope"], row["unit"], row["period"], row["amount"], row["used"])
+    reason = why_held(row["scope"], row["unit"], row["period"], row["amount"], row["extra"], row["used"])
     ends_at: datetime = row["ends_at"]
+    limit: Decimal = row["amount"] + row["extra"]
     match action:
         case Action.PAUSE:
             reason += f"; {goes_on(ends_at.astimezone(ZoneInfo(row['timezone'])))}"
@@ -228,7 +229,7 @@ def _hold(session_id: str, row: dict[str, Any]) -> Hold:
     return Hold(
         state=_STATES[action],
         reason=reason,
-        cause=f"budget/{row['budget_id']}/{row['starts_at'].isoformat()}/{row['amount'].normalize():f}",
+        cause=f"budget/{row['budget_id']}/{row['starts_at'].isoformat()}/{limit.normalize():f}",
         # Whose reset tells it, in its turn, comes first; this is the net.
         until=ends_at + RESET_TAKES + staggered(session_id),
     )

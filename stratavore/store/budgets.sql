@@ -78,7 +78,7 @@ RETURNING extra, used, starts_at, ends_at
 
 -- name: holding
 -- Of several the one that takes most; then the one that lasts longest.
-SELECT id::text AS budget_id, scope, unit, period, timezone, amount + extra AS amount, used, action, starts_at, ends_at
+SELECT id::text AS budget_id, scope, unit, period, timezone, amount, extra, used, action, starts_at, ends_at
 FROM budgets_holding($1)
 ORDER BY array_position(ARRAY['terminate', 'ask', 'pause'], action), ends_at DESC, id LIMIT 1
 
@@ -125,7 +125,7 @@ SELECT EXISTS (SELECT FROM budget_use WHERE used_up AND action <> 'warn')
 -- Live runners of a host whose sessions a budget holds.
 SELECT runners.id AS runner_id, sessions.id::text AS session_id, runners.generation, runners.activity,
        holding.budget_id::text, holding.scope, holding.unit, holding.period, holding.timezone,
-       holding.amount + holding.extra AS amount, holding.used, holding.action, holding.starts_at, holding.ends_at,
+       holding.amount, holding.extra, holding.used, holding.action, holding.starts_at, holding.ends_at,
        holding.reached_at + holding.grace <= now() AS grace_over
 FROM runners JOIN sessions ON sessions.id = runners.session_id AND sessions.generation = runners.generation
 CROSS JOIN LATERAL (

@@ -124,7 +124,11 @@ def test_what_is_said_of_a_budget() -> None:
     assert told(Decimal(1234567), "tokens") == "1,234,567 tokens"
     assert told(Decimal("2.5"), "usd") == "$2.50"
     assert told(Decimal("0.001"), "usd") == "$0.001"
-    project = why_held("project", "usd", Period.WEEKLY, Decimal(20), Decimal("20.015"))
+    project = why_held("project", "usd", Period.WEEKLY, Decimal(20), Decimal(0), Decimal("20.015"))
     assert project == "its project's budget of $20.00 a week is used up ($20.015 were used)"
-    assert why_held("global", "tokens", Period.HOURLY, Decimal(5), Decimal(5)).endswith("5 tokens an hour is used up")
+    assert why_held("global", "tokens", Period.HOURLY, Decimal(5), Decimal(0), Decimal(5)).endswith(
+        "5 tokens an hour is used up"
+    )
+    approved = why_held("session", "tokens", Period.DAILY, Decimal(200), Decimal(207), Decimal(407))
+    assert approved == "its budget of 200 tokens a day, and 207 tokens more, is used up"
     assert {action.value for action in Action} == {"warn", "pause", "ask", "terminate"}

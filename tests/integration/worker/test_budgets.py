@@ -100,6 +100,10 @@ async def test_who_asks_goes_on_once_more_is_approved_and_rests_once_it_is_denie
     project = (await daemon.call("list_sessions"))[0]["project"]
     with pytest.raises(RemoteError, match=f"No budget holds '{project}'"):
         await daemon.call("approve", target=project, request_id=str(uuid.uuid4()))
+    for wrong in ({"amount": "5"}, {"amount": "-5", "unit": "tokens"}, {"amount": "x", "unit": "usd"}, {"unit": "eur"}):
+        with pytest.raises(RemoteError) as refused:
+            await daemon.call("approve", target=session, request_id=str(uuid.uuid4()), **wrong)
+        assert refused.value.code == "invalid_input"
     await set_budget(daemon, project, action="ask")
     await spend(daemon, session, 150)
     view = await daemon.wait(session, "asking")
