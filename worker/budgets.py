@@ -4,25 +4,18 @@ Everything is read from Postgres; a daemon that dies has nothing to hand over.
 """
 
 import logging
-from time import monotonic
-from uuid import UUID, uuid5
 
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
-from stratavore import naming
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.killpoints import effect
-from stratavore.models.session import HoldSignal
 from stratavore.store import budgets
-from stratavore.store.budgets import Crossing, Overdrawn
+from stratavore.store.budgets import Crossing
 from stratavore.store.database import Database
+from worker.holding import Holding
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-AGAIN_SECONDS = 60.0
-"""When a workflow that was told is told again, with the same id: it may have been restored from a backup."""
 
 
 class Budgets:
@@ -31,9 +24,7 @@ class Budgets:
     def __init__(self, host: str, database: Database, client: Client) -> None:
         self._host = host
         self._database = database
-        self._client = client
-        self._told: dict[str, float] = {}
-        """When workflows were told, by request."""
+        self._holding = Holding(client)
 
     async def look(self) -> None:
         """Tell what has come to its warning or its end; have runners put away whose turn, or grace, is over."""
@@ -42,26 +33,10 @@ class Budgets:
                 transaction.emit(_event(crossing))
         async with self._database.pool.acquire() as connection:
             overdrawn = await budgets.overdrawn(connection, self._host)
-        now = monotonic()
-        self._told = {request: at for request, at in self._told.items() if now - at < AGAIN_SECONDS}
         for one in overdrawn:
             if one.due:
-                await self._put_away(one, now)
-
-    async def _put_away(self, one: Overdrawn, now: float) -> None:
-        request_id = str(uuid5(UUID(one.session_id), f"{one.generation}/{one.hold.cause}"))
-        if request_id in self._told:
-            return
-        message = HoldSignal(request_id=request_id, generation=one.generation, hold=one.hold)
-        try:
-            with effect("budgets.hold"):
-                await self._client.get_workflow_handle(naming.workflow_id(one.session_id)).signal("hold", message)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return  # terminated by hand: reconcile finds its runner
-        self._told[request_id] = now
-        log.info("the session %s is put away: %s", naming.short(one.session_id), one.hold.reason)
+                about = f"{one.generation}/{one.hold.cause}"
+                await self._holding.put_away(one.session_id, one.generation, one.hold, about)
 
 
 def _event(crossing: Crossing) -> NewEvent:

@@ -7,20 +7,19 @@ import asyncio
 import logging
 from datetime import timedelta
 from typing import Literal
-from uuid import UUID, uuid4, uuid5
+from uuid import uuid4
 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.killpoints import effect
-from stratavore.models.base import Model
-from stratavore.models.session import GrantSignal, Hold, HoldSignal
+from stratavore.models.session import GrantSignal, Hold
 from stratavore.models.states import SessionState
 from stratavore.store import admission, memory
 from stratavore.store.database import Database, Transaction
 from stratavore.store.memory import Chosen, Measured
+from worker.holding import Holding
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,7 @@ class MemoryLimits:
         """After ``grace`` above a limit, the ``action`` is taken on one runner at a time."""
         self._database = database
         self._client = client
+        self._holding = Holding(client)
         self._action = action
         self._grace = grace
 
@@ -51,12 +51,9 @@ class MemoryLimits:
                 if found := await self._decide(transaction, one):
                     holds.append((found, self._hold(one, found)))
             granted = await admission.grant(connection) if await memory.waited_for(connection) else ()
-        await asyncio.gather(*(self._signal(session_id, "grant", GrantSignal()) for session_id in granted))
+        await asyncio.gather(*map(self._wake, granted))
         for found, hold in holds:
-            request_id = str(uuid5(UUID(found.session_id), f"memory/{found.runner_id}"))
-            message = HoldSignal(request_id=request_id, generation=found.generation, hold=hold)
-            with effect("memory.hold"):
-                await self._signal(found.session_id, "hold", message)
+            await self._holding.put_away(found.session_id, found.generation, hold, f"memory/{found.runner_id}")
 
     async def _decide(self, transaction: Transaction, one: Measured) -> Chosen | None:
         """Write down what follows from a measurement. Returns the runner that is to be ended, until it has."""
@@ -101,9 +98,9 @@ class MemoryLimits:
         transaction.emit(NewEvent(None, key, EventType.SYSTEM_ALERT, project, data))
         log.warning("%s", message)
 
-    async def _signal(self, session_id: str, name: str, message: Model) -> None:
+    async def _wake(self, session_id: str) -> None:
         try:
-            await self._client.get_workflow_handle(naming.workflow_id(session_id)).signal(name, message)
+            await self._client.get_workflow_handle(naming.workflow_id(session_id)).signal("grant", GrantSignal())
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

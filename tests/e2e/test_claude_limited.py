@@ -113,7 +113,7 @@ async def test_a_limit_without_a_time_is_over_once_somebody_is_answered(daemon: 
         await daemon.wait_for_generation(third, 2)
 
 
-@pytest.mark.parametrize("point", ["limits.note.after", "limits.hold.after"])
+@pytest.mark.parametrize("point", ["limits.note.after", "hold.signal.after"])
 async def test_a_daemon_that_dies_over_it_lets_it_wait_once(daemon_process: DaemonProcess, point: str) -> None:
     daemon = daemon_process
     provider = Provider()

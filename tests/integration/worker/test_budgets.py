@@ -170,7 +170,7 @@ async def test_a_daemon_that_dies_over_a_hold_puts_the_session_away_once(
     daemon_process: DaemonProcess, moment: str
 ) -> None:
     daemon = daemon_process
-    await daemon.start(kill_at=f"budgets.hold.{moment}")
+    await daemon.start(kill_at=f"hold.signal.{moment}")
     session, _ = await running(daemon, ["cat"])
     await set_budget(daemon, session)
     await spend(daemon, session, 100)

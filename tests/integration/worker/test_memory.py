@@ -101,7 +101,7 @@ async def test_of_a_project_the_largest_is_put_away_also_if_the_daemon_dies_over
     daemon_process: DaemonProcess,
 ) -> None:
     daemon = daemon_process
-    await daemon.start(kill_at="memory.hold.before", settings=PAUSE)
+    await daemon.start(kill_at="hold.signal.before", settings=PAUSE)
     project = await daemon.project(needs(20))
     (small,) = await daemon.launch(project)
     (large,) = await daemon.launch(project, argv=needs(80))
