@@ -74,11 +74,13 @@ class Policy(Model):
     crashes_before_park: int = 5
     grace: timedelta = timedelta(seconds=10)
     """Between SIGTERM and SIGKILL."""
-    history_length: int | None = 200
-    """Continue-as-new at this many history events; None: when the server suggests it, at thousands.
+    history_length: int | None = None
+    """Continue-as-new at this many history events; None: when the server suggests it.
 
-    A worker that was started anew replays all of it, for each session, at about 2,000 events a second (measured). After
-    a reboot with a hundred sessions that is what they wait for."""
+    A shorter one would spare a worker that was started anew much: it replays about 2,000 events a second (measured).
+    But the length that a replay sees is not always the one that was seen at first: where a local activity took so long
+    that its workflow task was renewed, the renewals count from the beginning. A run that crosses the length just there
+    cannot be replayed any more (seen with 200, in an hour of chaos)."""
 
 
 class Wish(StrEnum):
