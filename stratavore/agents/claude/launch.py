@@ -17,6 +17,9 @@ LOGIN_FILE = ".credentials.json"
 SETTINGS = "settings.json"
 HOOK = "hook.sh"
 PROMPT = "prompt"
+HOOK_SECONDS = 60
+"""That a hook may take. It appends a line; on a machine short of everything one that is given up is a turn whose end is
+never heard."""
 PERMISSION_MODES = ("default", "acceptEdits", "plan", "auto", "dontAsk", "bypassPermissions")
 
 _KEPT_DAYS = 36500
@@ -104,7 +107,9 @@ def settings(directory: Path, own: dict[str, Any]) -> dict[str, Any]:
     hooks: dict[str, list[Any]] = {name: list(entries) for name, entries in own.get("hooks", {}).items()}
     for event, kept in _BYTES.items():
         command = shlex.join(["/bin/sh", str(directory / HOOK), str(kept)])
-        hooks.setdefault(event, []).append({"hooks": [{"type": "command", "command": command, "timeout": 10}]})
+        hooks.setdefault(event, []).append(
+            {"hooks": [{"type": "command", "command": command, "timeout": HOOK_SECONDS}]}
+        )
     return {"cleanupPeriodDays": _KEPT_DAYS, **own, "hooks": hooks}
 
 
