@@ -37,10 +37,10 @@ class AdmissionActivities:
             connection = transaction.connection
             # Else a try that was held up for long (a machine that slept) would give an ended session a slot.
             if not await steps.begin(connection, request.session_id, request.step):
-                standing = await admission.standing(connection, request.session_id)
                 done = await steps.find(connection, request.session_id, request.step)
                 if done and done.get("hold"):
                     return Admission.model_validate(done)
+                standing = await admission.standing(connection, request.session_id)
                 left = request.no_queue and not standing.granted
                 return standing.model_copy(update={"refused": "there was none"}) if left else standing
             opened = await sessions.open_session(

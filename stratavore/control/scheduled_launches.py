@@ -23,15 +23,15 @@ class ScheduledLaunches(Launching):
         """Check what is launched now, and lay out the session's environment. Repeating it changes nothing more.
 
         Raises:
-            ServerAway, DiskFull, RPCError, asyncpg.PostgresError: for now.
+            ServerAway, DiskFull, RPCError, asyncpg.PostgresError: it cannot be told now; asked again, it may be.
         """
         launch = request.launch
         found = await launch_schedules.find(self._client, launch.name)
         if found is None or found.launch.schedule_id != launch.schedule_id:
             return Prepared(refusal=GONE)
         if not await self._has_project(launch):
+            await self._tell(request, NO_PROJECT)  # first: a next try would not find the schedule, and say nothing
             await launch_schedules.delete(self._client, launch.name)
-            await self._tell(request, NO_PROJECT)
             return Prepared(refusal=NO_PROJECT)
         environment = self._home.session_environment(request.session_id)
         kept = await asyncio.to_thread(read_environment, self._home.schedule_environment(launch.schedule_id))

@@ -24,6 +24,7 @@ from stratavore.cron import Cron
 from stratavore.models.schedules import ScheduledLaunch
 from stratavore.models.states import Overlap
 from stratavore.search_attributes import PROJECT
+from stratavore.servers import schedules
 from stratavore.servers.schedules import TASK_TIMEOUT
 
 OVERLAPS = {
@@ -126,11 +127,7 @@ async def delete(client: Client, name: str) -> None:
     Raises:
         RPCError: Temporal does not answer.
     """
-    try:
-        await client.get_schedule_handle(naming.schedule_id(name)).delete()
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    await schedules.delete(client, naming.schedule_id(name))
 
 
 async def delete_of_project(client: Client, project_id: str) -> None:

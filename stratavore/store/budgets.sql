@@ -74,7 +74,6 @@ INSERT INTO budget_periods AS known (budget_id, starts_at, ends_at, amount, used
 SELECT id, starts_at, ends_at, amount, used, used + coalesce($2::numeric, amount) - amount FROM budget_use WHERE id = $1
 ON CONFLICT (budget_id, starts_at) DO UPDATE
     SET extra = known.used + coalesce($2::numeric, known.amount) - known.amount, warned_at = NULL, reached_at = NULL
-RETURNING extra, used, starts_at, ends_at
 
 -- name: holding
 -- Of several the one that takes most; then the one that lasts longest.

@@ -214,7 +214,7 @@ async def test_a_schedule_whose_project_is_no_more_deletes_itself(daemon: Daemon
         return False
 
     await answer(gone, what="the end of the schedule")
-    (told,) = await answer(lambda: alerts(daemon), what="an alert")  # told after it
+    (told,) = await alerts(daemon)
     assert told.endswith("its project is no more, and so its schedule was deleted")
     assert await sessions(daemon) == []
 
