@@ -13,13 +13,14 @@ Document = dict[str, Any]
 
 
 async def replay(document: Document, workflow: type) -> None:
-    """Run a workflow along a history.
+    """Run a workflow along a history, under the id that it had.
 
     Raises:
         NondeterminismError: it leads elsewhere.
     """
     replayer = Replayer(workflows=[workflow], data_converter=pydantic_data_converter)
-    await replayer.replay_workflow(WorkflowHistory.from_json("session-replayed", document))
+    id_ = document["events"][0]["workflowExecutionStartedEventAttributes"]["workflowId"]
+    await replayer.replay_workflow(WorkflowHistory.from_json(id_, document))
 
 
 def patches_in(document: Document) -> Iterator[str]:
