@@ -88,19 +88,19 @@ async def keep(connection: Connection, host: str, readings: Sequence[Reading]) -
     return stored
 
 
-async def keep_singly(connection: Connection, reading: Reading) -> int:
+async def keep_singly(connection: Connection, used: Sequence[Used], said: Sequence[Said]) -> int:
     """Store what a piece holds, one after the other. Returns how much was refused."""
     refused = 0
-    for used in reading.used:
+    for reply in used:
         try:
             async with connection.transaction():
-                await usage.add(connection, [used])
+                await usage.add(connection, [reply])
         except REFUSED:
             refused += 1
-    for said in reading.said:
+    for message in said:
         try:
             async with connection.transaction():
-                await messages.add(connection, [said])
+                await messages.add(connection, [message])
         except REFUSED:
             refused += 1
     return refused

@@ -230,7 +230,7 @@ class Transcripts:
                         return await keep(connection, self._host, [reading])
                 except REFUSED:
                     stored = await transcripts.keep(connection, self._host, [reading.part])
-                    refused = await keep_singly(connection, reading) if stored else 0
+                    refused = await keep_singly(connection, reading.used, reading.said) if stored else 0
         except REFUSED as error:
             log.error("a transcript of %s is set aside, since Postgres refuses it: %s", runner_id, error)
             reading.file.refused = True

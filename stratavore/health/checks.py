@@ -11,8 +11,9 @@ from stratavore.health import host as of_host
 from stratavore.health import servers
 from stratavore.health.servers import Broker
 from stratavore.models.findings import Health, Part, PartState
+from stratavore.naming import plural
 from stratavore.paths import Home
-from stratavore.store import transcripts
+from stratavore.store import runners, transcripts
 from stratavore.store.connection import Connection
 from stratavore.store.database import Database
 
@@ -79,9 +80,17 @@ def _daemon(host: str, *, there: bool) -> Part:
 
 
 async def _conversations(connection: Connection) -> list[Part]:
-    """What ``status`` says of files that were not understood."""
-    strange = await transcripts.health(connection)
-    if not strange:
-        return [Part(name="conversations", state=PartState.OK, detail="all that agents wrote lately was understood")]
+    """Files that were not understood, as ``status`` says; and those of lost hosts that could not be read since."""
     hint = "Update Stratavore: the agent is of a version that writes other files"
-    return [Part(name="conversations", state=PartState.WARNING, detail=one, hint=hint) for one in strange]
+    found = [
+        Part(name="conversations", state=PartState.WARNING, detail=one, hint=hint)
+        for one in await transcripts.health(connection)
+    ]
+    for host, count in (await runners.uncounted(connection)).items():
+        detail = (
+            f"what {plural(count, 'runner')} wrote while {host} was lost is not counted: it could not be read there"
+        )
+        hint = "Which and why: stratavore events list 'system.alert.#'. They are asked for again every few minutes"
+        found.append(Part(name="conversations", state=PartState.WARNING, detail=detail, hint=hint))
+    well = Part(name="conversations", state=PartState.OK, detail="all that agents wrote lately was understood")
+    return found or [well]

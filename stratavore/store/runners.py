@@ -294,6 +294,7 @@ class LeftBehind:
 
     runner_id: str
     session_id: str
+    project: str
     agent: str
     cwd: str
     began: datetime
@@ -301,12 +302,17 @@ class LeftBehind:
     """The agent's own ids of those that are known of its session."""
 
 
-async def left_behind(connection: Connection, host: str) -> list[LeftBehind]:
-    """Those of a host whose rest is not counted yet, a few of them."""
-    rows = await connection.fetch(SQL.left_behind, host)
+async def left_behind(connection: Connection, host: str, *, but: Sequence[str] = ()) -> list[LeftBehind]:
+    """Those of a host whose rest is not counted yet, a few of them; not those that are looked at later."""
+    rows = await connection.fetch(SQL.left_behind, host, list(but))
     return [LeftBehind(**(as_dict(row) | {"conversations": tuple(row["conversations"])})) for row in rows]
 
 
 async def rest_counted(connection: Connection, runner_id: str) -> None:
     """What it had written is counted."""
     await connection.execute(SQL.rest_counted, runner_id)
+
+
+async def uncounted(connection: Connection) -> dict[str, int]:
+    """How many runners of hosts that are back wrote what is not counted yet, minutes after their ends were recorded."""
+    return {row["host"]: row["n"] for row in await connection.fetch(SQL.uncounted)}

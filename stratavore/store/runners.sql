@@ -174,12 +174,19 @@ ORDER BY runners.created_at, runners.id
 SELECT status, count(*) AS n FROM runners GROUP BY status
 
 -- name: left_behind
-SELECT runners.id AS runner_id, session_id::text, sessions.agent, sessions.cwd,
+SELECT runners.id AS runner_id, session_id::text, projects.name AS project, sessions.agent, sessions.cwd,
        coalesce(started_at, runners.created_at) AS began,
        ARRAY(SELECT DISTINCT agent_session_id FROM transcripts WHERE transcripts.session_id = sessions.id) AS conversations
-FROM runners JOIN sessions ON sessions.id = session_id
-WHERE runners.host = $1 AND exit_kind = 'fenced' AND NOT rest_counted
+FROM runners JOIN sessions ON sessions.id = session_id JOIN projects ON projects.id = project_id
+WHERE runners.host = $1 AND exit_kind = 'fenced' AND NOT rest_counted AND runners.id <> ALL ($2::text[])
 ORDER BY runners.ended_at LIMIT 50
 
 -- name: rest_counted
 UPDATE runners SET rest_counted = true WHERE id = $1
+
+-- name: uncounted
+-- By host that is back; one that is away is told of as such.
+SELECT host, count(*) AS n FROM runners
+WHERE exit_kind = 'fenced' AND NOT rest_counted AND ended_at < now() - interval '2 minutes'
+  AND host IN (SELECT name FROM hosts WHERE lease_expires_at > now())
+GROUP BY host ORDER BY host

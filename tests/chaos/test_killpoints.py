@@ -80,6 +80,7 @@ ELSEWHERE = {
     "quota.reset": "an event has a key: told again, it is one; else reads",
     "quota.let_in": "tests/integration/worker/test_resets.py",
     "rest.count": "one transaction; read again, a reply is known: tests/e2e/test_claude_fails_over.py",
+    "rest.alert": "an alert has a key: told again, it is one",
     "launch.account": "one transaction; asked again with the next try",
     "limits.note": "tests/e2e/test_claude_limited.py: told again, the same limit changes nothing",
     "budgets.cross": "marks and tells in one transaction; nobody marks twice: tests/integration/store/test_budgets.py",
