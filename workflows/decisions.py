@@ -1,5 +1,6 @@
 """What follows from the end of a runner: a pure function of the exit and what the workflow knows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from zlib import crc32
@@ -69,6 +70,7 @@ def decide(
     headless: bool = False,
     ended_by: Operator | None = None,
     hold: Hold | None = None,
+    kills_park: Callable[[], bool] = lambda: False,
 ) -> Decision:
     """Decide what a session does when its runner has ended.
 
@@ -82,6 +84,7 @@ def decide(
         headless: Whether the agent answers one prompt and ends: then its exit code is a result, as a script's is.
         ended_by: Who wished the end without being asked whether it is meant.
         hold: The limit over which this workflow had the runner stopped.
+        kills_park: Whether SIGKILL counts as the agent's own crash; asked only where that decides something.
     """
     if wish is Wish.TERMINATE:
         return ended_on_request(ended_by)
@@ -109,7 +112,8 @@ def decide(
             if from_outside and end.lived >= policy.settled_after:
                 return Relaunch(timedelta(0), 0 if end.lived >= policy.stable_after else crashes, end.reason)
             in_a_row = 1 if end.lived >= policy.stable_after else crashes + 1
-            if end.kind is ExitKind.CRASHED and in_a_row >= policy.crashes_before_park:
+            spins = in_a_row >= policy.crashes_before_park and end.kind is ExitKind.CRASHED
+            if spins and (not from_outside or kills_park()):
                 return PutAway(parked=True, reason=_crash_loop(end, in_a_row))
             after = _backoff(end.runner_id, in_a_row, policy)
             wait = f"; the next try is {after.total_seconds():.1f} s later" if after else ""

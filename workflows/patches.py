@@ -14,4 +14,7 @@ The constant :data:`ALL` lists them for the test that every one is covered by a 
 REFUSED_AFTER_ARRIVAL = "refused-after-arrival"
 """A session that moved goes back, too, if the other host cannot start it after all, once its wrapper has begun."""
 
-ALL: tuple[str, ...] = (REFUSED_AFTER_ARRIVAL,)
+KILLS_DO_NOT_PARK = "kills-do-not-park"
+"""An agent that SIGKILL ends soon, again and again, is launched again as well, after the longest wait."""
+
+ALL: tuple[str, ...] = (REFUSED_AFTER_ARRIVAL, KILLS_DO_NOT_PARK)

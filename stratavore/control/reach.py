@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from stratavore import naming, targets
 from stratavore.health.servers import Broker
 from stratavore.killpoints import effect
-from stratavore.models.session import Carried, GrantSignal, LaunchSpec, SessionInput, Wish
+from stratavore.models.session import ACTIONS_A_RUN, Carried, GrantSignal, LaunchSpec, Policy, SessionInput, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 from stratavore.paths import Home
@@ -90,7 +90,10 @@ class Reach:
         return self._input(project.project_id, session.project, session.session_id, spec)
 
     def _input(self, project_id: str, project: str, session_id: str, spec: LaunchSpec) -> SessionInput:
-        return SessionInput(session_id=session_id, project_id=project_id, project=project, spec=spec, host=self._host)
+        policy = Policy(actions_a_run=ACTIONS_A_RUN)
+        return SessionInput(
+            session_id=session_id, project_id=project_id, project=project, spec=spec, host=self._host, policy=policy
+        )
 
     async def _start(self, start: SessionInput, *, again: bool = False, signal: tuple[str, Any] | None = None) -> None:
         reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE

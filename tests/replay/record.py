@@ -1,7 +1,7 @@
 """Record the histories that ``test_replay.py`` replays: real runs on a real server, one file each.
 
-Run ``python -m tests.replay.record`` after a change of the workflow that is meant to differ, and never to silence a
-test: a session that is open now replays with the code of tomorrow. Such a change needs a patch
+Run ``python -m tests.replay.record [PATH...]`` after a change of the workflow that is meant to differ, and never to
+silence a test: a session that is open now replays with the code of tomorrow. Such a change needs a patch
 (``workflows/patches.py``), and the histories recorded before it stay beside the new ones.
 """
 
@@ -22,6 +22,8 @@ from tests.support.sessions import Session, Sessions, host_worker, session_worke
 from tests.support.waiting import until
 from tests.support.world import World
 
+KILLED = 128 + 9
+"""The exit code that a shell gives for SIGKILL."""
 HISTORIES = Path(__file__).parent / "histories"
 
 
@@ -40,6 +42,29 @@ async def crashed_and_parked(sessions: Sessions) -> Session:
     await session.ends(ExitKind.CRASHED, 2)
     await session.shows(SessionState.PARKED)
     await session.resume("resume")
+    await session.runs(3)
+    await session.ends(ExitKind.COMPLETED, 3)
+    return session
+
+
+async def killed_and_parked(sessions: Sessions) -> Session:
+    """As it was before ``patches.KILLS_DO_NOT_PARK``: parked."""
+    session = await sessions.start(policy=Policy(crashes_before_park=2))
+    await session.runs()
+    await session.ends(ExitKind.CRASHED, 1, KILLED)
+    await session.runs(2)
+    await session.ends(ExitKind.CRASHED, 2, KILLED)
+    await until(lambda: len(sessions.world.records) == 2)
+    await session.terminate("terminate")
+    return session
+
+
+async def killed(sessions: Sessions) -> Session:
+    """As often as would park it if it ended so by itself."""
+    session = await sessions.start(policy=Policy(crashes_before_park=2))
+    for generation in (1, 2):
+        await session.runs(generation)
+        await session.ends(ExitKind.CRASHED, generation, KILLED)
     await session.runs(3)
     await session.ends(ExitKind.COMPLETED, 3)
     return session
@@ -103,7 +128,19 @@ async def adopted(sessions: Sessions) -> Session:
 
 
 async def continued(sessions: Sessions) -> Session:
+    """As sessions from before runs counted their actions."""
     session = await sessions.start(policy=Policy(history_length=30))
+    await session.runs()
+    first = await session.run_id()
+    for number in range(5):
+        await session.send(f"text {number}", f"request {number}")
+    await session.continues(first)
+    await session.ends(ExitKind.COMPLETED)
+    return session
+
+
+async def continued_by_actions(sessions: Sessions) -> Session:
+    session = await sessions.start(policy=Policy(actions_a_run=10))
     await session.runs()
     first = await session.run_id()
     for number in range(5):
@@ -142,12 +179,15 @@ async def moved_back(sessions: Sessions) -> Session:
 PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     completed,
     crashed_and_parked,
+    killed_and_parked,
+    killed,
     paused_and_queued,
     restarted,
     typed_and_refused,
     cancelled,
     adopted,
     continued,
+    continued_by_actions,
     moved,
     moved_back,
 )
@@ -172,7 +212,7 @@ async def main() -> None:
     with servers.guarded_directory() as directory:
         stack = EmbeddedStack(servers.new_home(directory), servers.free_ports(rabbitmq=False))
         await stack.start()
-        for path in PATHS:
+        for path in [path for path in PATHS if path.__name__ in sys.argv[1:]] or PATHS:
             # A namespace each: what is left of one path is not in the way of the next.
             client = await Client.connect(
                 stack.temporal_address,

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -85,9 +86,9 @@ class Session:
         await until(lambda: self.runner(generation) in self._world.running, what=f"runner {generation}")
         await self.shows(SessionState.RUNNING)
 
-    async def ends(self, kind: ExitKind, generation: int = 1) -> None:
+    async def ends(self, kind: ExitKind, generation: int = 1, code: int | None = None) -> None:
         """Let the runner end."""
-        await self._world.end(self.runner(generation), kind)
+        await self._world.end(self.runner(generation), kind, code=code)
 
     async def shows(self, state: SessionState, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until the workflow shows the state to searches."""
@@ -151,6 +152,7 @@ class Sessions:
         prompt: str | None = None,
         god: Operator | None = None,
         no_queue: bool = False,
+        task_timeout: timedelta | None = None,
     ) -> Session:
         session_id = session_id or str(uuid.uuid4())
         spec = LaunchSpec(agent="command", argv=("true",), cwd="/", prompt=prompt)
@@ -178,6 +180,7 @@ class Sessions:
                 ]
             ),
             static_summary="site: true",
+            task_timeout=task_timeout,
             start_signal=signal,
             start_signal_args=[message] if message else [],
         )

@@ -190,7 +190,9 @@ class World:
     async def refuse(self, request: RefuseRequest) -> None:
         self.refused.append(request)
 
-    async def end(self, runner_id: str, kind: ExitKind, lived: timedelta = timedelta(seconds=1)) -> None:
+    async def end(
+        self, runner_id: str, kind: ExitKind, lived: timedelta = timedelta(seconds=1), code: int | None = None
+    ) -> None:
         """Let a runner end, as the host's monitor would tell it."""
         if runner_id not in self.running:
             return None
@@ -201,7 +203,7 @@ class World:
         async with asyncio.timeout(20):
             while True:
                 try:
-                    end = ending(runner_id, kind, lived).model_copy(update={"hold": self.ends_with})
+                    end = ending(runner_id, kind, lived).model_copy(update={"hold": self.ends_with, "code": code})
                     return await handle.complete(end)
                 except RPCError as error:  # the supervision is about to be scheduled
                     if error.status is not RPCStatusCode.NOT_FOUND:

@@ -1,20 +1,87 @@
 """Continue-as-new: months go by, and nothing is lost between two runs."""
 
-from stratavore.models.session import GrantSignal, Policy
+import asyncio
+import json
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import EventType
+
+from stratavore.models.session import ACTIONS_A_RUN, GrantSignal, Policy
 from stratavore.models.states import ExitKind, SessionState
 from stratavore.search_attributes import HOST
+from tests.support.histories import replay
 from tests.support.sessions import Session, Sessions, host_worker, session_worker
 from tests.support.waiting import until
 from tests.support.world import World
 from workflows.session import SessionWorkflow
 
-SHORT = Policy(history_length=40)
+SHORT = Policy(actions_a_run=20)
+
+
+async def workflow_tasks(session: Session) -> int:
+    """How many workflow tasks its present run has completed."""
+    history = await session.handle.fetch_history()
+    return sum(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for event in history.events)
+
+
+async def until_heard(session: Session) -> None:
+    """Wait until no workflow task is left to do."""
+    while (await session.handle.describe()).raw_description.pending_workflow_task.ByteSize():
+        await asyncio.sleep(0.02)
 
 
 async def nudge(session: Session, times: int) -> None:
     """Make the history longer."""
     for _ in range(times):
         await session.handle.signal(SessionWorkflow.grant, GrantSignal())
+
+
+async def test_a_run_continues_after_as_many_actions_as_it_was_told(sessions: Sessions) -> None:
+    session = await sessions.start(policy=SHORT)
+    await session.runs()  # admitted, placed, launched, supervised
+    first = await session.run_id()
+    await nudge(session, 15)
+    await session.says("running")  # a query is answered when all of that is heard
+    assert await session.run_id() == first
+    await nudge(session, 1)
+    await session.continues(first)
+    await session.terminate()
+    await session.result()
+
+
+async def test_a_session_from_before_runs_counted_does_so_from_its_next_run_on(sessions: Sessions) -> None:
+    session = await sessions.start(policy=Policy(history_length=40))
+    await session.runs()
+    for _ in range(2):
+        run = await session.run_id()
+        await nudge(session, ACTIONS_A_RUN)
+        await session.continues(run)
+    await session.terminate()
+    await session.result()
+
+
+async def test_a_replay_begins_the_next_run_where_a_step_outlived_its_workflow_task(sessions: Sessions) -> None:
+    """The renewals of a task that follows one without commands make the history's length another one in a replay."""
+    world = sessions.world
+    session = await sessions.start(policy=Policy(actions_a_run=7), task_timeout=timedelta(seconds=1))
+    await session.runs()
+    await session.send("which is the fifth, and typing it the sixth")
+    await until(lambda: world.typed)
+    await until_heard(session)  # the seventh is to record its end
+    first = await session.run_id()
+    gate = world.hold("record")
+    await session.ends(ExitKind.CRASHED)
+    await until(lambda: "record is held" in world.log)
+    tasks = await workflow_tasks(session)
+    while await workflow_tasks(session) < tasks + 1:
+        await asyncio.sleep(0.05)
+    gate.set()
+    await session.continues(first)
+    await session.runs(2)
+    await session.terminate()
+    await session.result()
+    run = world.client.get_workflow_handle(session.handle.id, run_id=first)
+    await replay(json.loads((await run.fetch_history()).to_json()), SessionWorkflow)
 
 
 async def test_a_live_runner_is_supervised_by_the_next_run(sessions: Sessions) -> None:

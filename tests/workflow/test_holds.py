@@ -51,7 +51,7 @@ async def test_a_limit_with_a_time_is_waited_out_by_itself_through_weeks_and_new
     patient_sessions: Sessions, clock: WorkflowEnvironment
 ) -> None:
     world = patient_sessions.world
-    session = await patient_sessions.start(policy=Policy(history_length=60))
+    session = await patient_sessions.start(policy=Policy(actions_a_run=15))
     await session.runs()
     first_run = await session.run_id()
     hold = LIMITED.model_copy(update={"until": await clock.get_current_time() + timedelta(weeks=3)})

@@ -70,7 +70,7 @@ async def test_who_is_not_told_of_a_grant_looks_by_itself(
 async def test_no_host_is_up_for_long(patient_sessions: Sessions, clock: WorkflowEnvironment) -> None:
     world = patient_sessions.world
     world.hosts_up = False
-    session = await patient_sessions.start(policy=Policy(history_length=60))
+    session = await patient_sessions.start(policy=Policy(actions_a_run=15))
     await session.says("**queued**: no host is up")
     first_run = await session.run_id()
     await clock.sleep(timedelta(minutes=30))

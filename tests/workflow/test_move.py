@@ -99,7 +99,7 @@ async def test_one_that_is_refused_after_it_was_shown_as_running_goes_back_too(s
 async def test_a_move_survives_the_run_that_heard_of_it(sessions: Sessions) -> None:
     world = sessions.world
     world.stubborn = True
-    session = await sessions.start(policy=Policy(history_length=20))
+    session = await sessions.start(policy=Policy(actions_a_run=10))
     await session.runs()
     async with host_worker(world, OTHER):
         await session.move(OTHER)

@@ -88,7 +88,7 @@ async def test_a_pause_and_an_end_come_before_it(sessions: Sessions) -> None:
 async def test_it_is_remembered_by_the_next_run(sessions: Sessions) -> None:
     world = sessions.world
     world.stubborn = True
-    session = await sessions.start(policy=Policy(history_length=30))
+    session = await sessions.start(policy=Policy(actions_a_run=15))
     await session.runs()
     first = await session.run_id()
     await session.restart()

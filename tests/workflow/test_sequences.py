@@ -141,16 +141,16 @@ class Followed:
 )
 @given(
     happenings=st.lists(st.tuples(st.integers(0, 1), st.sampled_from(Do)), max_size=14),
-    history_length=st.sampled_from([None, 25, 60]),
+    actions=st.sampled_from([4, 12, 1000]),
 )
-async def test_any_order(sessions: Sessions, happenings: Sequence[tuple[int, Do]], history_length: int | None) -> None:
+async def test_any_order(sessions: Sessions, happenings: Sequence[tuple[int, Do]], actions: int) -> None:
     world = sessions.world
     world.slots = 1
     policy = Policy(
         first_backoff=MILLISECOND,
         longest_backoff=10 * MILLISECOND,
         crashes_before_park=1000,
-        history_length=history_length,
+        actions_a_run=actions,
     )
     both = [Followed(await sessions.start(policy=policy)) for _ in range(2)]
     try:

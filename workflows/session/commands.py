@@ -42,6 +42,7 @@ class Commands(Moving, Texts):
         if self._wish is Wish.PAUSE:
             self._wish = Wish.RUN
         # Postgres can show already that the session is parked or ended while this workflow has yet to hear of it.
+        # A replay may see other lengths, but the same order: signals and ends of runners come with events of theirs.
         self._resumed_at = workflow.info().get_current_history_length()
 
     @workflow.signal
@@ -93,6 +94,7 @@ class Commands(Moving, Texts):
     @workflow.signal
     def grant(self, _: GrantSignal) -> None:
         """A slot may be there, or a limit gone: look."""
+        self._actions += 1
         self._woken = True
 
     async def _refuse(self, request_id: str, kind: str, reason: str) -> None:

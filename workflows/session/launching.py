@@ -111,6 +111,7 @@ class Launching(Supervising, Texts):
     async def _run(self, live: LiveRunner) -> None:
         """Have a runner started, or adopted if its process lives."""
         self._launches += 1
+        self._actions += 1
         self._stopped = False
         launch = workflow.start_activity_method(
             RunnerActivities.launch,

@@ -34,6 +34,7 @@ class Memory:
         self._left = carried.left
         self._hold = carried.hold
         self._resumed_at: int | None = None  # the latest resume that nothing took back: length of the history then
+        self._actions = 0  # of this run: activities, steps, signals
         self._woken = False
         self._typing = asyncio.Lock()
         self._prompted = carried.prompted or start.spec.prompt is None or start.spec.headless
@@ -52,6 +53,7 @@ class Memory:
 
     def _is_new(self, request_id: str) -> bool:
         """Whether a request was not seen before."""
+        self._actions += 1
         if request_id in self._seen:
             return False
         self._seen = [*self._seen[1 - REMEMBERED_REQUESTS :], request_id]

@@ -20,6 +20,7 @@ class Moving(Showing):
 
     async def _refusal(self, signal: MoveSignal) -> str | None:
         """Why the session cannot go on where it is to move. Its runner goes on until that is known."""
+        self._actions += 1
         try:
             received: Received = await workflow.execute_activity_method(
                 RunnerActivities.receive,

@@ -10,6 +10,7 @@ from stratavore.models.session import GrantSignal, Hold, Wish
 from stratavore.models.states import ExitKind, SessionState
 from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
 from stratavore.naming import workflow_id
+from workflows import patches
 from workflows.decisions import Decision, PutAway, Relaunch, Withhold, decide, state_after, status_after, withheld
 from workflows.session.moving import Moving
 
@@ -31,6 +32,7 @@ class Recording(Moving):
             policy=self._start.policy,
             headless=self._start.spec.headless,
             hold=self._hold,
+            kills_park=lambda: not workflow.patched(patches.KILLS_DO_NOT_PARK),
         )
         if not back and self._destination is None and end.kind is not ExitKind.REFUSED:
             self._left = None  # it has lived where it arrived
@@ -95,6 +97,7 @@ class Recording(Moving):
 
     async def _wake(self, sessions: Sequence[str]) -> None:
         """Tell sessions that they hold a slot now. One that has closed meanwhile cannot hear it."""
+        self._actions += len(sessions)
         await self._settled(
             asyncio.gather(
                 *(

@@ -18,6 +18,7 @@ class Supervising(Recording):
 
     async def _supervise(self, live: LiveRunner) -> None:
         """Wait for the runner's end, have it stopped when people wish it, and do what follows. Or continue as new."""
+        self._actions += 1
         watch = workflow.start_activity_method(
             RunnerActivities.supervise,
             SuperviseRequest(runner_id=live.runner_id, session_id=self._start.session_id, generation=live.generation),
@@ -53,6 +54,7 @@ class Supervising(Recording):
     def _stop(self, live: LiveRunner) -> "workflow.ActivityHandle[None]":
         """Have the runner's processes ended. What it achieves is told by the supervision."""
         self._stopped = True
+        self._actions += 1
         return workflow.start_activity_method(
             RunnerActivities.stop,
             StopRequest(

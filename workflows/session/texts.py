@@ -69,6 +69,7 @@ class Texts(Showing):
 
     async def _have_typed(self, signal: SendSignal, live: LiveRunner, *, patient: bool) -> Sent:
         """Have a text typed into a runner's terminal by its host."""
+        self._actions += 1
         patience = timeouts.READY_FOR_PROMPT if patient else timeouts.READY
         try:
             sent: Sent = await workflow.execute_activity_method(

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeVar
 from temporalio import workflow
 
 from stratavore.models.base import Model
-from stratavore.models.session import Carried, Wish
+from stratavore.models.session import ACTIONS_A_RUN, Carried, Wish
 from workflows import timeouts
 from workflows.session.memory import Memory
 
@@ -37,6 +37,7 @@ class Waiting(Memory):
 
     async def _commit(self, do: Callable[[Any, Any], Awaitable[Answer]], request: Model, summary: str) -> Answer:
         """A transaction in Postgres, tried until it has happened. Its key is in the request."""
+        self._actions += 1
         answer: Answer = await self._settled(
             workflow.start_local_activity_method(
                 do,
@@ -59,14 +60,18 @@ class Waiting(Memory):
 
     def _may_continue(self) -> bool:
         """Whether the history is long, no signal is being handled, and more is left to do than to end."""
-        info = workflow.info()
-        length = self._start.policy.history_length
-        long = info.is_continue_as_new_suggested() or (
-            length is not None and info.get_current_history_length() >= length
-        )
         goes_on = self._live is not None or self._wish is not Wish.TERMINATE
         told = (self._prompted or self._live is None) and (self._telling_again is None or self._telling_again.done())
-        return long and goes_on and told and workflow.all_handlers_finished()
+        return self._is_long() and goes_on and told and workflow.all_handlers_finished()
+
+    def _is_long(self) -> bool:
+        policy = self._start.policy
+        if policy.actions_a_run is not None:
+            return self._actions >= policy.actions_a_run
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or (
+            policy.history_length is not None and info.get_current_history_length() >= policy.history_length
+        )
 
     async def _is_time_to_continue(self) -> bool:
         """Whether to continue as new, once everything is heard that this run was told."""
@@ -96,7 +101,9 @@ class Waiting(Memory):
             left=self._left,
             hold=self._hold,
         )
+        policy = self._start.policy
+        policy = policy.model_copy(update={"actions_a_run": policy.actions_a_run or ACTIONS_A_RUN})
         workflow.continue_as_new(
-            self._start.model_copy(update={"carried": carried, "adopts": False}),
+            self._start.model_copy(update={"carried": carried, "adopts": False, "policy": policy}),
             task_timeout=timeouts.WORKFLOW_TASK,
         )

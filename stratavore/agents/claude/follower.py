@@ -76,6 +76,8 @@ class Known(BaseModel):
     """A turn has ended that another one may follow at once."""
     begun: bool = False
     """It said so; its prompt shows a moment later."""
+    drawn: bool = False
+    """It is busy by its screen alone, after a turn has ended: on a busy machine that may be drawn late."""
     agents: bool = False
     """Agents that it started work on, though its own turn is over."""
     agent_session_id: str | None = None
@@ -172,11 +174,15 @@ class ClaudeFollower(Follower):
                 self._is(Activity.WAITING, at, kept or screen.question.text)
                 known.seen = True
             case Shows.WORK:
+                drawn = known.drawn or (known.activity is Activity.IDLE and known.turn_ended_at is not None)
                 self._is(Activity.BUSY, at)
+                known.drawn = drawn
             case Shows.BOX if known.activity is Activity.BUSY:
                 # An early Escape puts the prompt back. An empty box is shown for a moment on a busy machine as well.
                 if not screen.typed and at < known.since + EMPTY_SECONDS:
                     self._looked_at = 0.0
+                elif known.drawn:
+                    self._is(Activity.IDLE, at)
                 elif not known.agents:
                     self._ends(at, known.reply if known.between else None)
             case Shows.BOX if known.activity is not Activity.IDLE:
@@ -234,7 +240,7 @@ class ClaudeFollower(Follower):
         self._known.activity = activity
         self._known.since = max(at, self._known.since)
         self._known.question = question
-        self._known.seen = False
+        self._known.seen = self._known.drawn = False
 
     def _limited(self, at: float, until: datetime | None, text: str) -> None:
         """Hook and row tell the same limit; the row knows better until when."""

@@ -169,7 +169,7 @@ class Workload:
         """Pause, resume, restart or kill: asked again until there is an answer, as people do."""
         began = time.time()
         words = [command.value, session.id, *(["--force"] if command is Command.KILL else [])]
-        cut = False
+        cut = 0
         try:
             for _ in range(_TRIES):
                 code, said = await _run(host, *words)
@@ -180,16 +180,19 @@ class Workload:
                     # The answer to an earlier try may be lost, and what it did is done.
                     session.meant = "unsure" if cut and command in _AFTER else session.meant
                     return f"refused: {said}"
-                cut = True
+                cut += 1
                 await asyncio.sleep(1.0)
             session.meant = "unsure" if command in _AFTER else session.meant
             return f"cut: {said}"
         finally:
             if command is not Command.RESUME:
-                await self._takes_effect(session, command, began)
+                await self._takes_effect(session, command, began, cut)
 
-    async def _takes_effect(self, session: Session, command: Command, began: float) -> None:
-        """Wait until it is seen; until then it may end the agent, since it is kept while nobody is up."""
+    async def _takes_effect(self, session: Session, command: Command, began: float, cut: int) -> None:
+        """Wait until it is seen; until then it may end the agent, since it is kept while nobody is up.
+
+        Each try whose answer was cut (``cut`` of them) may have been heard, and restarts whoever runs by then.
+        """
         seen = [one.rows for one in self._record.samples if one.rows and one.at <= began]
         before = seen[-1][session.id].generation if seen and session.id in seen[-1] else 0
         harm = Harm(began, float("inf"), command, frozenset({session.id}))
@@ -197,7 +200,7 @@ class Workload:
         deadline = time.time() + _EFFECT_SECONDS
         while time.time() < deadline:
             row = (self._record.last.rows or {}).get(session.id)
-            if row and (row.state == _AFTER.get(command) or (command not in _AFTER and row.generation > before)):
+            if row and (row.state == _AFTER.get(command) or (command not in _AFTER and row.generation > before + cut)):
                 break
             await asyncio.sleep(0.5)
         self._record.harms[self._record.harms.index(harm)] = Harm(began, time.time(), command, harm.sessions)

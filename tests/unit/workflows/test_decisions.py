@@ -108,7 +108,8 @@ def test_without_a_terminal_an_exit_code_is_a_result_and_a_signal_is_not() -> No
     assert decided(ExitKind.CRASHED, 128) == End("it said so", RunnerStatus.FAILED)
     assert decided(ExitKind.CRASHED, 137) == Relaunch(timedelta(0), 1, "it said so")
     assert decided(ExitKind.LOST, None) == Relaunch(timedelta(0), 1, "it said so")
-    assert isinstance(decided(ExitKind.CRASHED, 137, crashes=4), PutAway)
+    again = decided(ExitKind.CRASHED, 137, crashes=4)
+    assert isinstance(again, Relaunch) and again.after
 
 
 def test_a_runner_that_lived_long_begins_a_new_count() -> None:
@@ -179,13 +180,28 @@ def test_states_and_statuses_agree(kind: ExitKind, wish: Wish, stopped: bool, la
         assert wish is Wish.PAUSE
 
 
-def test_what_something_else_ended_after_a_while_is_relaunched_at_once_and_never_parked() -> None:
+def test_what_something_else_ended_is_relaunched_at_once_if_it_had_lived_a_while_and_never_parked() -> None:
     for kind, code in ((ExitKind.LOST, None), (ExitKind.CRASHED, 137)):
         later = ended(kind, POLICY.settled_after, code)
         decision = decide(later, wish=Wish.RUN, stopped=False, launches=9, crashes=4, policy=POLICY)
         assert decision == Relaunch(timedelta(0), 4, "it said so")
-    soon = decide(ended(ExitKind.CRASHED, code=137), wish=Wish.RUN, stopped=False, launches=9, crashes=4, policy=POLICY)
-    assert isinstance(soon, PutAway)
+        # Want of memory kills again and again, and soon: it is waited out, and never parks either.
+        soon = decide(ended(kind, code=code), wish=Wish.RUN, stopped=False, launches=99, crashes=98, policy=POLICY)
+        assert isinstance(soon, Relaunch)
+        assert 2 / 3 * POLICY.longest_backoff <= soon.after <= POLICY.longest_backoff
+
+
+def test_deaths_by_sigkill_parked_before_the_patch() -> None:
+    decision = decide(
+        ended(ExitKind.CRASHED, code=137),
+        wish=Wish.RUN,
+        stopped=False,
+        launches=9,
+        crashes=4,
+        policy=POLICY,
+        kills_park=lambda: True,
+    )
+    assert isinstance(decision, PutAway)
 
 
 @given(crashes=st.lists(st.booleans(), min_size=1, max_size=40))

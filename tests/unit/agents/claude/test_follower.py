@@ -11,6 +11,7 @@ from stratavore.models.states import Activity
 from tests.unit.agents.claude.test_screen import BOX, PLAN
 
 IDLE_SCREEN = BOX % ("", " · ? for shortcuts")
+WORK_SCREEN = BOX % ("", " · esc to interrupt")
 SEEN = Observation(100, 1)
 
 
@@ -53,6 +54,31 @@ def test_a_prompt_that_is_taken_into_the_turn_under_way() -> None:
     follower.screen(IDLE_SCREEN, 15.1)
     found = judged(follower)
     assert (found.activity, found.reply) == (Activity.IDLE, "to both")
+
+
+def test_work_that_is_still_drawn_after_the_turn_has_ended_takes_no_reply_away() -> None:
+    """As seen with ten of them at once on two cores: the screen was a second behind the hook."""
+    follower = begun()
+    follower.hook(hook(12, "Stop", last_assistant_message="to one", prompt_id="a"))
+    ended = judged(follower).turn_ended_at
+    for at in (13, 14):
+        follower.screen(WORK_SCREEN, at)
+        assert judged(follower).activity is Activity.BUSY
+    for at in (14.8, 17.1):
+        follower.screen(IDLE_SCREEN, at)
+    found = judged(follower)
+    assert (found.activity, found.reply, found.turn_ended_at) == (Activity.IDLE, "to one", ended)
+
+
+def test_work_that_is_drawn_and_then_told_can_be_interrupted() -> None:
+    follower = begun()
+    follower.hook(hook(12, "Stop", last_assistant_message="to one", prompt_id="a"))
+    follower.screen(WORK_SCREEN, 13)
+    follower.hook(hook(14, "PreToolUse", tool_name="Bash"))
+    follower.screen(WORK_SCREEN, 15)
+    follower.screen(IDLE_SCREEN, 19)
+    found = judged(follower)
+    assert (found.activity, found.reply) == (Activity.IDLE, None)
 
 
 def test_a_prompt_is_unheard_until_something_of_it_is_written_down() -> None:
