@@ -17,7 +17,7 @@ from cli.terminal import interactive, note
 from stratavore.errors import NobodyToAsk
 
 KEYS = (*HOST_KEYS, "sessions")
-DELETED_KEYS = ("host", "sessions")
+DELETED_KEYS = ("host", "sessions", "schedules")
 GIVE_UP_SECONDS = 45.0
 """A little longer than sessions may take to go on elsewhere."""
 
@@ -100,6 +100,8 @@ def delete(
     hosts, each with the conversation as far as it was told before the host went away. Do that only if its agents
     are dead, or nobody minds: should it come back, its daemon ends those that it finds of these sessions.
 
+    Refused as well while schedules are to launch on it: what is due would wait for it. --force leaves them waiting.
+
     Examples:
         stratavore hosts delete build-1
         stratavore hosts delete build-1 --force --yes
@@ -124,8 +126,13 @@ def delete(
     if form is not Format.TABLE:
         show_value(pick(deleted, DELETED_KEYS), form)
         return
-    goes_on = text.plural(len(deleted["sessions"]), "session")
-    typer.echo(f"Deleted the host {host}." + (f" {goes_on} of it go on elsewhere." if deleted["sessions"] else ""))
+    told = [f"Deleted the host {host}."]
+    if deleted["sessions"]:
+        told.append(f"{text.plural(len(deleted['sessions']), 'session')} of it go on elsewhere.")
+    if waiting := deleted["schedules"]:
+        verb = "waits" if len(waiting) == 1 else "wait"
+        told.append(f"{text.plural(len(waiting), 'schedule')} still {verb} for it: {', '.join(waiting)}.")
+    typer.echo(" ".join(told))
 
 
 def _print(found: dict[str, Any], form: Format) -> None:

@@ -29,7 +29,8 @@ from stratavore.models.states import Overlap
 
 KEYS = (
     *("schedule_id", "name", "project", "cron", "timezone", "overlap", "host", "interactive", "paused", "created_at"),
-    *("next_at", "last_at", "last_session_id", "last_state", "last_failure", "skipped", "missed"),
+    *("next_at", "last_at", "last_session_id", "last_state", "last_failure", "buffered"),
+    *("skipped", "missed"),
 )
 DELETED_KEYS = ("name", "deleted")
 
@@ -236,7 +237,8 @@ def _last(row: Row) -> str:
     if row["last_failure"]:
         return f"failed: {row['last_failure']}"
     state = row["last_state"] or f"waits for {row['host']}"
-    return f"{text.short(row['last_session_id'])} {state} ({text.age(row['last_at'])} ago)"
+    more = ", the next waits for its end" if row["buffered"] else ""
+    return f"{text.short(row['last_session_id'])} {state} ({text.age(row['last_at'])} ago){more}"
 
 
 COLUMNS = [

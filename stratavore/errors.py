@@ -545,6 +545,13 @@ class ClockBehind(StratavoreError):
     code = "clock_behind"
 
 
+class HostHasSchedules(StratavoreError):
+    """The host {host} is to launch what these schedules say, which would wait for it for ever: {schedules}. Create them anew on another host, after: stratavore schedule delete {first}; or leave them waiting with: stratavore hosts delete {host} --force."""
+
+    code = "host_has_schedules"
+    exit_code = EXIT_REFUSED
+
+
 class UnknownSchedule(StratavoreError):
     """There is no schedule '{name}'{near}. See which there are with: stratavore schedule list."""
 
@@ -563,6 +570,13 @@ class ScheduleBusy(StratavoreError):
     """The schedule '{name}' launches nothing while its session {session} has not ended. Wait for that, or end it: stratavore kill {session}."""
 
     code = "schedule_busy"
+    exit_code = EXIT_REFUSED
+
+
+class ScheduleWaits(StratavoreError):
+    """The schedule '{name}' launches nothing while its launch before waits for the host {host}. Start the daemon there, or call the launch off by deleting its schedule: stratavore schedule delete {name}."""
+
+    code = "schedule_waits"
     exit_code = EXIT_REFUSED
 
 

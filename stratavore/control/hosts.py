@@ -12,11 +12,12 @@ from temporalio.service import RPCError
 from stratavore import naming
 from stratavore.control.god import God
 from stratavore.control.lost_runners import tell_lost
-from stratavore.errors import HostHasSessions, HostIsUp, UnknownHost
+from stratavore.errors import HostHasSchedules, HostHasSessions, HostIsUp, UnknownHost
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import GrantSignal
 from stratavore.models.views import HostDetails, HostView
 from stratavore.near_names import did_you_mean
+from stratavore.servers import launch_schedules
 from stratavore.store import hosts, sessions
 from stratavore.store.connection import Connection
 from stratavore.store.database import Database
@@ -61,16 +62,18 @@ class Hosts(God):
         Args:
             host: its name.
             force: sessions that live there go on elsewhere: their runners are taken for lost, on a person's word. If
-                the host comes back all the same, it ends the agents that it finds of them.
+                the host comes back all the same, it ends the agents that it finds of them. Schedules that launch there
+                stay, and wait for it.
             god: the operator who asks.
 
         Returns:
-            The host's name, and the ids of the sessions that go on elsewhere.
+            The host's name, the ids of the sessions that go on elsewhere, and the names of the schedules that wait.
 
         Raises:
             UnknownHost: there is none of that name.
             HostIsUp: its lease is good, so it is not gone.
             HostHasSessions: sessions live there, and nobody said that they may go on elsewhere; or they have not yet.
+            HostHasSchedules: schedules launch there, and nobody said that they may wait.
         """
         await self._as_god(god, "hosts delete", [host])
         async with self._database.pool.acquire() as connection:
@@ -80,6 +83,9 @@ class Hosts(God):
             raise HostIsUp(host=host)
         if there and not force:
             raise HostHasSessions(host=host, count=naming.plural(len(there), "session"))
+        schedules = await launch_schedules.names_of_host(self._client, host)
+        if schedules and not force:
+            raise HostHasSchedules(host=host, schedules=", ".join(schedules), first=schedules[0])
         await self._drain(host, draining=True)  # else sessions that wait for a lost host would wait for it
         left = await self._give_up(host, there)
         deleted = False
@@ -99,7 +105,7 @@ class Hosts(God):
                 deleted = True
         if deleted:
             await let_waiting_look(self._database, self._client)  # some may have been bound to it
-            return {"host": host, "sessions": [one.session_id for one in there]}
+            return {"host": host, "sessions": [one.session_id for one in there], "schedules": schedules}
         raise HostHasSessions(host=host, count=naming.plural(max(left, 1), "session"))
 
     async def _give_up(self, host: str, there: Sequence[Dependent]) -> int:

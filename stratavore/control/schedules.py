@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from temporalio.client import (
+    ScheduleActionExecution,
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionResult,
     WorkflowExecutionStatus,
@@ -18,7 +19,14 @@ from stratavore import naming, targets
 from stratavore.budgets import check_timezone
 from stratavore.control.launching import Launching
 from stratavore.cron import Cron
-from stratavore.errors import InvalidInput, ScheduleBusy, ScheduleExists, UnknownSchedule
+from stratavore.errors import (
+    InvalidInput,
+    ScheduleBusy,
+    ScheduleExists,
+    ScheduleWaits,
+    StratavoreError,
+    UnknownSchedule,
+)
 from stratavore.killpoints import effect
 from stratavore.launch_options import LaunchOptions
 from stratavore.models.schedules import ScheduleDeleted, ScheduledLaunch, ScheduleView, session_of_run
@@ -144,15 +152,18 @@ class Schedules(Launching):
         Raises:
             UnknownSchedule: there is none of the name.
             ScheduleBusy: it launches nothing while its last session lives.
+            ScheduleWaits: nor while its last launch waits for its host.
         """
         found = await self._schedule(name)
-        before = found.described.info.num_actions
-        if found.overlap == Overlap.SKIP and (last := _last(found)) and found.described.info.running_actions:
-            raise ScheduleBusy(name=name, session=naming.short(last[0]))
+        if found.overlap == Overlap.SKIP and (lives := found.described.info.running_actions):
+            raise await self._busy(found.launch, lives[-1])
+        if found.described.info.recent_actions:
+            await _another_second(found.described.info.recent_actions[-1].scheduled_at)
+        before = _come(found)
         with effect("schedule.run"):
             await launch_schedules.trigger(self._client, name, request_id)
         deadline = monotonic() + BEGIN_SECONDS
-        while found.described.info.num_actions == before and monotonic() < deadline:
+        while _come(found) == before and monotonic() < deadline:
             await asyncio.sleep(0.1)
             found = await self._schedule(name)
         return await self._view(found)
@@ -186,6 +197,13 @@ class Schedules(Launching):
             raise UnknownSchedule(name=name, near=did_you_mean(name, await launch_schedules.names(self._client)))
         return found
 
+    async def _busy(self, launch: ScheduledLaunch, run: ScheduleActionExecution) -> StratavoreError:
+        """What to say of a run that is in the way of the next one."""
+        session_id = _session_of(run)
+        if await self._session(session_id) is None:
+            return ScheduleWaits(name=launch.name, host=launch.host)
+        return ScheduleBusy(name=launch.name, session=naming.short(session_id))
+
     async def _view(self, found: Found) -> ScheduleView:
         launch, schedule, info = found.launch, found.described.schedule, found.described.info
         last = _last(found)
@@ -208,6 +226,7 @@ class Schedules(Launching):
             last_session_id=last[0] if last else None,
             last_state=session.state if session else None,
             last_failure=failure,
+            buffered=_buffered(found),
             skipped=info.num_actions_skipped_overlap,
             missed=info.num_actions_missed_catchup_window,
         )
@@ -232,6 +251,25 @@ class Schedules(Launching):
 def _last(found: Found) -> _Last:
     """The session of its last run, and when that began."""
     for run in reversed(found.described.info.recent_actions):
-        assert isinstance(run.action, ScheduleActionExecutionStartWorkflow)
-        return session_of_run(run.action.workflow_id, run.action.first_execution_run_id), run.started_at
+        return _session_of(run.action), run.started_at
     return None
+
+
+def _buffered(found: Found) -> int:
+    return int(found.described.raw_description.info.buffer_size)
+
+
+def _come(found: Found) -> int:
+    """How many launches have begun, or wait for the end of another."""
+    return found.described.info.num_actions + _buffered(found)
+
+
+def _session_of(run: ScheduleActionExecution) -> str:
+    assert isinstance(run, ScheduleActionExecutionStartWorkflow)
+    return session_of_run(run.workflow_id, run.first_execution_run_id)
+
+
+async def _another_second(last: datetime) -> None:
+    """Wait until the second is over: Temporal names runs by it, and of two with one name starts one."""
+    gone = (datetime.now(UTC) - last.replace(microsecond=0)).total_seconds()
+    await asyncio.sleep(max(0.0, min(1.0 - gone, 1.0)))

@@ -75,6 +75,8 @@ class ScheduleView(Model):
     """None: there is no such session (yet)."""
     last_failure: str | None
     """Why the last launch came to nothing."""
+    buffered: int
+    """Launches that are due, and wait for the end of the last session."""
     skipped: int
     """Times that were left out because the last session had not ended."""
     missed: int

@@ -121,6 +121,16 @@ async def ids(client: Client) -> set[str]:
     return {one.launch.schedule_id for one in found if one is not None}
 
 
+async def names_of_host(client: Client, host: str) -> list[str]:
+    """What those are called that launch on a host, or wait for it, in order.
+
+    Raises:
+        RPCError: Temporal does not answer.
+    """
+    found = [await find(client, name) for name in await names(client)]
+    return [one.launch.name for one in found if one is not None and one.launch.host == host]
+
+
 async def delete(client: Client, name: str) -> None:
     """Have none of the name. What it launched goes on.
 

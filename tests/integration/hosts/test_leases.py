@@ -116,3 +116,33 @@ async def test_a_host_that_is_gone_for_good_is_deleted_and_its_sessions_go_on_el
 
     await answer(is_dead, 60, "the end of the agent of the past")
     assert (await other.wait(session, "running"))["generation"] == 2
+
+
+async def test_a_host_that_schedules_launch_on_is_deleted_only_if_they_may_wait(hosts: Hosts) -> None:
+    gone, other = await hosts.start("gone"), await hosts.start("other")
+    project = await gone.project(["cat"], path=hosts.shared)
+    for name, host in (("nightly", "gone"), ("weekly", "gone"), ("elsewhere", "other")):
+        await other.call(
+            "create_schedule",
+            project=project,
+            schedule_id=str(uuid.uuid4()),
+            cron="0 0 29 2 *",
+            prompt="go",
+            name=name,
+            options={"host": host},
+        )
+
+    async def all_of_them() -> bool:  # the list knows them a moment late
+        return len(await other.call("schedule_names")) == 3
+
+    await answer(all_of_them, what="the schedules in the list")
+    gone.kill()
+    await hosts.away(gone, by=other)
+    cli = CommandLine(other.environment, other.home.root)
+    refused = await cli.refused(5, "hosts", "delete", "gone")
+    assert "which would wait for it for ever: nightly, weekly. " in refused
+    assert "stratavore schedule delete nightly" in refused
+    assert [one["host"] for one in await cli.json("hosts")] == ["gone", "other"]
+    told = await cli.done("hosts", "delete", "gone", "--force")
+    assert told == "Deleted the host gone. 2 schedules still wait for it: nightly, weekly.\n"
+    assert [one["host"] for one in await cli.json("hosts")] == ["other"]

@@ -109,48 +109,6 @@ async def test_a_daemon_that_dies_amid_a_launch_launches_one_session(daemon_proc
     assert await sessions(daemon) == [session]
 
 
-async def test_what_is_due_while_the_last_session_lives_is_left_out(daemon: DaemonProcess) -> None:
-    schedule = await scheduled(daemon, ["cat"], interactive=True)
-    session = await run(daemon, schedule)
-    await daemon.wait(session, "running")
-    with pytest.raises(RemoteError, match=f"launches nothing while its session {session[:8]} has not ended"):
-        await run(daemon, schedule)
-    await trigger(daemon, schedule)
-
-    async def skipped() -> bool:
-        return bool((await shown(daemon, schedule))["skipped"] == 1)
-
-    await answer(skipped, what="a time that was left out")
-    assert await sessions(daemon) == [session]
-    await daemon.command(session, "terminate")
-    await daemon.wait(session, "ended")
-
-    async def runs_again() -> str | None:  # its run ends a moment after the session
-        try:
-            return await run(daemon, schedule)
-        except RemoteError as busy:
-            assert busy.code == "schedule_busy"
-            return None
-
-    again = await answer(runs_again, what="a launch after the end of the last session")
-    assert again not in (None, session)
-
-
-async def test_one_that_replaces_ends_the_last_session_first(daemon: DaemonProcess) -> None:
-    schedule = await scheduled(daemon, ["cat"], interactive=True, overlap="replace")
-    first = await run(daemon, schedule)
-    await daemon.wait(first, "running")
-    await trigger(daemon, schedule)
-    await daemon.wait(first, "ended")
-
-    async def second() -> str | None:
-        found = (await shown(daemon, schedule))["last_session_id"]
-        return str(found) if found != first else None
-
-    await daemon.wait(str(await answer(second, what="the next session")), "running")
-    assert len(await sessions(daemon)) == 2
-
-
 async def test_a_schedule_that_is_paused_or_deleted_leaves_its_sessions_alone(daemon: DaemonProcess) -> None:
     schedule = await scheduled(daemon, ["cat"], interactive=True, name="nightly")
     session = await run(daemon, schedule)
@@ -232,6 +190,9 @@ async def test_a_launch_waits_for_its_host_and_no_other(hosts: Hosts) -> None:
     session = await answer(waits, what="a run that waits")
     assert session is not None
     assert await sessions(here) == []
+    with pytest.raises(RemoteError, match=f"while its launch before waits for the host {there.host}") as refused:
+        await run(here, schedule)
+    assert refused.value.code == "schedule_waits"
     await there.start()
     found = await there.wait(session, "running")
     assert found["host"] == there.host

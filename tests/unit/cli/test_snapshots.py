@@ -38,7 +38,10 @@ TYPED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "hosts show": (("here",), {}),
     "hosts drain": (("here",), {}),
     "hosts undrain": (("here",), {}),
-    "hosts delete": (("here", "--yes"), {"delete_host": {"host": "here", "sessions": [examples.FIRST]}}),
+    "hosts delete": (
+        ("here", "--yes"),
+        {"delete_host": {"host": "here", "sessions": [examples.FIRST], "schedules": ["site"]}},
+    ),
     "transcript": (("site",), {}),
     "search": (("words",), {}),
     "quotas set": (("site", "max-runners", "3"), {}),
