@@ -61,7 +61,7 @@ def test_work_that_is_still_drawn_after_the_turn_has_ended_takes_no_reply_away()
     follower = begun()
     follower.hook(hook(12, "Stop", last_assistant_message="to one", prompt_id="a"))
     ended = judged(follower).turn_ended_at
-    for at in (13, 14):
+    for at in (13.0, 14.0):
         follower.screen(WORK_SCREEN, at)
         assert judged(follower).activity is Activity.BUSY
     for at in (14.8, 17.1):
