@@ -38,6 +38,19 @@ class Several:
 
 
 @dataclass(frozen=True)
+class BudgetUse:
+    """How much of a budget is used; of the budgets of a project's sessions, of the fullest one."""
+
+    scope: str
+    project: str
+    """Empty: of all."""
+    unit: str
+    period: str
+    share: float
+    """Of the limit, with what was approved: 1.0 is used up."""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What Postgres knew at a moment."""
 
@@ -58,6 +71,7 @@ class Snapshot:
     hosts: Mapping[str, str]
     """Whether each host is ``up``, ``draining`` or ``away``."""
     quotas: tuple[QuotaView, ...]
+    budgets: tuple[BudgetUse, ...]
     at: float = field(default_factory=time.time)
 
 
@@ -83,6 +97,7 @@ async def snapshot(connection: "Connection") -> Snapshot:
         leases={row["name"]: row["lease_expires_at"] for row in known},
         hosts={row["name"]: row["state"] for row in known},
         quotas=tuple(await limits.views(connection)),
+        budgets=tuple(BudgetUse(**dict(row)) for row in await connection.fetch(SQL.budgets)),
     )
 
 
@@ -150,6 +165,14 @@ class SnapshotCollector(Collector):
             Counts(seen.hosts.values()),
         )
         yield from _quotas(seen.quotas)
+        share = GaugeMetricFamily(
+            "stratavore_budget_used_ratio",
+            "How much of a budget is used, of what is approved too; of the sessions' own the fullest of each project",
+            labels=["scope", "project", "unit", "period"],
+        )
+        for one in seen.budgets:
+            share.add_metric([one.scope, one.project, one.unit, one.period], one.share)
+        yield share
         yield GaugeMetricFamily(
             "stratavore_snapshot_timestamp_seconds", "When Postgres was asked, in Unix time", value=seen.at
         )

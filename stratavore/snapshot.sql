@@ -11,6 +11,16 @@ FROM sessions JOIN session_states AS shown ON shown.id = sessions.id GROUP BY sh
 SELECT activity, count(*) AS n, extract(epoch FROM now() - min(activity_at))::float8 AS oldest_s
 FROM runners WHERE ended_at IS NULL AND status = 'running' AND host NOT IN (SELECT name FROM hosts_away) GROUP BY activity
 
+-- name: budgets
+-- Of the sessions' own the fullest of each project: sessions come and go, and would each leave a series behind.
+SELECT budget_use.scope, coalesce(projects.name, '') AS project, unit, period,
+       max(used / (amount + extra))::float8 AS share
+FROM budget_use
+LEFT JOIN sessions AS mine ON budget_use.scope = 'session' AND mine.id::text = budget_use.scope_id
+LEFT JOIN projects ON projects.id = mine.project_id OR (budget_use.scope = 'project' AND projects.id::text = budget_use.scope_id)
+WHERE amount + extra > 0 AND mine.state IS DISTINCT FROM 'ended'
+GROUP BY budget_use.scope, projects.name, unit, period
+
 -- name: hosts
 -- One that has not been there for a week is no fault any more.
 SELECT name, extract(epoch FROM lease_expires_at)::float8 AS lease_expires_at,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from stratavore import snapshot, telemetry
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.views import QuotaView
-from stratavore.snapshot import Several, Snapshot, SnapshotCollector
+from stratavore.snapshot import BudgetUse, Several, Snapshot, SnapshotCollector
 from stratavore.telemetry import LineFormatter, blot
 
 SNAPSHOT = Snapshot(
@@ -35,6 +35,7 @@ SNAPSHOT = Snapshot(
         QuotaView(scope="global", project=None, name="max_concurrent_runners", limit=5, used=2, waiting=0),
         QuotaView(scope="project", project="site", name="max_concurrent_runners", limit=None, used=2, waiting=0),
     ),
+    budgets=(BudgetUse("global", "", "usd", "daily", 0.25), BudgetUse("session", "site", "tokens", "weekly", 1.5)),
     at=1_700_000_000.5,
 )
 
@@ -89,7 +90,9 @@ def test_metrics_have_the_promised_names(shown: None, accept: str) -> None:
     assert of_hosts == {"up": 1, "draining": 0, "away": 1}
     of = '{name="max_concurrent_runners",project="",scope="global"}'
     assert (samples[f"stratavore_quota_limit{of}"], samples[f"stratavore_quota_used{of}"]) == (5, 2)
-    assert not any('project="site"' in name for name in samples)  # it has no limit
+    assert not any("quota" in name and 'project="site"' in name for name in samples)  # it has no limit
+    assert samples['stratavore_budget_used_ratio{period="daily",project="",scope="global",unit="usd"}'] == 0.25
+    assert samples['stratavore_budget_used_ratio{period="weekly",project="site",scope="session",unit="tokens"}'] == 1.5
     assert samples["stratavore_snapshot_timestamp_seconds"] == SNAPSHOT.at
     assert {
         "stratavore_heartbeat_latency_seconds_count",
