@@ -5,11 +5,11 @@ from time import monotonic
 from uuid import UUID, uuid5
 
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming
 from stratavore.killpoints import effect
 from stratavore.models.session import Hold, HoldSignal
+from stratavore.signals import signal
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,9 @@ class Holding:
             return
         request_id = _request(session_id, about)
         message = HoldSignal(request_id=request_id, generation=generation, hold=hold)
-        try:
-            with effect("hold.signal"):
-                await self._client.get_workflow_handle(naming.workflow_id(session_id)).signal("hold", message)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        with effect("hold.signal"):
+            told = await signal(self._client, session_id, "hold", message)
+        if not told:
             return  # terminated by hand: reconcile finds its runner
         self._told[request_id] = monotonic()
         log.info("the session %s is put away: %s", naming.short(session_id), hold.reason)

@@ -10,12 +10,12 @@ from typing import Literal
 from uuid import uuid4
 
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.models.session import GrantSignal, Hold
+from stratavore.models.session import Hold
 from stratavore.models.states import SessionState
+from stratavore.signals import wake
 from stratavore.store import admission, memory
 from stratavore.store.database import Database, Transaction
 from stratavore.store.memory import Chosen, Measured
@@ -51,7 +51,7 @@ class MemoryLimits:
                 if found := await self._decide(transaction, one):
                     holds.append((found, self._hold(one, found)))
             granted = await admission.grant(connection) if await memory.waited_for(connection) else ()
-        await asyncio.gather(*map(self._wake, granted))
+        await asyncio.gather(*(wake(self._client, one) for one in granted))
         for found, hold in holds:
             await self._holding.put_away(found.session_id, found.generation, hold, f"memory/{found.runner_id}")
 
@@ -97,14 +97,6 @@ class MemoryLimits:
         project = one.project if one.scope != "global" else ""
         transaction.emit(NewEvent(None, key, EventType.SYSTEM_ALERT, project, data))
         log.warning("%s", message)
-
-    async def _wake(self, session_id: str) -> None:
-        try:
-            await self._client.get_workflow_handle(naming.workflow_id(session_id)).signal("grant", GrantSignal())
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            # Terminated by hand: reconcile finds what it left.
 
 
 def _told(one: Measured) -> str:

@@ -19,7 +19,6 @@ from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.killpoints import effect
-from stratavore.models.session import GrantSignal
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import LaunchRequest, RecordRequest, RunnerExit, SuperviseRequest
 from stratavore.paths import Home
@@ -28,6 +27,7 @@ from stratavore.runtime.processes import ProcessIdentity
 from stratavore.runtime.rundir import ExitRecord, RunDirectory
 from stratavore.runtime.tmux import Tmux
 from stratavore.runtime.watch import ExitWatch
+from stratavore.signals import wake
 from stratavore.store import runners
 from stratavore.store.connection import AWAY
 from stratavore.store.database import Database
@@ -354,8 +354,7 @@ class HostMonitor:
         for session_id in recorded.grants:
             # Nobody else tells them of their slots; who does not hear it asks by itself, minutes later.
             with suppress(RPCError):
-                handle = self._client.get_workflow_handle(naming.workflow_id(session_id))
-                await handle.signal("grant", GrantSignal())
+                await wake(self._client, session_id)
         return True
 
     async def _heartbeat(self) -> None:

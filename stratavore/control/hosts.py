@@ -14,10 +14,10 @@ from stratavore.control.god import God
 from stratavore.control.lost_runners import tell_lost
 from stratavore.errors import HostHasSchedules, HostHasSessions, HostIsUp, UnknownHost
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.models.session import GrantSignal
 from stratavore.models.views import HostDetails, HostView
 from stratavore.near_names import did_you_mean
 from stratavore.servers import launch_schedules
+from stratavore.signals import wake
 from stratavore.store import hosts, sessions
 from stratavore.store.connection import Connection
 from stratavore.store.database import Database
@@ -154,4 +154,4 @@ async def let_waiting_look(database: Database, client: Client) -> None:
 
 async def _look_again(client: Client, session_id: str) -> None:
     with suppress(RPCError):  # who does not hear it looks by itself
-        await client.get_workflow_handle(naming.workflow_id(session_id)).signal("grant", GrantSignal())
+        await wake(client, session_id)

@@ -4,21 +4,21 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming, targets
 from stratavore.health.servers import Broker
 from stratavore.killpoints import effect
-from stratavore.models.session import ACTIONS_A_RUN, Carried, GrantSignal, LaunchSpec, Policy, SessionInput, Wish
+from stratavore.models.session import ACTIONS_A_RUN, Carried, LaunchSpec, Policy, SessionInput, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionView
 from stratavore.paths import Home
 from stratavore.reconcile.here import Here
 from stratavore.runtime.tmux import Tmux
 from stratavore.search_attributes import of_start, summary_of_start
+from stratavore.signals import signal, wake
 from stratavore.store import sessions
 from stratavore.store.database import Database
 
@@ -47,19 +47,10 @@ class Reach:
         self._broker = broker
         self._tmux = Tmux(home)
 
-    def _handle(self, session_id: str) -> WorkflowHandle[Any, Any]:
-        return self._client.get_workflow_handle(naming.workflow_id(session_id))
-
     async def _signal(self, session_id: str, name: str, message: Any) -> bool:
         """Signal a session's workflow. Returns False if it has no open workflow."""
-        try:
-            with effect("control.signal"):
-                await self._handle(session_id).signal(name, message)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True
+        with effect("control.signal"):
+            return await signal(self._client, session_id, name, message)
 
     def _hears(self, session: SessionView) -> bool:
         """Whether it runs; without a daemon one of this host too: it is told when the daemon is back."""
@@ -67,8 +58,9 @@ class Reach:
         return session.state is SessionState.RUNNING or (session.state is SessionState.UNREACHABLE and waits_for_us)
 
     async def _wake(self, session_id: str) -> None:
-        """Tell a session that it holds a slot now. Who does not hear it looks by itself after a while."""
-        await self._signal(session_id, "grant", GrantSignal())
+        """Have a session look whether it may go on."""
+        with effect("control.signal"):
+            await wake(self._client, session_id)
 
     async def _take_up(self, session: SessionView, signal: str, message: Any) -> None:
         """Start the session's workflow, which was terminated by hand, again, with the command, on any live runner."""
