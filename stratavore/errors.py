@@ -242,6 +242,12 @@ class DaemonRunning(StratavoreError):
     exit_code = EXIT_REFUSED
 
 
+class PartEnded(StratavoreError):
+    """A part of the daemon, {part}, {how}, which it never should, so the daemon ends; agents go on. A service is started again by systemd; else type: stratavore daemon start. Tell us with the end of its log."""
+
+    code = "part_ended"
+
+
 class SystemdAway(StratavoreError):
     """systemd does not run on this machine, so there is nothing to install the service in. Start the daemon with: stratavore daemon start (after each boot, for example from a line with @reboot in crontab)."""
 

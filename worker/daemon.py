@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -26,6 +26,7 @@ from activities.schedules import ScheduleActivities
 from activities.starts import Starts
 from activities.upkeep import UpkeepActivities
 from stratavore import __version__, connect, fencing, procfs, telemetry
+from stratavore.cancelling import strays_fail
 from stratavore.config.path import name_file
 from stratavore.config.reading import Configuration, read_configuration
 from stratavore.config.settings import Settings
@@ -60,6 +61,7 @@ from stratavore.store.database import Database
 from stratavore.store.migrate import migrate
 from stratavore.tls import TlsFiles
 from worker.api.server import ApiServer
+from worker.background import begin, every, until_done, why_ended
 from worker.budgets import LOOK_SECONDS as BUDGETS_SECONDS
 from worker.budgets import Budgets
 from worker.failover import Failover
@@ -84,7 +86,6 @@ SERVERS_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 LOGS_SECONDS = 10.0
-SCHEDULES_SECONDS = 2.0
 
 
 class Daemon:
@@ -196,25 +197,25 @@ class Daemon:
             *(self._work(worker) for worker in workers),
             monitor.run(),
             relay.run(),
-            self._every(SERVERS_SECONDS, self._stack.ensure),
-            self._every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
-            self._every(FENCE_SECONDS, Fence(self._home, host).look),
-            self._every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
-            self._every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
-            self._every(MEMORY_SECONDS, self._memory_limits(database, client).look),
-            self._every(LIFT_SECONDS, AccountLimits(self._home, self._settings.host, database, client).lift),
-            self._every(REST_SECONDS, Rest(self._home, self._settings.host, database).look),
-            self._every(LOGS_SECONDS, self._trim_logs),
-            self._until_done(lambda: self._keep_schedules(client)),
-            self._until_done(lambda: self._after_restore(control)),
-            self._every(LOOK_SECONDS, lambda: self._ask("postgres", lambda: self._snapshot(database))),
-            self._every(LOOK_SECONDS, lambda: self._ask("temporal", client.service_client.check_health)),
+            every(SERVERS_SECONDS, self._stack.ensure),
+            every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
+            every(FENCE_SECONDS, Fence(self._home, host).look),
+            every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
+            every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
+            every(MEMORY_SECONDS, self._memory_limits(database, client).look),
+            every(LIFT_SECONDS, AccountLimits(self._home, self._settings.host, database, client).lift),
+            every(REST_SECONDS, Rest(self._home, self._settings.host, database).look),
+            every(LOGS_SECONDS, self._trim_logs),
+            until_done(lambda: self._keep_schedules(client)),
+            until_done(lambda: self._after_restore(control)),
+            every(LOOK_SECONDS, lambda: self._ask("postgres", lambda: self._snapshot(database))),
+            every(LOOK_SECONDS, lambda: self._ask("temporal", client.service_client.check_health)),
         ]
         if self._settings.rabbitmq.enabled:
-            jobs.append(self._every(LOOK_SECONDS, lambda: self._ask("rabbitmq", broker.ready)))
+            jobs.append(every(LOOK_SECONDS, lambda: self._ask("rabbitmq", broker.ready)))
         if self._manager.watchdog_seconds:
-            jobs.append(self._every(self._manager.watchdog_seconds / 4, self._say_alive))
-        background = [asyncio.create_task(job) for job in jobs]
+            jobs.append(every(self._manager.watchdog_seconds / 4, self._say_alive))
+        background = [begin(job) for job in jobs]
         log.info("ready: host %s, metrics at %s", self._settings.host, self._metrics_address)
         self._manager.ready(f"host {self._settings.host}, metrics at {self._metrics_address}")
         done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
@@ -232,7 +233,7 @@ class Daemon:
         with suppress(TimeoutError):
             await asyncio.wait_for(database.close(), 2)
         for task in failed:
-            task.result()
+            raise why_ended(task)
 
     def _memory_limits(self, database: Database, client: Client) -> MemoryLimits:
         quotas = self._settings.quotas
@@ -251,26 +252,6 @@ class Daemon:
 
     async def _work(self, worker: Worker | SessionWork) -> None:
         await worker.run()
-
-    async def _every(self, seconds: float, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do a job again and again; one that fails is tried again like the others."""
-        while True:
-            try:
-                await job()
-            except Exception as error:
-                log.warning("a background job failed, and is tried again: %s", str(error) or type(error).__name__)
-            await asyncio.sleep(seconds)
-
-    async def _until_done(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do a job once, however often it has to be tried. Returns never: what ends would end the daemon."""
-        while True:
-            try:
-                await job()
-                break
-            except Exception as error:
-                log.warning("a beginning failed, and is tried again: %s", str(error) or type(error).__name__)
-            await asyncio.sleep(SCHEDULES_SECONDS)
-        await asyncio.Event().wait()
 
     async def _keep_schedules(self, client: Client) -> None:
         with effect("schedules.keep"):
@@ -299,7 +280,8 @@ class Daemon:
         failure = ""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await question()
+                with strays_fail():
+                    await question()
         except Exception as error:
             failure = str(error) or type(error).__name__
         if failure and server not in self._away:

@@ -16,6 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming, telemetry
 from stratavore.agents.registry import adapter_for
+from stratavore.cancelling import strays_fail
 from stratavore.errors import StratavoreError
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.killpoints import effect
@@ -198,7 +199,8 @@ class HostMonitor:
         while True:
             began = monotonic()
             try:
-                await job()
+                with strays_fail():
+                    await job()
             except _AWAY as error:
                 log.warning("the monitor could not %s, and tries again: %s", name, str(error) or type(error).__name__)
             except Exception:
@@ -254,21 +256,11 @@ class HostMonitor:
         delay = 0.05
         while True:
             try:
-                if watched.end is None:
-                    lines = await self._host.finish(watched.runner_id, watched.project_id)
-                    await self._drain(watched)
-                    await self._remember(watched)
-                    # Read last: its wrapper may have been told meanwhile what it was that ended the agent.
-                    exit_record = watched.run.exit()
-                    ended_at = exit_record.at if exit_record else died_at
-                    hold = await self._limits.note(watched)
-                    # From here on `supervise` may tell it too, and what comes later counts no more.
-                    end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
-                    watched.end = end.model_copy(update={"hold": hold})
-                if await self._tell(watched, watched.end):
-                    break
-            except asyncio.CancelledError:
-                raise
+                with strays_fail():
+                    if watched.end is None:
+                        watched.end = await self._find_end(watched, died_at)
+                    if await self._tell(watched, watched.end):
+                        break
             except Exception as error:
                 log.warning(
                     "the end of %s could not be told, and is told again: %s",
@@ -278,6 +270,18 @@ class HostMonitor:
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
         del self._watched[watched.runner_id]
+
+    async def _find_end(self, watched: Watched, died_at: datetime) -> RunnerExit:
+        lines = await self._host.finish(watched.runner_id, watched.project_id)
+        await self._drain(watched)
+        await self._remember(watched)
+        # Read last: its wrapper may have been told meanwhile what it was that ended the agent.
+        exit_record = watched.run.exit()
+        ended_at = exit_record.at if exit_record else died_at
+        hold = await self._limits.note(watched)
+        # From here on `supervise` may tell it too, and what comes later counts no more.
+        end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
+        return end.model_copy(update={"hold": hold})
 
     async def _drain(self, watched: Watched) -> None:
         """Read what it wrote to the end. What cannot be read though Postgres answers is told, and its end goes on."""

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import asyncpg
 
 from stratavore import telemetry
+from stratavore.cancelling import strays_fail
 from stratavore.events.broker import Broker, BrokerAway, ChannelRefused, Refused
 from stratavore.events.envelope import EventRow, EventType, NewEvent
 from stratavore.events.outbox import CHANNEL, PARTITIONS, append
@@ -94,9 +95,10 @@ class Relay:
         pause = 0.0
         while True:
             try:
-                async with self._connected() as connection:
-                    pause = 0.0
-                    await self._relay(connection)
+                with strays_fail():
+                    async with self._connected() as connection:
+                        pause = 0.0
+                        await self._relay(connection)
             except AWAY as error:
                 if not pause:
                     log.warning("the relay lost Postgres; events wait: %s", _reason(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stratavore.environment import write_environment
-from stratavore.errors import RemoteError
+from stratavore.errors import EXIT_FAILED, RemoteError
 from stratavore.runtime.processes import Liveness, liveness
 from stratavore.runtime.rundir import RunDirectory
 from tests.integration.worker.watching import ended, events, generation, running
@@ -131,6 +131,41 @@ async def test_deleted_parts_of_the_state_directory_end_nobody(daemon: DaemonPro
     assert (await generation(daemon, session, 1))[1] == agent
     os.kill(agent.pid, signal.SIGKILL)
     await generation(daemon, session, 2)
+
+
+async def test_a_cancellation_that_nobody_asked_for_ends_nothing(daemon_process: DaemonProcess) -> None:
+    daemon = daemon_process
+    await start_failing(daemon)
+    session, agent = await running(daemon, ["cat"])
+    fault = daemon.home.root / failing_daemon.CANCELLED
+    fault.touch()
+    os.kill(agent.pid, signal.SIGKILL)
+    for who in ("a background job failed", "the monitor failed", "the relay failed", f"the end of {session}.1 could"):
+        await until(lambda who=who: who in daemon.log.read_text(), what=f"that {who}")  # type: ignore[misc]
+    fault.unlink()
+    await generation(daemon, session, 2)
+    assert not daemon.ended
+
+
+@pytest.mark.parametrize(
+    ("fault", "how"), [(failing_daemon.PART_RETURNS, "returned"), (failing_daemon.PART_CANCELLED, "was cancelled")]
+)
+async def test_a_part_that_ends_by_itself_ends_the_daemon_with_a_failure(
+    daemon_process: DaemonProcess, fault: str, how: str
+) -> None:
+    """Else nobody would start it again: an end with 0 is one that was asked for."""
+    daemon = daemon_process
+    settings = await start_failing(daemon)
+    session, agent = await running(daemon, ["cat"])
+    (daemon.home.root / fault).touch()
+    await until(lambda: daemon.ended, what="its end")
+    assert daemon.end() == EXIT_FAILED
+    said = daemon.log.read_text()
+    assert f"Error: A part of the daemon, Relay.run, {how}, which it never should" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    (daemon.home.root / fault).unlink()
+    await daemon.start(settings=settings)
+    assert (await generation(daemon, session, 1))[1] == agent
 
 
 async def compares_nothing(daemon: DaemonProcess) -> None:
