@@ -551,6 +551,13 @@ class ClockBehind(StratavoreError):
     code = "clock_behind"
 
 
+class HostNotDeleted(StratavoreError):
+    """The host {host} is not deleted: {reason}. What has gone on elsewhere stays there, and {host} takes no new runners from now on. Type it again: stratavore hosts delete {host} --force; or keep the host with: stratavore hosts undrain {host}."""
+
+    code = "host_not_deleted"
+    exit_code = EXIT_UNAVAILABLE
+
+
 class HostHasSchedules(StratavoreError):
     """The host {host} is to launch what these schedules say, which would wait for it for ever: {schedules}. Create them anew on another host, after: stratavore schedule delete {first}; or leave them waiting with: stratavore hosts delete {host} --force."""
 

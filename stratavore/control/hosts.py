@@ -9,10 +9,10 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from stratavore import naming
+from stratavore import connect, naming
 from stratavore.control.god import God
 from stratavore.control.lost_runners import tell_lost
-from stratavore.errors import HostHasSchedules, HostHasSessions, HostIsUp, UnknownHost
+from stratavore.errors import HostHasSchedules, HostHasSessions, HostIsUp, HostNotDeleted, UnknownHost
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.views import HostDetails, HostView
 from stratavore.near_names import did_you_mean
@@ -72,8 +72,9 @@ class Hosts(God):
         Raises:
             UnknownHost: there is none of that name.
             HostIsUp: its lease is good, so it is not gone.
-            HostHasSessions: sessions live there, and nobody said that they may go on elsewhere; or they have not yet.
+            HostHasSessions: sessions live there, and nobody said that they may go on elsewhere.
             HostHasSchedules: schedules launch there, and nobody said that they may wait.
+            HostNotDeleted: not all of them have gone on elsewhere yet, or a server failed meanwhile.
         """
         await self._as_god(god, "hosts delete", [host])
         async with self._database.pool.acquire() as connection:
@@ -87,26 +88,42 @@ class Hosts(God):
         if schedules and not force:
             raise HostHasSchedules(host=host, schedules=", ".join(schedules), first=schedules[0])
         await self._drain(host, draining=True)  # else sessions that wait for a lost host would wait for it
-        left = await self._give_up(host, there)
-        deleted = False
+        try:
+            left = await self._give_up(host, there)
+            deleted = not left and await self._forget(found, there)
+        except Exception as error:
+            failed = connect.failure(error)
+            if failed is None:
+                raise
+            raise HostNotDeleted(host=host, reason=str(failed).partition(". ")[0]) from error
+        if not deleted:
+            raise HostNotDeleted(host=host, reason=await self._why_not(host, left))
+        await let_waiting_look(self._database, self._client)  # some may have been bound to it
+        return {"host": host, "sessions": [one.session_id for one in there], "schedules": schedules}
+
+    async def _forget(self, found: HostView, there: Sequence[Dependent]) -> bool:
+        """Delete its row, as long as it is away and nothing is left there."""
         async with self._database.transaction("host.delete") as transaction:
-            if not left and await hosts.delete(transaction.connection, host):
-                moved = (
-                    f"{naming.plural(len(there), 'session')} of it go on elsewhere" if there else "no session was there"
-                )
-                data = {
-                    "severity": "info",
-                    "host": host,
-                    "message": f"the host {host} was deleted; {moved}",
-                    "sessions": [one.session_id for one in there],
-                }
-                key = f"host-deleted/{host}/{found.since.isoformat()}"
-                transaction.emit(NewEvent(None, key, EventType.SYSTEM_ALERT, "", data))
-                deleted = True
-        if deleted:
-            await let_waiting_look(self._database, self._client)  # some may have been bound to it
-            return {"host": host, "sessions": [one.session_id for one in there], "schedules": schedules}
-        raise HostHasSessions(host=host, count=naming.plural(max(left, 1), "session"))
+            if not await hosts.delete(transaction.connection, found.host):
+                return False
+            moved = f"{naming.plural(len(there), 'session')} of it go on elsewhere" if there else "no session was there"
+            data = {
+                "severity": "info",
+                "host": found.host,
+                "message": f"the host {found.host} was deleted; {moved}",
+                "sessions": [one.session_id for one in there],
+            }
+            key = f"host-deleted/{found.host}/{found.since.isoformat()}"
+            transaction.emit(NewEvent(None, key, EventType.SYSTEM_ALERT, "", data))
+        return True
+
+    async def _why_not(self, host: str, left: int) -> str:
+        """Why a host is not deleted that could have been, when that was asked for."""
+        if left:
+            return f"{naming.plural(left, 'session')} of it did not go on elsewhere in {GO_ON_SECONDS:.0f} s"
+        async with self._database.pool.acquire() as connection:
+            now = await known_host(connection, host)
+        return "it is back" if now.lease_s > 0 else "a runner of it has no recorded end (see: stratavore reconcile)"
 
     async def _give_up(self, host: str, there: Sequence[Dependent]) -> int:
         """Tell the workflows of a host's sessions that their runners are lost. Returns how many still wait for it."""

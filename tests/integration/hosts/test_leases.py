@@ -1,15 +1,20 @@
 """A host that is frozen or killed: its sessions are unreachable, its agents live, and nothing is started anew."""
 
 import uuid
+from unittest.mock import AsyncMock
 
 import pytest
+from temporalio.service import RPCError, RPCStatusCode
 
+from stratavore.control import Control
+from stratavore.errors import HostNotDeleted
 from stratavore.models.session import TerminateSignal
 from stratavore.naming import workflow_id
 from stratavore.runtime.processes import identify
+from stratavore.store.database import Database
 from tests.integration.worker.watching import generation
 from tests.support.command_line import CommandLine
-from tests.support.hosts import HostProcess, Hosts
+from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
 from tests.support.waiting import answer
 
 
@@ -116,6 +121,49 @@ async def test_a_host_that_is_gone_for_good_is_deleted_and_its_sessions_go_on_el
 
     await answer(is_dead, 60, "the end of the agent of the past")
     assert (await other.wait(session, "running"))["generation"] == 2
+
+
+async def test_a_host_that_could_not_be_deleted_says_what_became_of_it(
+    hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = await hosts.start("gone")
+    (session,) = await gone.launch(await gone.project(["cat"], path=hosts.shared))
+    await gone.wait(session, "running")
+    gone.kill()
+    monkeypatch.setattr("stratavore.control.hosts.GO_ON_SECONDS", 1.0)
+    database = await Database.open(gone.dsn, b"k" * 32, connections=3)
+    try:
+        # Of a person at another machine, which has no daemon: nobody is there who could go on with it.
+        control = Control(gone.home, "elsewhere", database, await gone.client())
+
+        async def is_away() -> bool:
+            (host,) = await control.list_hosts()
+            return not host.up
+
+        await answer(is_away, what="the end of its lease")
+        for failure, reason in (
+            (None, "1 session of it did not go on elsewhere in 1 s"),
+            (
+                RPCError("it was lost", RPCStatusCode.UNAVAILABLE, b""),
+                "Temporal failed in the middle of it",
+            ),
+        ):
+            with monkeypatch.context() as patch, pytest.raises(HostNotDeleted) as refused:
+                if failure:
+                    patch.setattr("stratavore.control.hosts.tell_lost", AsyncMock(side_effect=failure))
+                await control.delete_host("gone", force=True)
+            said = str(refused.value)
+            assert f"The host gone is not deleted: {reason}" in said
+            assert "takes no new runners" in said
+            assert "stratavore hosts undrain gone" in said
+            assert (await control.show_host("gone")).draining
+        hosts.lease_seconds = LONG_LEASE_SECONDS
+        other = await hosts.start("other")
+        cli = CommandLine(other.environment, other.home.root)
+        await cli.done("hosts", "delete", "gone", "--force", "--yes")
+        await other.wait(session, "running", generation=2)
+    finally:
+        await database.close()
 
 
 async def test_a_host_that_schedules_launch_on_is_deleted_only_if_they_may_wait(hosts: Hosts) -> None:
