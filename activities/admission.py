@@ -96,7 +96,9 @@ class AdmissionActivities:
             return Admission(granted=False, grants=grants, refused=hold.reason)
         if hold.state in HELD_STATES:  # else its workflow records what follows
             await sessions.set_state(connection, request.session_id, hold.state, hold.reason)
-            transaction.emit(held_event(request.session_id, request.project, hold))
+            event = held_event(request, hold)
+            if not await holds.told(connection, event):
+                transaction.emit(event)
         answer = Admission(granted=False, grants=grants, hold=hold)
         await steps.keep(connection, request.session_id, request.step, answer.model_dump(mode="json"))
         return answer

@@ -55,7 +55,7 @@ class Hold(Model):
     reason: str
     """One sentence for a person."""
     cause: str
-    """What holds it; the same cause is told by one event."""
+    """What holds it. While the same does, it is told by one event; each time that it begins to, by another."""
     until: datetime | None = None
     """When it is worth asking again, without being told; None: it is told."""
 

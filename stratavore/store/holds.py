@@ -1,5 +1,6 @@
 """What holds sessions: limits that put them away, and let them go on by themselves."""
 
+from stratavore.events.envelope import NewEvent
 from stratavore.models.session import Hold
 from stratavore.store import accounts, budgets, limits
 from stratavore.store.connection import Connection
@@ -15,6 +16,11 @@ async def holding(connection: Connection, session_id: str) -> Hold | None:
         or await limits.holding(connection, session_id)
         or await accounts.holding(connection, session_id)
     )
+
+
+async def told(connection: Connection, event: NewEvent) -> bool:
+    """Whether a session has been held since by what the event tells: it asked again, and nothing is new."""
+    return bool(await connection.fetchval(SQL.told, event.session_id, event.type, event.data["cause"]))
 
 
 async def pass_by(connection: Connection, session_id: str) -> Hold | None:

@@ -1,3 +1,8 @@
+-- name: told
+-- Nothing became of the session since that was told. That its agent did something is heard late.
+SELECT type = $2 AND data ->> 'cause' = $3 FROM events
+WHERE session_id = $1 AND type <> 'runner.activity' ORDER BY sequence DESC LIMIT 1
+
 -- name: free
 -- Sessions that were held and that nothing holds any more, in the order in which they were put away.
 SELECT sessions.id::text AS session_id FROM sessions

@@ -5,7 +5,7 @@ from typing import Any
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import Hold
 from stratavore.models.states import RunnerStatus, SessionState
-from stratavore.models.steps import Recorded, RecordRequest, RunnerExit
+from stratavore.models.steps import AdmitRequest, Recorded, RecordRequest, RunnerExit
 from stratavore.naming import short
 from stratavore.store import admission, runners, sessions, steps
 from stratavore.store.database import Database, Transaction
@@ -49,7 +49,7 @@ async def record_within(transaction: Transaction, request: RecordRequest) -> Rec
     if request.state is SessionState.ENDED:
         await runners.end_paused(connection, request.session_id)
     if request.hold:
-        transaction.emit(held_event(request.session_id, request.project, request.hold))
+        transaction.emit(held_event(request, request.hold))
     elif event := _SESSION_EVENTS.get(request.state):
         transaction.emit(
             NewEvent(
@@ -68,11 +68,12 @@ async def record_within(transaction: Transaction, request: RecordRequest) -> Rec
     return recorded
 
 
-def held_event(session_id: str, project: str, hold: Hold) -> NewEvent:
-    """A session is held: one event for each cause."""
+def held_event(request: RecordRequest | AdmitRequest, hold: Hold) -> NewEvent:
+    """A session is held from this step on."""
     until = hold.until.isoformat() if hold.until else None
     data = {"reason": hold.reason, "cause": hold.cause, "until": until}
-    return NewEvent(session_id, f"held/{hold.cause}", _SESSION_EVENTS[hold.state], project, data)
+    key = f"held/{hold.cause}/{request.step}"
+    return NewEvent(request.session_id, key, _SESSION_EVENTS[hold.state], request.project, data)
 
 
 def _last_of(request: RecordRequest) -> dict[str, Any]:

@@ -144,6 +144,38 @@ async def test_a_held_session_gives_its_place_back_and_is_told_once(store: Store
     assert types == ["session.created", "session.limited"]
 
 
+async def test_a_session_is_told_each_time_that_it_begins_to_be_held(store: Store) -> None:
+    session = Session(await store.project())
+    runner = (await store.runner(session)).runner_id
+    await store.use_tokens(runner, 100)
+    await set_budget(store, scope="session", scope_id=session.session_id)
+
+    async def told() -> list[str]:
+        rows = await store.fetch(
+            "SELECT type FROM events WHERE session_id = $1 AND data ? 'cause' ORDER BY sequence", session.session_id
+        )
+        return [row["type"] for row in rows]
+
+    async with store.database.pool.acquire() as connection:
+        hold = await holds.holding(connection, session.session_id)
+    put_away = session.record(SessionState.LIMITED, runner, RunnerStatus.PAUSED)
+    await store.do(put_away.model_copy(update={"hold": hold}))
+    for _ in range(3):  # it looks again, and is held by the same
+        await store.admitted(session)
+    assert await told() == ["session.limited"]
+    await store.do(session.record(SessionState.PAUSED))
+    resumed = session.admit(resumes=True)
+    for _ in range(2):
+        await store.do(resumed)
+    await store.admitted(session)
+    assert await told() == ["session.limited"] * 2
+    asks = Budget(Unit.TOKENS, Period.DAILY, Decimal(100), action=Action.ASK)
+    await set_budget(store, asks, scope="session", scope_id=session.session_id)
+    for _ in range(2):
+        await store.admitted(session)
+    assert await told() == ["session.limited"] * 2 + ["session.asking"]
+
+
 async def test_who_does_not_want_to_wait_is_refused_by_a_budget_too(store: Store) -> None:
     session = Session(await store.project())
     await store.use_tokens((await store.runner(session)).runner_id, 100)
