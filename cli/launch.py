@@ -29,7 +29,18 @@ from cli.projects import Project, check_startable, find_project
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive
-from cli.waiting import AT_REST, SETTLE_SECONDS, START_SECONDS, STARTED, Session, for_host, in_line, wait_for, wait_once
+from cli.waiting import (
+    AT_REST,
+    HELD,
+    SETTLE_SECONDS,
+    START_SECONDS,
+    STARTED,
+    Session,
+    for_host,
+    in_line,
+    wait_for,
+    wait_once,
+)
 from stratavore.environment import write_environment
 from stratavore.errors import AgentEndedAtOnce, InvalidInput, NoFreeSlot, ServerAway, StratavoreError
 from stratavore.launch_options import LaunchOptions, check_prompt
@@ -304,9 +315,9 @@ def report(rows: list[Session], form: Format) -> None:
         show_value([pick(row, KEYS) for row in rows], form)
         return
     for row in rows:
-        because = f": {row['reason']}" if for_host(row) else ""
+        because = f": {row['reason']}" if for_host(row) or row["state"] in HELD else ""
         typer.echo(f"{text.short(row['session_id'])}  {state_of(row)}{because}")
-    if any(row["state"] not in AT_REST for row in rows):
+    if any(row["state"] not in (*AT_REST, *HELD) for row in rows):
         which = text.short(rows[0]["session_id"]) if len(rows) == 1 else "SESSION"
         typer.echo(f"Attach: stratavore attach {which}")
 
