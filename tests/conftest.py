@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from stratavore.paths import Home
-from tests.support import guardian, servers, stacks
+from tests.support import guardian, nursery, servers, stacks
 from tests.support.daemon import DaemonProcess
 from tests.support.hosts import Hosts, several
 from tests.support.stacks import Stack
@@ -42,7 +42,7 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def homes() -> Iterator[Path]:
     """The directory that holds the state directories of this run."""
-    with servers.guarded_directory() as directory:
+    with servers.guarded_directory() as directory, nursery.opened(directory):
         yield directory
 
 

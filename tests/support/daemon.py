@@ -20,6 +20,9 @@ from cli.client import Unanswered, call
 from stratavore.killpoints import VARIABLE
 from stratavore.naming import workflow_id
 from stratavore.paths import Home
+from tests.support.newborn import Newborn
+from tests.support.nursery import PROGRAM
+from tests.support.nursery import current as open_nursery
 from tests.support.waiting import PATIENCE_SECONDS, answer, until
 
 START_SECONDS = 120.0
@@ -44,9 +47,11 @@ class DaemonProcess:
         self.host = host
         self._temporal = temporal
         self._rabbitmq = rabbitmq
-        self._process: subprocess.Popen[bytes] | None = None
-        self.program = "worker.daemon"
+        self._process: subprocess.Popen[bytes] | Newborn | None = None
+        self.program = PROGRAM
         """The module that is run."""
+        self.as_program = False
+        """It imports itself all that it needs, even where a nursery could bear it."""
         self.log = home.root / "daemon.test.log"
 
     @property
@@ -81,7 +86,11 @@ class DaemonProcess:
         environment = self.environment | dict(settings or {})
         if kill_at:
             environment[VARIABLE] = kill_at
+        nursery = open_nursery() if self.program == PROGRAM and not self.as_program else None
         with self.log.open("ab") as log:
+            if nursery is not None:
+                self._process = nursery.bear(environment, self.home.root, log)
+                return
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self.program],
                 env=environment,

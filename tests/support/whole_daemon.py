@@ -23,6 +23,7 @@ class WholeDaemon(DaemonProcess):
 
     def __init__(self, home: Home) -> None:
         super().__init__(home, temporal="", namespace="stratavore", dsn="", rabbitmq=None, host="house")
+        self.as_program = True
 
     @property
     def environment(self) -> dict[str, str]:

@@ -33,6 +33,12 @@ def run(*words: str, home: Home | None = None, **environment: str) -> subprocess
     )
 
 
+@pytest.fixture
+def daemon_process(daemon_process: DaemonProcess) -> DaemonProcess:
+    daemon_process.as_program = True
+    return daemon_process
+
+
 @pytest.mark.parametrize(("word", "says"), [("--version", f"stratavored {__version__}"), ("--help", "usage: strat")])
 def test_it_tells_what_it_is(word: str, says: str) -> None:
     answer = run(word)
