@@ -40,6 +40,7 @@ from stratavore.runtime.host import RunnerHost, Started
 from stratavore.runtime.rundir import RunDirectory, RunSpec
 from stratavore.runtime.tmux import Tmux
 from stratavore.store import accounts, runners, sessions
+from stratavore.store.connection import Connection
 from stratavore.store.database import Database
 from stratavore.store.runners import Followed
 
@@ -51,6 +52,9 @@ class Monitor(Attention, Protocol):
 
     def watch(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
         """Watch the processes of a runner from now on, of which this is known."""
+
+    async def serves_host(self, connection: Connection) -> bool:
+        """Whether its daemon is the one that has the host's name."""
 
     async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """Tell the workflow when the runner ends; or how it ended, if it has."""
@@ -191,10 +195,13 @@ class RunnerActivities:
 
         Raises:
             StaleGeneration: another generation is the current one, or this one has ended.
+            StratavoreError: this daemon slept through the end of its lease, and another one has its host's name.
         """
         async with self._database.pool.acquire() as connection:
             if not await runners.is_current(connection, request.runner_id):
                 raise StaleGeneration(runner_id=request.runner_id)
+            if not await self._monitor.serves_host(connection):
+                raise StratavoreError(reason="this daemon does not have the name of its host now")
 
     async def _held(self, request: LaunchRequest) -> RunnerExit | None:
         """The end of a runner that does not even begin, since the account that it would spend is limited.

@@ -17,7 +17,7 @@ from cli.widths import wrap
 from stratavore.errors import DaemonAway, InvalidInput, ServerAway, StratavoreError
 from stratavore.paths import Home
 
-KEYS = ("pid", "host", "version", "uptime_s", "servers")
+KEYS = ("pid", "host", "version", "uptime_s", "problem", "servers")
 SERVER_KEYS = ("name", "address", "state", "pid", "detail", "ui")
 _WEB_UI_OF = "temporal"
 
@@ -79,6 +79,8 @@ def status(form: FormatOption = Format.TABLE) -> None:
         terminal.width(),
     )
     lines = [*wrap(head, width), "", *table(servers, _COLUMNS, width, colour=terminal.colours())]
+    if found["problem"]:
+        lines += ["", *wrap(f"Problem: {text.one_line(found['problem'])}", width)]
     for one in servers:
         if one["detail"]:
             lines += ["", *wrap(f"{one['name']}: {text.one_line(one['detail'])}", width)]

@@ -413,6 +413,7 @@ KEYS = {
     "unseen": "what could not be looked at: a list of sentences",
     "unpriced_tokens": "of those used, of models whose price is not known; then the cost is the least it can be",
     "uptime_s": "seconds since it started",
+    "problem": "why it does nothing for its host; null: it does",
     "ui": "where a browser looks; null: nowhere",
     "usage": "what it used, by model: a list of Usage",
     "used": "how much is used; of memory at least 256 MB a runner, of tokens on this day in UTC",

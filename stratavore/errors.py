@@ -304,7 +304,7 @@ class Unreachable(StratavoreError):
 
 
 class HostTaken(StratavoreError):
-    """Another daemon serves the host '{host}' with this Postgres, from another machine or state directory. Give one of them another name with STRATAVORE_HOST; if it is gone, try again in {seconds} s."""
+    """Another daemon serves the host '{host}' with this Postgres: {holder}. Give one of them another name with STRATAVORE_HOST; if the other one is gone, its name is free in {seconds} s."""
 
     code = "host_taken"
     exit_code = EXIT_REFUSED

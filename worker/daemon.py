@@ -47,6 +47,7 @@ from stratavore.errors import ServerAway, StratavoreError
 from stratavore.events.broker import Broker
 from stratavore.events.relay import Relay
 from stratavore.killpoints import effect
+from stratavore.models.findings import Reconciliation
 from stratavore.models.resets import Resettable
 from stratavore.models.upkeep import UpkeepPart
 from stratavore.models.views import DaemonView, ServerView
@@ -73,9 +74,9 @@ from worker.left_behind import Rest
 from worker.memory import LOOK_SECONDS as MEMORY_SECONDS
 from worker.memory import MemoryLimits
 from worker.monitor import HostMonitor
+from worker.part_time import PartTimeWorker
 from worker.registry import host_worker, launch_worker, session_worker, upkeep_worker
 from worker.service_manager import ServiceManager
-from worker.session_work import SessionWork
 
 log = logging.getLogger("stratavored")
 
@@ -181,30 +182,41 @@ class Daemon:
             telemetry.show_upkeep(part)
         metrics = self._settings.metrics
         self._metrics_address = telemetry.metrics_url(telemetry.serve(metrics.port, metrics.address))
-        api = ApiServer(self._home.api_socket, self._methods(control, broker))
+        api = ApiServer(self._home.api_socket, self._methods(control, broker, lease))
         await api.start()
         self._write_file()
 
-        workers: list[Worker | SessionWork] = [
-            SessionWork(
-                lambda: session_worker(client, admission, records), lambda: fencing.held(self._home) is not None
+        workers: list[Worker | PartTimeWorker] = [
+            PartTimeWorker(
+                lambda: session_worker(client, admission, records),
+                lambda: fencing.held(self._home) is not None,
+                without="without a lease no session workflows are taken",
             ),
-            host_worker(client, self._settings.host, activities, upkeep, scheduled, exported),
-            launch_worker(client, self._settings.host, activities, starts_at_once),
+            PartTimeWorker(
+                lambda: host_worker(client, self._settings.host, activities, upkeep, scheduled, exported),
+                lambda: lease.taken is None,
+                without="what the host is asked for is left to the other daemon",
+            ),
+            PartTimeWorker(
+                lambda: launch_worker(client, self._settings.host, activities, starts_at_once),
+                lambda: lease.taken is None,
+                without="launches are left to the other daemon",
+            ),
             upkeep_worker(client, upkeep, resets),
         ]
+        failover = Failover(self._settings.host, database, client, activities.receive)
         jobs = [
             *(self._work(worker) for worker in workers),
             monitor.run(),
             relay.run(),
             every(SERVERS_SECONDS, self._stack.ensure),
-            every(lease.interval, lambda: lease.keep(monitor.ending_runners())),
+            every(lease.interval, lambda: self._keep_lease(lease, monitor)),
             every(FENCE_SECONDS, Fence(self._home, host).look),
-            every(lease.interval, Failover(self._settings.host, database, client, activities.receive).look),
+            every(lease.interval, lease.unless_taken(failover.look)),
             every(BUDGETS_SECONDS, Budgets(self._settings.host, database, client).look),
             every(MEMORY_SECONDS, self._memory_limits(database, client).look),
             every(LIFT_SECONDS, AccountLimits(self._home, self._settings.host, database, client).lift),
-            every(REST_SECONDS, Rest(self._home, self._settings.host, database).look),
+            every(REST_SECONDS, lease.unless_taken(Rest(self._home, self._settings.host, database).look)),
             every(LOGS_SECONDS, self._trim_logs),
             until_done(lambda: self._keep_schedules(client)),
             until_done(lambda: self._after_restore(control)),
@@ -250,7 +262,16 @@ class Daemon:
     def _key(self) -> bytes:
         return bytes.fromhex(Secrets.of(self._home).event_signing_key)
 
-    async def _work(self, worker: Worker | SessionWork) -> None:
+    async def _keep_lease(self, lease: HostLease, monitor: HostMonitor) -> None:
+        """Renew it. While another daemon has the host's name, let go of what has gone on there."""
+        before = lease.taken
+        await lease.keep(monitor.ending_runners())
+        if lease.taken:
+            await monitor.end_past()
+        elif before:
+            await monitor.recover()
+
+    async def _work(self, worker: Worker | PartTimeWorker) -> None:
         await worker.run()
 
     async def _keep_schedules(self, client: Client) -> None:
@@ -296,7 +317,7 @@ class Daemon:
         async with database.pool.acquire() as connection:
             show(await snapshot(connection))
 
-    def _methods(self, control: Control, broker: Broker) -> dict[str, Callable[..., Any]]:
+    def _methods(self, control: Control, broker: Broker, lease: HostLease) -> dict[str, Callable[..., Any]]:
         own = {
             name: getattr(control, name)
             for name in dir(Control)
@@ -306,15 +327,24 @@ class Daemon:
         async def server_versions() -> dict[str, str | None]:
             return await control.server_versions() | {"rabbitmq": broker.version}
 
+        async def reconcile(**params: Any) -> Reconciliation:
+            if lease.taken:  # its runners would be taken for lost, since none of them is here
+                raise lease.taken
+            return await control.reconcile(**params)
+
+        async def status() -> DaemonView:
+            return self._status(problem=str(lease.taken) if lease.taken else None)
+
         return {
             **own,
             "server_versions": server_versions,
-            "daemon_status": self._status,
+            "daemon_status": status,
+            "reconcile": reconcile,
             "stop_daemon": self._stop_soon,
             "subscribe": broker.subscribe,
         }
 
-    async def _status(self) -> DaemonView:
+    def _status(self, *, problem: str | None) -> DaemonView:
         return DaemonView(
             pid=os.getpid(),
             host=self._settings.host,
@@ -333,6 +363,7 @@ class Daemon:
             ),
             psql=self._stack.psql_command,
             metrics=self._metrics_address,
+            problem=problem,
         )
 
     async def _stop_soon(self) -> dict[str, str]:

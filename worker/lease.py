@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
+from math import ceil
 from uuid import UUID
 
 from temporalio.client import Client
@@ -11,13 +12,14 @@ from stratavore import __version__, fencing, machine
 from stratavore.config.settings import Settings
 from stratavore.control.hosts import let_waiting_look
 from stratavore.errors import HostTaken
+from stratavore.identity import state_directory_id
 from stratavore.killpoints import effect
 from stratavore.paths import Home
 from stratavore.procfs import boot_id, uptime
 from stratavore.store import hosts
 from stratavore.store.absence import tell_found, tell_lost
+from stratavore.store.connection import Connection
 from stratavore.store.database import Database
-from worker.identity import state_directory_id
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class HostLease:
         self._state_directory = state_directory_id(home)
         self._database = database
         self._client = client
+        self.taken: HostTaken | None = None
+        """The daemon of another state directory has this host's name: this one may not act for the host."""
         self._expected = True
         """Sessions may wait for this host: it has just been started."""
         self.interval = min(LONGEST_SECONDS, self._seconds / _RENEWALS)
@@ -64,17 +68,28 @@ class HostLease:
                     lease_seconds=self._seconds,
                     machine=measured,
                 )
-        if renewed is None:
-            raise HostTaken(host=self._host, seconds=round(self._seconds))
+                if renewed is None:
+                    raise await self._who_has_it(connection)
         await asyncio.to_thread(fencing.hold, self._home, sent=sent, seconds=self._seconds, lapsed=renewed.lapsed)
 
     async def keep(self, dead: Collection[str]) -> None:
         """Renew it; tell of hosts that are lost; and, if this one was, that it is back.
 
+        If another daemon has the name by now, that is told once. When the name is free again this one has it again.
+
         Args:
             dead: runners of this host that are found dead. The others are watched.
         """
-        await self.renew()
+        try:
+            await self.renew()
+        except HostTaken as error:
+            if self.taken is None:
+                log.error("%s This one does nothing for the host any more.", error)
+            self.taken = error
+            return
+        if self.taken:
+            log.warning("the name %s was free, and is this daemon's again", self._host)
+            self.taken = None
         absence = await tell_found(self._database, self._host, self._daemon_id, dead=dead)
         if absence:
             log.info("this host is back; its lease had run out at %s", absence.since)
@@ -83,3 +98,20 @@ class HostLease:
             self._expected = False
         while absence := await tell_lost(self._database):
             log.warning("the host %s is away: its lease ran out at %s", absence.host, absence.since)
+
+    def unless_taken(self, job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """The same job, which does nothing while another daemon has the host's name."""
+
+        async def guarded() -> None:
+            if self.taken is None:
+                await job()
+
+        return guarded
+
+    async def _who_has_it(self, connection: Connection) -> HostTaken:
+        holder = await hosts.holder(connection, self._host)
+        if holder is None:  # it was deleted at this moment
+            return HostTaken(host=self._host, holder="it has just been deleted", seconds=1)
+        where = "on this machine, with another state directory" if holder.boot_id == boot_id() else "on another machine"
+        heard = f"{where}, of version {holder.version}, last heard of {max(holder.renewed_s, 0):.0f} s ago"
+        return HostTaken(host=self._host, holder=heard, seconds=max(ceil(holder.left_s), 1))

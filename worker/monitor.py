@@ -29,8 +29,8 @@ from stratavore.runtime.rundir import ExitRecord, RunDirectory
 from stratavore.runtime.tmux import Tmux
 from stratavore.runtime.watch import ExitWatch
 from stratavore.signals import wake
-from stratavore.store import runners
-from stratavore.store.connection import AWAY
+from stratavore.store import hosts, runners
+from stratavore.store.connection import AWAY, Connection
 from stratavore.store.database import Database
 from stratavore.store.record import record
 from stratavore.store.runners import Followed, LiveRow
@@ -88,6 +88,8 @@ class HostMonitor:
         self._interval = interval
         self._watched: dict[str, Watched] = {}
         self._stops: set[asyncio.Task[None]] = set()
+        self._past: set[str] = set()
+        """Runners that are ended since their ends are recorded already."""
         self._exits = ExitWatch(home, self._on_exit, self._on_orphan)
         self._sightings = Sightings(database, interval=interval, measure_seconds=MEASURE_EVERY * interval)
         self._screens = Screens(tmux, interval=interval)
@@ -104,8 +106,13 @@ class HostMonitor:
         return frozenset(one.runner_id for one in self._watched.values() if one.ending is not None)
 
     async def recover(self) -> int:
-        """Take over every runner of this host that has not ended. Returns how many."""
+        """Take over every runner of this host that has not ended. Returns how many.
+
+        None while another daemon has the host's name: its runners are not here, and none of them is dead for that.
+        """
         async with self._database.pool.acquire() as connection:
+            if not await self.serves_host(connection):
+                return 0
             rows = [row for row in await runners.live_of_host(connection, self._host_name) if row.agent_process]
             with effect("monitor.adopt"):
                 await runners.adopt(connection, [row.runner_id for row in rows], self.daemon_id)
@@ -159,6 +166,10 @@ class HostMonitor:
         if watched := self._watched.get(runner_id):
             watched.follower.answered(time())
 
+    async def serves_host(self, connection: Connection) -> bool:
+        """Whether this daemon is the one that has the host's name."""
+        return await hosts.is_served_by(connection, self._host_name, self.daemon_id)
+
     async def supervise(self, request: SuperviseRequest) -> RunnerExit | None:
         """The workflow waits for this runner's end from now on; returns the end if it came first."""
         if request.runner_id not in self._watched:
@@ -185,6 +196,16 @@ class HostMonitor:
             self._again(lambda: self._limits.look(list(self._watched.values())), "tell limits", LIMITS_SECONDS),
             self._again(self._heartbeat, "tell Temporal"),
         )
+
+    async def end_past(self) -> None:
+        """End agents whose ends others have recorded, who took this host for lost: their sessions go on elsewhere."""
+        alive = [one.runner_id for one in self._watched.values() if one.ending is None]
+        async with self._database.pool.acquire() as connection:
+            ended = await runners.ended_of(connection, alive) if alive else set()
+        for runner_id in ended - self._past:
+            log.warning("the agent of %s is ended: its session goes on without this daemon", runner_id)
+            self._past.add(runner_id)
+            self._end_soon(self._watched[runner_id])
 
     async def close(self) -> None:
         """Stop watching; the runners go on."""
@@ -236,6 +257,9 @@ class HostMonitor:
         """End an agent that lost its terminal: nobody can reach it, and the session goes on in a new one."""
         watched = self._watched[runner_id]
         log.warning("the agent of %s lost its terminal and is ended", runner_id)
+        self._end_soon(watched)
+
+    def _end_soon(self, watched: Watched) -> None:
         task = asyncio.create_task(self._end_orphan(watched))
         self._stops.add(task)
         task.add_done_callback(self._stops.discard)
@@ -246,7 +270,7 @@ class HostMonitor:
             try:
                 await self._host.stop(watched.runner_id, watched.project_id, grace=ORPHAN_GRACE_SECONDS, force=False)
             except (StratavoreError, OSError) as error:
-                log.warning("an agent without terminal lives on, and is ended again: %s", error)
+                log.warning("an agent that is to end lives on, and is ended again: %s", error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 

@@ -46,7 +46,7 @@ async def look(
         "temporal": servers.temporal(client, host),
         "postgres": asking(servers.postgres),
         "events": asking(lambda connection: servers.events(connection, broker, daemon=daemon)),
-        "lease": asking(lambda connection: of_host.lease(connection, host)),
+        "lease": asking(lambda connection: of_host.lease(home, connection, host)),
         "disk": of_host.disk(home),
         "tmux": of_host.tmux(home),
         "agents": asking(of_host.agents),

@@ -7,10 +7,11 @@ import shutil
 
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
+from stratavore.identity import known_state_directory
 from stratavore.models.findings import Part, PartState
 from stratavore.paths import Home
 from stratavore.runtime.client import run
-from stratavore.store import health
+from stratavore.store import health, hosts
 from stratavore.store.connection import Connection
 
 LEAST_ROOM = 1024**3
@@ -19,11 +20,16 @@ LEAST_TMUX = (3, 2)
 _START = "Start the daemon: stratavore daemon start"
 
 
-async def lease(connection: Connection, host: str) -> Part:
-    """Whether the host's daemon renews its lease."""
-    found = await health.lease(connection, host)
+async def lease(home: Home, connection: Connection, host: str) -> Part:
+    """Whether the daemon of this state directory renews the lease of its host."""
+    found = await hosts.holder(connection, host)
     if found is None:
         return Part(name="lease", state=PartState.PROBLEM, detail=f"the host {host} never had one", hint=_START)
+    own = await asyncio.to_thread(known_state_directory, home)
+    if found.left_s > 0 and own not in (None, found.state_directory):
+        detail = f"the daemon of another machine or state directory has the name {host}: this one does nothing for it"
+        hint = "Give one of them another name with STRATAVORE_HOST, and start it again"
+        return Part(name="lease", state=PartState.PROBLEM, detail=detail, hint=hint)
     good = found.left_s > 0
     detail = f"renewed {found.renewed_s:.0f} s ago, " + (
         f"good for {found.left_s:.0f} s more" if good else f"and ran out {-found.left_s:.0f} s ago"

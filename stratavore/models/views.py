@@ -380,6 +380,8 @@ class DaemonView(Model):
     servers: tuple[ServerView, ...]
     psql: str | None = None
     metrics: str | None = None
+    problem: str | None = None
+    """Why it does nothing for its host, if so."""
 
 
 class StatusView(Model):

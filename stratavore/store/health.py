@@ -35,13 +35,6 @@ class OutboxFacts(Model):
     oldest_s: float | None
 
 
-class LeaseFacts(Model):
-    """A host's lease: seconds since it was renewed, and until it runs out."""
-
-    renewed_s: float
-    left_s: float
-
-
 async def database(connection: Connection) -> DatabaseFacts:
     """What it says of itself."""
     row = await connection.fetchrow(SQL.database)
@@ -61,12 +54,6 @@ async def outbox(connection: Connection) -> OutboxFacts:
     row = await connection.fetchrow(SQL.outbox)
     assert row is not None
     return OutboxFacts.model_validate(as_dict(row))
-
-
-async def lease(connection: Connection, host: str) -> LeaseFacts | None:
-    """The lease of a host; None: it never had one."""
-    row = await connection.fetchrow(SQL.lease, host)
-    return LeaseFacts.model_validate(as_dict(row)) if row else None
 
 
 async def agents(connection: Connection) -> list[str]:

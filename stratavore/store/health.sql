@@ -13,10 +13,5 @@ SELECT (SELECT count(*) FROM outbox WHERE NOT delivered AND NOT dead) AS waiting
         FROM (SELECT events.time FROM outbox JOIN events ON events.id = event_id WHERE NOT delivered AND NOT dead
               ORDER BY outbox.id LIMIT 1) AS oldest) AS oldest_s
 
--- name: lease
-SELECT extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS renewed_s,
-       extract(epoch FROM lease_expires_at - clock_timestamp())::float8 AS left_s
-FROM hosts WHERE name = $1
-
 -- name: agents
 SELECT DISTINCT agent FROM projects ORDER BY agent

@@ -62,6 +62,30 @@ async def renew(
     return Renewal(lapsed=row["lapsed"]) if row else None
 
 
+class Holder(Model):
+    """Who has a host's name: the daemon that renewed its lease last. Seconds are by the clock of Postgres."""
+
+    state_directory: UUID
+    boot_id: str
+    version: str
+    renewed_s: float
+    """Since it renewed the lease."""
+    left_s: float
+    """Until it runs out; negative: it has."""
+
+
+async def holder(connection: Connection, host: str) -> Holder | None:
+    """Who has a host's name; None: nobody ever had it."""
+    row = await connection.fetchrow(SQL.holder, host)
+    return Holder.model_validate(as_dict(row)) if row else None
+
+
+async def is_served_by(connection: Connection, host: str, daemon_id: UUID) -> bool:
+    """Whether it was this daemon that renewed the host's lease last. Another one may have its name by now."""
+    served: bool = await connection.fetchval(SQL.is_served_by, host, daemon_id)
+    return served
+
+
 async def lost(connection: Connection) -> Absence | None:
     """A host whose lease ran out since it was last asked, marked as away; None if there is none. Anybody may ask."""
     row = await connection.fetchrow(SQL.lost)

@@ -14,6 +14,14 @@ ON CONFLICT (name) DO UPDATE
     WHERE hosts.state_directory = excluded.state_directory OR hosts.lease_expires_at <= now()
 RETURNING coalesce((SELECT lapsed FROM before), true) AS lapsed
 
+-- name: holder
+SELECT state_directory, boot_id, version, extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS renewed_s,
+       extract(epoch FROM lease_expires_at - clock_timestamp())::float8 AS left_s
+FROM hosts WHERE name = $1
+
+-- name: is_served_by
+SELECT EXISTS (SELECT FROM hosts WHERE name = $1 AND daemon_id = $2)
+
 -- name: lost
 -- A host whose lease ran out, and of which that has not been told. Of several who look, one gets it.
 UPDATE hosts SET away_since = lease_expires_at

@@ -230,6 +230,11 @@ async def is_ended(connection: Connection, runner_id: str) -> bool:
     return ended is not False
 
 
+async def ended_of(connection: Connection, runner_ids: Sequence[str]) -> set[str]:
+    """Of these runners, those whose end is recorded."""
+    return {row["id"] for row in await connection.fetch(SQL.ended_of, list(runner_ids))}
+
+
 async def flush(connection: Connection, seen: Sequence[Sighting]) -> dict[str, int]:
     """Write what the monitor saw of many runners, in one statement. Returns the tokens of their sessions so far."""
     rows = await connection.fetch(

@@ -112,6 +112,9 @@ SELECT EXISTS (SELECT FROM runners JOIN sessions ON sessions.id = session_id AND
 -- name: is_ended
 SELECT ended_at IS NOT NULL FROM runners WHERE id = $1
 
+-- name: ended_of
+SELECT id FROM runners WHERE id = ANY ($1::text[]) AND ended_at IS NOT NULL
+
 -- name: flush
 -- What the monitor saw of many runners; an ended runner, or one of an old generation, is left as it is.
 -- Sessions are locked before any runner, in the order of their ids, those of ended runners too: events of them may follow.

@@ -88,7 +88,8 @@ async def test_two_machines_of_one_name_never_share_their_runners(daemon: Daemon
     settings = {name: value for name, value in daemon.environment.items() if name != "STRATAVORE_HOME"}
     second = run(home=servers.new_home(homes), **settings)
     assert second.returncode == EXIT_REFUSED
-    assert f"Error: Another daemon serves the host '{daemon.host}'" in second.stderr
+    assert f"Error: Another daemon serves the host '{daemon.host}' with this Postgres: on this machine" in second.stderr
+    assert f"with another state directory, of version {__version__}, last heard of " in second.stderr
     assert "Traceback" not in second.stderr
     (row,) = await daemon.fetch("SELECT id, pid FROM runners WHERE ended_at IS NULL")
     assert (row["id"], row["pid"]) == (f"{session}.1", agent.pid)
