@@ -17,12 +17,15 @@ from cli.options import (
     FailoverOption,
     HostOption,
     McpOption,
+    MemoryLimitOption,
     ModelOption,
     ModeOption,
     NoQueueOption,
+    TokensLimitOption,
     choose,
     flags,
     of_project,
+    own_limits,
 )
 from cli.output import Format, LaunchFormat, pick, show_value
 from cli.projects import Project, check_startable, find_project
@@ -79,6 +82,8 @@ def launch(
     mcp_config: McpOption = None,
     host: HostOption = None,
     failover: FailoverOption = None,
+    max_memory: MemoryLimitOption = None,
+    max_tokens: TokensLimitOption = None,
     count: Annotated[
         int,
         typer.Option("--count", "-n", metavar="N", help="How many; more than one are detached."),
@@ -107,13 +112,16 @@ def launch(
     to itself: see its answer with 'logs'. For --format json the result is printed at the end, with the session's id,
     the exit code and the tokens; for jsonl each line as the agent writes it.
 
+    With --max-memory and --max-tokens each session has limits of its own from its first moment; 'quotas set' changes
+    them later.
+
     Flags come before the file .stratavore.yaml in the project's directory, and that before the project.
 
     Examples:
         stratavore launch site
         stratavore launch site --detach -- npm run dev
         stratavore launch site --host build-2 --detach
-        stratavore launch site --count 4 --prompt 'Fix one failing test'
+        stratavore launch site --count 4 --prompt 'Fix one failing test' --max-tokens 500000
         stratavore launch site --print 'Which tests are slow?' --permission-mode plan
         git diff | stratavore launch site --print - --format json | jq -r .result
     """
@@ -123,9 +131,10 @@ def launch(
     check_prompt(prompt if question is None else question)
     if question is None and form is LaunchFormat.JSONL:
         raise InvalidInput(reason="--format jsonl is for answers: use it with --print")
+    limits = own_limits(max_memory, max_tokens)
     found = find_project(project)
     typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host, failover)
-    chosen = choose(typed, found["path"], of_project(found))
+    chosen = choose(typed, found["path"], of_project(found))._replace(limits=limits)
     check_startable(found["path"], chosen.options, chosen.environment)
     ids = [str(uuid4()) for _ in range(count)]
     if question is not None and not (detach or no_wait):
@@ -196,6 +205,7 @@ def ask_for(
             options=chosen.options.as_json(),
             headless=headless,
             no_queue=no_queue,
+            **({"limits": dict(chosen.limits)} if chosen.limits else {}),
             **service.as_god,
         )
     except ServerAway:

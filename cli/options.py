@@ -1,11 +1,14 @@
 """What ``new``, ``launch`` and ``open`` let one say of how an agent is launched."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from stratavore.launch_options import LaunchOptions, check_failover, combine, existing_directory, existing_file
+from stratavore.quotas import find_quota, parse_value
 
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="MODEL", help="The model, for agents that have one.")
@@ -29,6 +32,12 @@ HostOption = Annotated[
 NoQueueOption = Annotated[
     bool, typer.Option("--no-queue", help="If no slot is free now, refuse it, instead of letting it wait in line.")
 ]
+MemoryLimitOption = Annotated[
+    str | None, typer.Option("--max-memory", metavar="MB", help="The most memory that it may have; see 'quotas'.")
+]
+TokensLimitOption = Annotated[
+    str | None, typer.Option("--max-tokens", metavar="N", help="The most tokens that it may use a day; see 'quotas'.")
+]
 FailoverOption = Annotated[
     str | None,
     typer.Option(
@@ -40,10 +49,11 @@ FailoverOption = Annotated[
 
 
 class Chosen(NamedTuple):
-    """What is launched, and what its environment has besides that of this shell."""
+    """What is launched, what its environment has besides that of this shell, and limits of its own."""
 
     options: LaunchOptions
     environment: dict[str, str]
+    limits: Mapping[str, int] = MappingProxyType({})
 
 
 def flags(
@@ -73,6 +83,17 @@ def flags(
         host=host,
         failover=failover,
     )
+
+
+def own_limits(memory: str | None, tokens: str | None) -> dict[str, int]:
+    """What was typed as limits of a new session.
+
+    Raises:
+        InvalidInput: it is no number of the unit, or out of range.
+    """
+    typed = {"max-memory": memory, "max-tokens": tokens}
+    parsed = {name: parse_value(find_quota(name), value) for name, value in typed.items() if value is not None}
+    return {name: value for name, value in parsed.items() if value is not None}
 
 
 def choose(typed: LaunchOptions, directory: str, project: LaunchOptions) -> Chosen:

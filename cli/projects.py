@@ -86,7 +86,7 @@ def new(
         raise MissingDirectory(path=directory)
     shell = LaunchOptions(agent=COMMAND_AGENT, argv=(os.environ.get("SHELL") or "/bin/sh",))
     typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host, failover)
-    options, environment = choose(typed, str(directory), shell)
+    options, environment, _ = choose(typed, str(directory), shell)
     check_startable(str(directory), options, environment)
     made = service.call(
         "create_project",

@@ -1,5 +1,6 @@
 """Which limits there are, how they are called, and what they take. Imports the standard library only."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from stratavore.errors import InvalidInput
@@ -70,6 +71,19 @@ def check_of_session(quota: Quota) -> None:
     if not quota.of_sessions:
         theirs = " and ".join(one.short for one in QUOTAS if one.of_sessions)
         raise InvalidInput(reason=f"A session has one runner, so {quota.short} is not for sessions; they have {theirs}")
+
+
+def check_own(said: Mapping[str, int]) -> dict[str, int]:
+    """The limits that a new session is to have, under their whole names.
+
+    Raises:
+        InvalidInput: there is no such limit, or none of sessions, or it is out of range.
+    """
+    known = [(find_quota(name), value) for name, value in said.items()]
+    for quota, value in known:
+        check_of_session(quota)
+        check_value(quota, value)
+    return {quota.name: value for quota, value in known}
 
 
 def parse_value(quota: Quota, text: str) -> int | None:

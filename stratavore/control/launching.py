@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stratavore import targets
+from stratavore import quotas, targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.commands import Commands
 from stratavore.control.hosts import known_host
@@ -31,6 +31,7 @@ class Launching(Commands):
         headless: bool = False,
         god: Mapping[str, Any] | None = None,
         no_queue: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> list[str]:
         """Start a new session for each id. Repeating it with the same ids is harmless.
 
@@ -43,12 +44,18 @@ class Launching(Commands):
             headless: without a terminal.
             god: the operator who asks: the sessions take their slots past the quotas.
             no_queue: a session that finds no free slot ends, instead of waiting in line.
+            limits: of each session's own, from its first moment; by either spelling of their names.
+
+        Raises:
+            InvalidInput: a value is none.
         """
+        own = quotas.check_own(limits or {})
         said = LaunchOptions.of({**(options or {}), **({"argv": list(argv)} if argv else {})})
         environment = self._home.session_environment(session_ids[0])
         found, spec = await self._prepared(project, said, prompt, environment, headless=headless)
         operator = await self._as_god(god, "launch", session_ids, project)
         more = {"god": operator, "no_queue": no_queue}
+        spec = spec.model_copy(update={"limits": own})
         starts = [self._input(found.project_id, project, one, spec).model_copy(update=more) for one in session_ids]
         await asyncio.gather(*map(self._start, starts))
         return list(session_ids)

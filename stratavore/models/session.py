@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pydantic import Field
+
 from stratavore.models.base import Model
 from stratavore.models.states import Failover, SessionState
 
@@ -27,6 +29,8 @@ class LaunchSpec(Model):
     """Without a terminal: the agent answers the prompt and ends."""
     failover: Failover = Failover.WAIT
     """When its host is lost."""
+    limits: dict[str, int] = Field(default_factory=dict)
+    """Of the session's own, from its first moment: names of ``stratavore/quotas.py``. People change them since."""
 
 
 class Operator(Model):

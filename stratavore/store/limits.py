@@ -1,5 +1,6 @@
 """Limits: rows with a scope."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, timedelta
 from typing import NamedTuple
 
@@ -49,6 +50,12 @@ async def set_limit(
         await connection.execute(SQL.unset, scope, scope_id, name)
     else:
         await connection.execute(SQL.set, scope, scope_id, name, value, source)
+
+
+async def begin(connection: Connection, session_id: str, values: Mapping[str, int]) -> None:
+    """Give a new session limits of its own."""
+    for name, value in values.items():
+        await connection.execute(SQL.begin, session_id, name, value)
 
 
 async def source(connection: Connection, scope: str, scope_id: str, name: str) -> str | None:

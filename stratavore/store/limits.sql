@@ -2,6 +2,9 @@
 INSERT INTO limits (scope, scope_id, name, value, source) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (scope, scope_id, name) DO UPDATE SET value = excluded.value, source = excluded.source, set_at = now()
 
+-- name: begin
+INSERT INTO limits (scope, scope_id, name, value) VALUES ('session', $1::uuid::text, $2, $3) ON CONFLICT DO NOTHING
+
 -- name: unset
 DELETE FROM limits WHERE scope = $1 AND scope_id = $2 AND name = $3
 

@@ -8,6 +8,7 @@ from stratavore import quotas
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import SessionState
 from stratavore.models.views import SessionName, SessionView
+from stratavore.store import limits
 from stratavore.store.connection import Connection
 from stratavore.store.database import as_dict
 from stratavore.store.queries import load
@@ -30,8 +31,11 @@ class Standing(NamedTuple):
 async def open_session(
     connection: Connection, session_id: str, project_id: str, spec: LaunchSpec, incarnation: str
 ) -> bool:
-    """Write the row of a session that a workflow owns and wants to run. Returns False if it says so already."""
-    done = await connection.execute(
+    """Write the row of a session that a workflow owns and wants to run. Returns False if it says so already.
+
+    A new one has the limits that it is launched with; of one that there was, people have changed them since.
+    """
+    opened = await connection.fetchrow(
         SQL.open,
         session_id,
         project_id,
@@ -44,7 +48,9 @@ async def open_session(
         spec.model_dump(mode="json", exclude=None if spec.headless else {"prompt"}),
         spec.failover,
     )
-    return done.endswith(" 1")
+    if opened and opened["new"]:
+        await limits.begin(connection, session_id, spec.limits)
+    return opened is not None
 
 
 async def explain(connection: Connection, session_id: str, generation: int, reason: str) -> None:

@@ -7,6 +7,7 @@ ON CONFLICT (id) DO UPDATE
     SET state = CASE WHEN sessions.state IN ('ended', 'paused', 'parked', 'limited', 'asking') THEN 'queued' ELSE sessions.state END,
         reason = NULL, ended_at = NULL, incarnation = excluded.incarnation, updated_at = now()
     WHERE sessions.incarnation <> excluded.incarnation OR sessions.state IN ('paused', 'parked', 'limited', 'asking')
+RETURNING xmax = 0 AS new
 
 -- name: lock
 -- Not FOR UPDATE: rows that refer to the session may still be written beside it.

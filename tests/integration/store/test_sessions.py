@@ -4,15 +4,16 @@ import uuid
 
 import pytest
 
+from stratavore.models.session import LaunchSpec
 from stratavore.models.states import SessionState
 from stratavore.store import sessions
-from tests.integration.store.steps import SPEC, Session, Store
+from tests.integration.store.steps import MEMORY, SPEC, TOKENS, Session, Store
 
 
-async def opened(store: Store, session: Session, incarnation: str) -> bool:
+async def opened(store: Store, session: Session, incarnation: str, spec: LaunchSpec = SPEC) -> bool:
     async with store.database.transaction("test") as transaction:
         return await sessions.open_session(
-            transaction.connection, session.session_id, session.project.project_id, SPEC, incarnation
+            transaction.connection, session.session_id, session.project.project_id, spec, incarnation
         )
 
 
@@ -49,6 +50,27 @@ async def test_a_new_workflow_takes_up_an_ended_session_and_leaves_a_live_one_as
     await be(store, session, SessionState.RUNNING, None)
     assert await opened(store, session, "third")
     assert (await row(store, session))["state"] == "running"
+
+
+async def test_a_new_session_has_the_limits_of_its_launch_and_one_taken_up_again_those_that_people_set(
+    store: Store,
+) -> None:
+    session = Session(await store.project())
+    spec = SPEC.model_copy(update={"limits": {TOKENS: 5, MEMORY: 300}})
+
+    async def limited() -> dict[str, int]:
+        rows = await store.fetch(
+            "SELECT name, value FROM limits WHERE scope = 'session' AND scope_id = $1", session.session_id
+        )
+        return {row["name"]: row["value"] for row in rows}
+
+    assert await opened(store, session, "first", spec)
+    assert await limited() == {TOKENS: 5, MEMORY: 300}
+    await store.limit(session, 6, TOKENS)
+    await store.limit(session, None, MEMORY)
+    await be(store, session, SessionState.ENDED, "ended on request")
+    assert await opened(store, session, "second", spec)
+    assert await limited() == {TOKENS: 6}
 
 
 @pytest.mark.parametrize("rests", [SessionState.PAUSED, SessionState.PARKED])
