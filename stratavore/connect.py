@@ -91,7 +91,9 @@ def postgres_refusal(error: Exception, dsn: str) -> StratavoreError:
             hint = "Let an administrator GRANT CONNECT ON DATABASE; see 'Rights' in docs/deployment.md"
             return RightsMissing(server="Postgres", address=address, role=role_name(dsn), reason=reason, hint=hint)
         case asyncpg.ConnectionDoesNotExistError():
-            hint = "If it asks for a client certificate, see sslcert and sslkey under 'TLS' in docs/deployment.md"
+            hint = (
+                "Check that it runs; if it asks for a client certificate, see sslcert under 'TLS' in docs/deployment.md"
+            )
             return ServerAway(server="Postgres", address=address, reason="it ended the connection at once", hint=hint)
         case FileNotFoundError() | PermissionError() if "sslmode" in dsn:
             files = "sslrootcert, sslcert or sslkey"
@@ -145,9 +147,9 @@ def _temporal_refusal(error: Exception, address: str, settings: "TemporalSetting
     if _BROKE_OFF in text and "transport::Error" in text:
         reason = "it ended the connection at once"
         hint = (
-            "If it asks for a client certificate, see temporal.cert and temporal.key under 'TLS' in docs/deployment.md"
+            "Check that it runs; if it asks for a client certificate, see temporal.cert and key in docs/deployment.md"
             if settings.uses_tls
-            else "If it speaks TLS, set temporal.tls or temporal.ca"
+            else "Check that it runs; if it speaks TLS, set temporal.tls or temporal.ca"
         )
         return ServerAway(server="Temporal", address=address, reason=reason, hint=hint)
     return ServerAway(server="Temporal", address=address, reason="it does not answer", hint=HINT)

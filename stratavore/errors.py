@@ -321,6 +321,10 @@ class ServerFailed(ServerAway):
     """{server} failed in the middle of it: {reason}. Try again in a moment; if it stays so, look with: stratavore daemon status."""
 
 
+class ServerSilent(ServerAway):
+    """{server} {how}: {so}. See: stratavore daemon status."""
+
+
 class RightsMissing(StratavoreError):
     """{server} at {address} does not let '{role}' do what is needed: {reason}. {hint}."""
 

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeVar
@@ -242,8 +241,7 @@ class Daemon:
         await asyncio.gather(*background, stopping, return_exceptions=True)
         await monitor.close()
         await broker.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(database.close(), 2)
+        await database.close()
         for task in failed:
             raise why_ended(task)
 

@@ -1,5 +1,6 @@
 """The connection pool, and transactions whose events are appended before they commit."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -10,6 +11,8 @@ from stratavore.events.envelope import NewEvent
 from stratavore.events.outbox import append
 from stratavore.killpoints import effect
 from stratavore.store.connection import Connection, arguments, use_json
+
+CLOSE_SECONDS = 2.0
 
 
 class Transaction:
@@ -45,8 +48,12 @@ class Database:
         return cls(pool, signing_key)
 
     async def close(self) -> None:
-        """Give the connections back."""
-        await self.pool.close()
+        """Give the connections back. One that is silent is not waited for."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.pool.close()
+        except TimeoutError:
+            self.pool.terminate()
 
     @asynccontextmanager
     async def transaction(self, name: str) -> AsyncIterator[Transaction]:

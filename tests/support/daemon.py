@@ -45,7 +45,7 @@ class DaemonProcess:
         self.namespace = namespace
         self.dsn = dsn
         self.host = host
-        self._temporal = temporal
+        self.temporal = temporal
         self._rabbitmq = rabbitmq
         self._process: subprocess.Popen[bytes] | Newborn | None = None
         self.program = PROGRAM
@@ -62,7 +62,7 @@ class DaemonProcess:
             "STRATAVORE_HOME": str(self.home.root),
             "STRATAVORE_CONFIG": "/dev/null",  # not that of whoever runs the tests
             "STRATAVORE_HOST": self.host,
-            "STRATAVORE_TEMPORAL__ADDRESS": self._temporal,
+            "STRATAVORE_TEMPORAL__ADDRESS": self.temporal,
             "STRATAVORE_TEMPORAL__NAMESPACE": self.namespace,
             "STRATAVORE_POSTGRES__DSN": self.dsn,
             "STRATAVORE_METRICS__PORT": "0",
@@ -223,7 +223,7 @@ class DaemonProcess:
 
     async def client(self) -> Client:
         """A client of the daemon's namespace."""
-        return await Client.connect(self._temporal, namespace=self.namespace, data_converter=pydantic_data_converter)
+        return await Client.connect(self.temporal, namespace=self.namespace, data_converter=pydantic_data_converter)
 
     async def settled_history(self, session: str) -> int:
         """How many events its workflow has once its runner is supervised; then none is added while it runs.

@@ -44,7 +44,7 @@ class WholeDaemon(DaemonProcess):
     async def ready(self) -> None:
         """Wait until the API answers, and find its servers."""
         await super().ready()
-        self.dsn, self._temporal = self.stack.postgres_dsn, self.stack.temporal_address
+        self.dsn, self.temporal = self.stack.postgres_dsn, self.stack.temporal_address
 
     @property
     def stack(self) -> EmbeddedStack:

@@ -76,10 +76,10 @@ async def test_what_is_wrong_with_tls_is_told(postgres: Postgres, certificates: 
     async with PostgresFront.before(dsn, context) as front:
         for changes, meaning in (
             ({"sslrootcert": certificates.other_ca}, "not signed by an authority that is trusted here"),
-            ({"sslcert": None, "sslkey": None}, "If it asks for a client certificate, see sslcert"),
+            ({"sslcert": None, "sslkey": None}, "if it asks for a client certificate, see sslcert"),
             (
                 {"sslcert": certificates.stranger.cert, "sslkey": certificates.stranger.key},
-                "If it asks for a client certificate, see sslcert",
+                "if it asks for a client certificate, see sslcert",
             ),
         ):
             error = await refused(front.dsn(**words(certificates, **changes)))

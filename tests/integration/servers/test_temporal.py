@@ -106,7 +106,7 @@ async def test_what_is_wrong_with_tls_or_the_key_is_told(
         ({"server_name": "other.example"}, ServerAway, "its certificate is for another host name"),
         ({"api_key": "wr0ng"}, RightsMissing, "does not let 'this API key'"),
         ({"api_key": None}, RightsMissing, "does not let 'a client without an API key'"),
-        ({"tls": False}, ServerAway, "If it speaks TLS, set temporal.tls"),
+        ({"tls": False}, ServerAway, "if it speaks TLS, set temporal.tls"),
         ({"ca": "/nowhere/ca.pem"}, InvalidInput, "The file /nowhere/ca.pem, which temporal.ca names, cannot be read"),
     ):
         error = await refused(front.address, settings(certificates, **changes))

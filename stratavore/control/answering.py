@@ -1,0 +1,56 @@
+"""Servers that take what they are asked and say nothing: stopped, or behind a network that drops all.
+
+Whoever asks for a person hears of it soon, and what became of that which was asked for.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from temporalio.service import RPCError
+
+from stratavore import connect
+from stratavore.errors import ServerSilent
+from stratavore.store.connection import AWAY
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 10.0
+"""What takes a few milliseconds has failed by then."""
+
+
+async def answered(work: Coroutine[Any, Any, T], *, server: str, so: str, seconds: float = ANSWER_SECONDS) -> T:
+    """What comes of a few questions to a server.
+
+    Args:
+        work: asks them. It is called off, and not waited for: giving a silent connection back takes a minute.
+        server: which one.
+        so: what follows for who asked if it does not answer.
+        seconds: how long it may take.
+
+    Raises:
+        ServerSilent: it did not answer in time, or failed.
+    """
+    asking = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({asking}, timeout=seconds)
+    except asyncio.CancelledError:
+        asking.cancel()
+        raise
+    if not asking.done():
+        asking.add_done_callback(_hear)
+        asking.cancel()
+        raise ServerSilent(server=server, how=f"does not answer for {seconds:.0f} s", so=so)
+    try:
+        return asking.result()
+    except (RPCError, *AWAY) as error:
+        failed = connect.failure(error)
+        assert failed is not None
+        reason = failed.details.get("reason", "its disk is full")
+        raise ServerSilent(server=server, how=f"failed in the middle of it ({reason})", so=so) from error
+
+
+def _hear(asked: "asyncio.Future[Any]") -> None:
+    """Whatever it says now is too late for anybody."""
+    if not asked.cancelled():
+        asked.exception()
