@@ -143,7 +143,7 @@ class Schedules(Launching):
         found = await self._schedule(name)
         if found.described.schedule.state.paused != paused:
             with effect("schedule.pause"):
-                await launch_schedules.pause(self._client, name, paused=paused)
+                await launch_schedules.pause(self._client, found, paused=paused)
         return await self._view(await self._schedule(name))
 
     async def run_schedule(self, name: str, request_id: str) -> ScheduleView:

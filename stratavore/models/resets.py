@@ -28,7 +28,8 @@ class ResetRequest(Model):
     @property
     def title(self) -> str:
         """For people."""
-        return f"Reset of {' '.join(filter(None, (self.period, self.what, self.timezone)))}"
+        clock = f", by the clock of {self.timezone}" if self.timezone else ""
+        return f"Reset of {' '.join(filter(None, (self.period, self.what)))}{clock}"
 
 
 class ResetStep(Model):

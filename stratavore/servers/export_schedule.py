@@ -35,6 +35,7 @@ async def keep(client: Client, host: str, *, wanted: bool) -> None:
         await delete(client, name)
         return
     request = ExportRequest(host=host)
+    after_midnight = ScheduleCalendarSpec(minute=[ScheduleRange(MINUTE)], comment=f"each day at 00:{MINUTE}")
 
     def made(state: ScheduleState | None) -> Schedule:
         return Schedule(
@@ -47,10 +48,10 @@ async def keep(client: Client, host: str, *, wanted: bool) -> None:
                 static_summary=request.title,
                 static_details="What was written is its result.",
             ),
-            spec=ScheduleSpec(calendars=[ScheduleCalendarSpec(minute=[ScheduleRange(MINUTE)])], time_zone_name="UTC"),
+            spec=ScheduleSpec(calendars=[after_midnight], time_zone_name="UTC"),
             # One that waits for its host writes all that is missing.
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_A_DAY),
-            state=state or ScheduleState(note=_NOTE),
+            state=state or ScheduleState(note=f"{request.title}. {_NOTE}"),
         )
 
     await have(client, name, made)

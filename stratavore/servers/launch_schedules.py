@@ -21,9 +21,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from stratavore import naming
 from stratavore.cron import Cron
+from stratavore.errors import InvalidInput
 from stratavore.models.schedules import ScheduledLaunch
 from stratavore.models.states import Overlap
-from stratavore.search_attributes import PROJECT
+from stratavore.search_attributes import HOST, PROJECT
 from stratavore.servers import schedules
 from stratavore.servers.schedules import TASK_TIMEOUT
 
@@ -71,9 +72,10 @@ async def create(client: Client, launch: ScheduledLaunch, cron: Cron, timezone: 
     )
     made = Schedule(
         action=action,
-        spec=ScheduleSpec(cron_expressions=[cron.fields], time_zone_name=timezone),
+        # The Web UI shows the spec without its zeros, as if it were each second; the comment says what is meant.
+        spec=ScheduleSpec(cron_expressions=[f"{cron.fields} # {cron.words()}"], time_zone_name=timezone),
         policy=SchedulePolicy(overlap=OVERLAPS[overlap], catchup_window=cron.gap),
-        state=ScheduleState(note=f"{launch.title}: {cron.words()}, {timezone}. {_BY_PEOPLE}"[:500]),
+        state=ScheduleState(note=_note(launch, timezone)),
     )
     try:
         await client.create_schedule(id_, made, search_attributes=_attributes(launch))
@@ -152,15 +154,17 @@ async def delete_of_project(client: Client, project_id: str) -> None:
             await delete(client, name)
 
 
-async def pause(client: Client, name: str, *, paused: bool) -> None:
-    """Let it rest, or go on.
+async def pause(client: Client, found: Found, *, paused: bool) -> None:
+    """Let it rest, or go on; what it is remains to be read beside it.
 
     Raises:
         RPCError: Temporal does not answer, or there is none.
     """
-    handle = client.get_schedule_handle(naming.schedule_id(name))
+    launch = found.launch
+    handle = client.get_schedule_handle(naming.schedule_id(launch.name))
     change = handle.pause if paused else handle.unpause
-    await change(note=f"{'Paused' if paused else 'Resumed'} by stratavore. {_BY_PEOPLE}")
+    note = _note(launch, found.described.schedule.spec.time_zone_name or "UTC")
+    await change(note=f"Paused with: stratavore schedule pause. {note}" if paused else note)
 
 
 async def trigger(client: Client, name: str, request_id: str) -> None:
@@ -181,5 +185,13 @@ async def trigger(client: Client, name: str, request_id: str) -> None:
     )
 
 
+def _note(launch: ScheduledLaunch, timezone: str) -> str:
+    try:
+        when = Cron.parse(launch.cron).words()
+    except InvalidInput:  # of another version
+        when = launch.cron
+    return f"{launch.title}, by the host {launch.host}: {when}, {timezone}. {_BY_PEOPLE}"[:500]
+
+
 def _attributes(launch: ScheduledLaunch) -> TypedSearchAttributes:
-    return TypedSearchAttributes([SearchAttributePair(PROJECT, launch.project)])
+    return TypedSearchAttributes([SearchAttributePair(PROJECT, launch.project), SearchAttributePair(HOST, launch.host)])

@@ -36,7 +36,8 @@ TASK_TIMEOUT = timedelta(seconds=5)
 """Of a run's workflow, as of a session's."""
 SPREAD = 0.1
 """Of the interval: so much later a run may begin, so that not all hosts ask Postgres at once."""
-_RESETS = "Each run lets in who waited for the period that begins, in their order; see stratavore quotas and budget."
+_RESETS = "Each run lets in who waited for the period that begins, in their order. See it with: stratavore {noun} show"
+_NOUNS = {Resettable.QUOTAS: "quotas", Resettable.BUDGETS: "budget"}
 _RUNS = "Each run compares all who know of sessions, repairs what is safe and says the rest; see stratavore reconcile."
 
 
@@ -159,7 +160,7 @@ def _upkeep(name: str, request: UpkeepRequest, queue: str, interval: timedelta) 
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=interval)], jitter=interval * SPREAD),
             # A run that waits for a host that is away, or for Postgres, is the only one of its schedule.
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
-            state=state or ScheduleState(note=_RUNS),
+            state=state or ScheduleState(note=f"{request.title}. {_RUNS}"),
         )
 
     return made
@@ -182,7 +183,7 @@ def _reset(name: str, request: ResetRequest, begins: "_Begins", timezone: str) -
             spec=ScheduleSpec(calendars=[begins.calendar], time_zone_name=timezone),
             # One that still waits for Postgres is followed by the next period's. What was missed is caught up once.
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.BUFFER_ONE, catchup_window=begins.length),
-            state=state or ScheduleState(note=_RESETS),
+            state=state or ScheduleState(note=f"{request.title}. {_RESETS.format(noun=_NOUNS[request.what])}"),
         )
 
     return made
@@ -195,10 +196,17 @@ class _Begins(NamedTuple):
     length: timedelta
 
 
-_DAILY = _Begins(ScheduleCalendarSpec(), timedelta(days=1))
+_DAILY = _Begins(ScheduleCalendarSpec(comment="each day at 00:00"), timedelta(days=1))
 _BUDGETS = {
-    Period.HOURLY: _Begins(ScheduleCalendarSpec(hour=[ScheduleRange(0, 23)]), timedelta(hours=1)),
+    Period.HOURLY: _Begins(
+        ScheduleCalendarSpec(hour=[ScheduleRange(0, 23)], comment="each hour at :00"), timedelta(hours=1)
+    ),
     Period.DAILY: _DAILY,
-    Period.WEEKLY: _Begins(ScheduleCalendarSpec(day_of_week=[ScheduleRange(1)]), timedelta(weeks=1)),
-    Period.MONTHLY: _Begins(ScheduleCalendarSpec(day_of_month=[ScheduleRange(1)]), timedelta(days=31)),
+    Period.WEEKLY: _Begins(
+        ScheduleCalendarSpec(day_of_week=[ScheduleRange(1)], comment="each Monday at 00:00"), timedelta(weeks=1)
+    ),
+    Period.MONTHLY: _Begins(
+        ScheduleCalendarSpec(day_of_month=[ScheduleRange(1)], comment="each first day of a month at 00:00"),
+        timedelta(days=31),
+    ),
 }

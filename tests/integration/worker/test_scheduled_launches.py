@@ -9,6 +9,7 @@ from temporalio.client import WorkflowExecutionStatus
 from stratavore.environment import read_environment, write_environment
 from stratavore.errors import RemoteError
 from stratavore.naming import schedule_id
+from stratavore.search_attributes import HOST, PROJECT
 from tests.support.daemon import DaemonProcess
 from tests.support.hosts import Hosts
 from tests.support.waiting import answer, until
@@ -39,6 +40,20 @@ async def shown(daemon: DaemonProcess, schedule: dict[str, Any]) -> dict[str, An
 async def trigger(daemon: DaemonProcess, schedule: dict[str, Any]) -> None:
     """Have it launch now, as a person does in the Web UI."""
     await (await daemon.client()).get_schedule_handle(schedule_id(schedule["name"])).trigger()
+
+
+async def seen(daemon: DaemonProcess, schedule: dict[str, Any]) -> str:
+    """What the Web UI says of it, beside what it is by its attributes and its spec."""
+    client = await daemon.client()
+    found = await client.get_schedule_handle(schedule_id(schedule["name"])).describe()
+    assert found.typed_search_attributes.get(PROJECT) == schedule["project"]
+    assert found.typed_search_attributes.get(HOST) == daemon.host
+    (times,) = found.schedule.spec.calendars
+    assert times.comment == "day 29 of the month at 00:00 in Feb"
+    note = found.schedule.state.note or ""
+    launch = f"Scheduled launch {schedule['name']} in {schedule['project']}, by the host {daemon.host}: {times.comment}"
+    assert f"{launch}, UTC. " in note
+    return note
 
 
 async def sessions(daemon: DaemonProcess) -> list[str]:
@@ -116,6 +131,7 @@ async def test_a_schedule_that_is_paused_or_deleted_leaves_its_sessions_alone(da
     for paused in (True, True, False):
         found = await daemon.call("pause_schedule", name="nightly", paused=paused)
         assert (found["paused"], found["next_at"] is None) == (paused, paused)
+        assert (await seen(daemon, schedule)).startswith("Paused with: " if paused else "Scheduled launch nightly in ")
     kept = daemon.home.schedule_environment(schedule["schedule_id"])
     assert kept.exists()
     of_another = await daemon.call("delete_schedule", name="nightly", schedule_id=str(uuid4()))
