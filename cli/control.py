@@ -14,7 +14,7 @@ from cli.reply import print_reply
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS, state_of
 from cli.terminal import Progress, interactive, note
-from cli.waiting import AT_REST, HELD, Session, for_host, in_line, wait_for, wait_once
+from cli.waiting import AT_REST, HELD, Session, as_it_is, for_host, in_line, wait_for
 from stratavore.errors import InvalidInput
 from stratavore.project_names import ALL
 
@@ -213,7 +213,7 @@ def _report(asked: list[str], wished: str, effect: Callable[[str, Progress], Ses
         if happens:
             found = [effect(session_id, progress) for session_id in asked]
         else:
-            found = [one for session_id in asked if (one := wait_once(session_id, (), 0))]
+            found = [one for session_id in asked if (one := as_it_is(session_id))]
     if form is not Format.TABLE:
         show_value([pick(one, KEYS) for one in found], form)
         return
@@ -231,8 +231,10 @@ def _wait(session_id: str, states: tuple[str, ...], doing: str, progress: Progre
 
 
 def _wait_resumed(session_id: str, progress: Progress) -> Session:
-    before = wait_once(session_id, (), 0)
-    runs_before = before["generation"] if before else 0
+    def resumed(states: tuple[str, ...], enough: Callable[[Session], bool]) -> Session:
+        return wait_for(session_id, states, seconds=EFFECT_SECONDS, progress=progress, doing="resuming", enough=enough)
+
+    runs_before = resumed((), lambda _: True)["generation"]
 
     def enough(session: Session) -> bool:
         """It is in the line, or ran and is over already."""
@@ -243,6 +245,4 @@ def _wait_resumed(session_id: str, progress: Progress) -> Session:
             or (session["state"] in AT_REST and session["generation"] > runs_before)
         )
 
-    return wait_for(
-        session_id, ("running",), seconds=EFFECT_SECONDS, progress=progress, doing="resuming", enough=enough
-    )
+    return resumed(("running",), enough)

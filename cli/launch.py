@@ -39,10 +39,10 @@ from cli.waiting import (
     START_SECONDS,
     STARTED,
     Session,
+    as_it_is,
     for_host,
     in_line,
     wait_for,
-    wait_once,
 )
 from stratavore.environment import write_environment
 from stratavore.errors import AgentEndedAtOnce, InvalidInput, NoFreeSlot, ServerAway, StratavoreError
@@ -305,7 +305,7 @@ def settle(session: Session) -> None:
 def after_a_moment(sessions: list[Session]) -> list[Session]:
     """The sessions as they are when programs that die at once have died."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    return [wait_once(one["session_id"], _FAILED, max(0.0, deadline - time.monotonic())) or one for one in sessions]
+    return [as_it_is(one["session_id"], _FAILED, max(0.0, deadline - time.monotonic())) or one for one in sessions]
 
 
 def tell_ends(before: list[Session], now: list[Session]) -> None:

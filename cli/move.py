@@ -1,5 +1,6 @@
 """``stratavore move``."""
 
+import time
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -11,8 +12,8 @@ from cli.output import Format, FormatOption, pick, show_value
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS
 from cli.terminal import Progress, note
-from cli.waiting import AT_REST, Session
-from stratavore.errors import InvalidInput, NotMoved, RemoteError, StratavoreError, TookTooLong
+from cli.waiting import AT_REST, Session, forgive
+from stratavore.errors import InvalidInput, NotMoved, NotSeen, RemoteError, StratavoreError, TookTooLong
 
 MOVE_SECONDS = 90.0
 """The host is asked for 10 s, the agent has 10 s to end, and the next one up to a minute to start."""
@@ -83,7 +84,7 @@ def await_all(asked: list[Asked]) -> tuple[list[Session], list[StratavoreError]]
         for one in asked:
             try:
                 found.append(_wait(one, progress))
-            except (RemoteError, NotMoved, TookTooLong) as error:
+            except (RemoteError, NotMoved, NotSeen, TookTooLong) as error:
                 failures.append(error)
     return found, failures
 
@@ -122,28 +123,35 @@ def _wait(asked: Asked, progress: Progress) -> Session:
     Raises:
         NotMoved, RemoteError: it stays where it is.
         TookTooLong: it does not run yet.
+        NotSeen: nobody could look at it by then.
     """
-    waited = 0.0
+    deadline = time.monotonic() + MOVE_SECONDS
     short = text.short(asked["session_id"])
     if asked["refusal"]:
         raise NotMoved(session=short, reason=asked["refusal"])
     progress.show(f"{short}: moving to {asked['host']} …")
     while True:
-        found: Session = service.call(
-            "moved",
-            away=NOTED,
-            session_id=asked["session_id"],
-            request_id=asked["request_id"],
-            generation=asked["generation"],
-            timeout_s=STEP,
-            patience=PATIENCE + STEP,
-        )
+        try:
+            found: Session = service.call(
+                "moved",
+                away=NOTED,
+                session_id=asked["session_id"],
+                request_id=asked["request_id"],
+                generation=asked["generation"],
+                timeout_s=STEP,
+                patience=PATIENCE + STEP,
+            )
+        except StratavoreError as error:
+            forgive(error)
+            if time.monotonic() >= deadline:
+                raise NotSeen(session=short, doing="moving", reason=str(error)) from error
+            time.sleep(STEP)
+            continue
         if found["state"] in AT_REST:
             return found
         if found["state"] == "running" and found["generation"] > asked["generation"]:
             if found["host"] != asked["host"]:
                 raise NotMoved(session=short, reason=f"{asked['host']} refused it; it goes on on {found['host']}")
             return found
-        waited += STEP
-        if waited >= MOVE_SECONDS:
+        if time.monotonic() >= deadline:
             raise TookTooLong(session=short, state=found["state"], seconds=f"{MOVE_SECONDS:.0f}")

@@ -34,6 +34,7 @@ class Service:
         self._silent_since: float | None = None
         self._absence = ""
         self._told = False
+        self._told_silence = False
         self._operator: dict[str, Any] | None = None
 
     @property
@@ -96,7 +97,8 @@ class Service:
             except DaemonAway:
                 raise self._missing(unanswered) from None
             except ServerAway:
-                if unanswered.silent and away not in (RECORDED, UNTOLD):
+                if unanswered.silent and away not in (RECORDED, UNTOLD) and not self._told_silence:
+                    self._told_silence = True
                     note("The daemon has heard of it and may do it later; look with: stratavore sessions")
                 raise
             self._absence = f"The daemon {'does not answer' if unanswered.silent else 'is not running'}"

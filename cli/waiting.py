@@ -7,7 +7,7 @@ from typing import Any
 from cli.service import PATIENCE, service
 from cli.terminal import Progress
 from cli.text import short
-from stratavore.errors import TookTooLong
+from stratavore.errors import NotSeen, ServerAway, StratavoreError, TookTooLong
 
 STEP = 1.0
 """Seconds of one question; what is shown is at most this old."""
@@ -36,6 +36,25 @@ def wait_once(session_id: str, states: Iterable[str], seconds: float, generation
     return found
 
 
+def as_it_is(session_id: str, states: Iterable[str] = (), seconds: float = 0.0) -> Session | None:
+    """As :func:`wait_once` says it is; None also if nobody can look now."""
+    try:
+        return wait_once(session_id, states, seconds)
+    except StratavoreError as error:
+        forgive(error)
+        return None
+
+
+def forgive(error: StratavoreError) -> None:
+    """A server that failed while somebody waited has not undone what was asked for: look again.
+
+    Raises:
+        StratavoreError: it is another failure.
+    """
+    if error.code != ServerAway.code:
+        raise error
+
+
 def wait_for(
     session_id: str,
     states: Iterable[str],
@@ -61,20 +80,31 @@ def wait_for(
 
     Raises:
         TookTooLong: it has not come to it in time.
+        NotSeen: nobody could look at it by then.
     """
     wanted = frozenset(states)
     began = time.monotonic()
     while True:
         left = began + seconds - time.monotonic()
-        found = wait_once(session_id, wanted, max(0.0, min(STEP, left)), generation)
+        failure: StratavoreError | None = None
+        found: Session | None = None
+        try:
+            found = wait_once(session_id, wanted, max(0.0, min(STEP, left)), generation)
+        except StratavoreError as error:
+            forgive(error)
+            failure = error
         if found and ((found["state"] in wanted and found["generation"] >= generation) or enough(found)):
             return found
         if found and forgiven(found):
             began = time.monotonic()
+        elif left <= 0 and failure:
+            raise NotSeen(session=short(session_id), doing=doing, reason=str(failure)) from failure
         elif left <= 0:
             state = found["state"] if found else "queued"
             raise TookTooLong(session=short(session_id), state=state, seconds=f"{seconds:.0f}")
         progress.show(f"{short(session_id)}: {_told(found) or doing} …")
+        if failure:
+            time.sleep(min(STEP, max(0.0, left)))
 
 
 def in_line(session: Session) -> bool:

@@ -395,6 +395,13 @@ class UnusableDirectory(StratavoreError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class NotSeen(StratavoreError):
+    """What became of the session {session} ({doing}) cannot be seen: {reason} It was asked for and goes on by itself, so look before you ask again: stratavore sessions."""
+
+    code = "not_seen"
+    exit_code = EXIT_TIMEOUT
+
+
 class TookTooLong(StratavoreError):
     """The session {session} is still {state} after {seconds} s. It goes on by itself; look with: stratavore sessions."""
 

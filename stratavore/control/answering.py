@@ -4,7 +4,7 @@ Whoever asks for a person hears of it soon, and what became of that which was as
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from temporalio.service import RPCError
@@ -17,6 +17,15 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 10.0
 """What takes a few milliseconds has failed by then."""
+A_SIGNAL_SECONDS = 0.05
+"""At most, of many that are sent at once."""
+UNHEARD = "nobody knows whether it was heard, so look before you ask again, with: stratavore sessions"
+"""What follows for who asked for something that is not the same if it is done twice."""
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of it, at once."""
+    await asyncio.gather(*work)
 
 
 async def answered(work: Coroutine[Any, Any, T], *, server: str, so: str, seconds: float = ANSWER_SECONDS) -> T:

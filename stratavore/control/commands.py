@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from stratavore import targets
+from stratavore.control.answering import A_SIGNAL_SECONDS, ANSWER_SECONDS, UNHEARD, answered, together
 from stratavore.control.god import God
 from stratavore.control.refusals import wrong_state
 from stratavore.errors import AlreadySo
@@ -67,17 +68,15 @@ class Commands(God):
         Returns:
             The sessions that were asked, each with the generation that is to end.
         """
-        found: dict[str, SessionView] = {}
-        async with self._database.pool.acquire() as connection:
-            for target in named:
-                meant = await targets.meant(connection, target)
-                running = [one for one in meant if self._hears(one)]
-                if not running and target != ALL:
-                    raise wrong_state(target, meant, "restart")
-                found |= {one.session_id: one for one in running}
-        await self._as_god(god, "restart", list(found))
-        await asyncio.gather(*(self._restart(one, request_id) for one in found.values()))
-        return [{"session_id": one.session_id, "generation": one.generation} for one in found.values()]
+        found = await answered(self._running(named), server="Postgres", so="nothing was restarted")
+        await self._as_god(god, "restart", [one.session_id for one in found])
+        await answered(
+            together(self._restart(one, request_id) for one in found),
+            server="Temporal",
+            so=UNHEARD,
+            seconds=ANSWER_SECONDS + A_SIGNAL_SECONDS * len(found),
+        )
+        return [{"session_id": one.session_id, "generation": one.generation} for one in found]
 
     async def wait(
         self, session_id: str, states: Sequence[str], timeout_s: float, generation: int = 0
@@ -96,6 +95,18 @@ class Commands(God):
                     return found[0] if found else None
             await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
             pause = min(pause * 1.5, 0.1)
+
+    async def _running(self, named: Sequence[str]) -> list[SessionView]:
+        """The running sessions that are meant."""
+        found: dict[str, SessionView] = {}
+        async with self._database.pool.acquire() as connection:
+            for target in named:
+                meant = await targets.meant(connection, target)
+                running = [one for one in meant if self._hears(one)]
+                if not running and target != ALL:
+                    raise wrong_state(target, meant, "restart")
+                found |= {one.session_id: one for one in running}
+        return list(found.values())
 
     async def _command(
         self, session: SessionView, action: Action, request_id: str, force: bool, god: Operator | None

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from stratavore import naming, targets
+from stratavore.control.answering import A_SIGNAL_SECONDS, ANSWER_SECONDS, UNHEARD, answered, together
 from stratavore.control.god import God
 from stratavore.control.hosts import known_host
 from stratavore.control.refusals import wrong_state
@@ -47,14 +48,7 @@ class Moving(God):
             UnknownHost: there is no host that could be left.
             NotMoved: the only session that is meant cannot move. Nothing was asked then.
         """
-        async with self._database.pool.acquire() as connection:
-            if leave is not None:
-                await known_host(connection, leave)
-            found = await targets.all_of(connection, target) if target else await sessions.views(connection)
-            there = {one.session_id for one in await hosts.dependents(connection, leave)} if leave else set()
-            room = {
-                one.host: one.runners for one in await hosts.views(connection) if one.lease_s > 0 and not one.draining
-            }
+        found, there, room = await answered(self._there(target, leave), server="Postgres", so="nothing was moved")
         running = [one for one in found if one.state is SessionState.RUNNING and leave in (None, one.host)]
         if target and not running:
             raise wrong_state(target, found, "move")
@@ -62,7 +56,12 @@ class Moving(God):
         if target and len(asked) == 1 and asked[0].refusal:
             raise NotMoved(session=naming.short(asked[0].session.session_id), reason=asked[0].refusal)
         await self._as_god(god, "move", [one.session_id for one in running])
-        await asyncio.gather(*(self._move(one) for one in asked if one.host))
+        await answered(
+            together(self._move(one) for one in asked if one.host),
+            server="Temporal",
+            so=UNHEARD,
+            seconds=ANSWER_SECONDS + A_SIGNAL_SECONDS * len(asked),
+        )
         held_up = [] if target else [one for one in found if one.session_id in there and one not in running]
         return [one.told for one in asked] + [_held_up(one) for one in held_up]
 
@@ -89,6 +88,16 @@ class Moving(God):
             if runs or monotonic() >= deadline:
                 return found
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _there(self, target: str | None, leave: str | None) -> tuple[list[SessionView], set[str], dict[str, int]]:
+        """Sessions that are meant, those that stand and fall with the host they leave, and hosts that take any."""
+        async with self._database.pool.acquire() as connection:
+            if leave is not None:
+                await known_host(connection, leave)
+            found = await targets.all_of(connection, target) if target else await sessions.views(connection)
+            there = {one.session_id for one in await hosts.dependents(connection, leave)} if leave else set()
+            known = await hosts.views(connection)
+        return found, there, {one.host: one.runners for one in known if one.lease_s > 0 and not one.draining}
 
     async def _move(self, asked: "Asked") -> None:
         session, host = asked.session, asked.host
