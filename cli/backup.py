@@ -15,7 +15,7 @@ from cli.terminal import Progress, note
 from cli.text import clock, megabytes, plural
 from stratavore.errors import BackupFailed, InvalidInput
 
-STANDARD_OUTPUT = "-"
+STANDARD = "-"
 
 
 def backup(
@@ -27,7 +27,9 @@ def backup(
             "--without-secrets", help="Leave out the environments of sessions, and the key that signs events."
         ),
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Make none; say whether FILE is one, and whole.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Make none; say whether FILE, or standard input for -, is one, and whole.")
+    ] = False,
 ) -> None:
     """Save everything in one file, while all goes on.
 
@@ -41,6 +43,7 @@ def backup(
         stratavore backup today.tar --force
         stratavore backup - | ssh nas 'cat > stratavore.tar'
         stratavore backup --verify today.tar
+        ssh nas 'cat stratavore.tar' | stratavore backup --verify -
     """
     if verify:
         _verify(file)
@@ -51,7 +54,7 @@ def backup(
 
     settings = read_settings()
     dsn = dsn_of(service.home, settings)
-    path = None if file == STANDARD_OUTPUT else _named(Path(file), settings.host)
+    path = None if file == STANDARD else _named(Path(file), settings.host)
     with Progress() as progress, _opened(path, force=force) as output:
         save = saving.save(
             output, service.home, dsn, settings.host, secrets=not without_secrets, progress=progress.show
@@ -115,13 +118,15 @@ def restore(
 
 
 def _verify(file: str) -> None:
-    from stratavore.backup.archive import opened
+    from stratavore.backup.archive import opened, passed_by
 
-    with closing(opened(Path(file))) as found:
+    if file == STANDARD and sys.stdin.isatty():
+        raise InvalidInput(reason="A backup is not typed; name a file, or let one come from a pipe")
+    with closing(passed_by(sys.stdin.buffer) if file == STANDARD else opened(Path(file))) as found:
         head, rows = found.head, found.contents.rows
     what = f"{plural(rows['projects'], 'project')} and {plural(rows['sessions'], 'session')}"
     typer.echo(
-        f"{file} is whole: {what}, as of {_moment(head.at)}, made on {head.host} by Stratavore {head.version} "
+        f"{found.path} is whole: {what}, as of {_moment(head.at)}, made on {head.host} by Stratavore {head.version} "
         f"(schema {head.schema_version})."
     )
 

@@ -179,6 +179,24 @@ def opened(path: Path) -> Reader:
     except tarfile.TarError as error:
         reason = "it is empty" if path.stat().st_size == 0 else "it is another kind of file"
         raise NotABackup(path=path, reason=reason) from error
+    return _whole(path, tar)
+
+
+def passed_by(stream: BinaryIO) -> Reader:
+    """Read all of a backup as it comes, to know that it is whole. Nothing is kept: its tables cannot be read then.
+
+    Raises:
+        NotABackup, BackupDamaged, BackupUnfit: as of :func:`opened`.
+    """
+    path = Path("standard input")
+    try:
+        tar = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115
+    except (OSError, tarfile.TarError) as error:
+        raise NotABackup(path=path, reason="it is empty, or another kind of file") from error
+    return _whole(path, tar)
+
+
+def _whole(path: Path, tar: tarfile.TarFile) -> Reader:
     try:
         return _verified(path, tar)
     except BaseException:
@@ -195,8 +213,10 @@ def _verified(path: Path, tar: tarfile.TarFile) -> Reader:
             if head is None:
                 if member.name != HEAD:
                     raise NotABackup(path=path, reason="it is another kind of archive")
-                head = _head(path, _read(tar, member))
-            elif member.name == CONTENTS:
+                first = _read(tar, member)
+                head, found[HEAD] = _head(path, first), hashlib.sha256(first).hexdigest()
+                continue
+            if member.name == CONTENTS:
                 contents = Contents.model_validate_json(_read(tar, member))
                 break
             if member.name in found or not member.isfile():

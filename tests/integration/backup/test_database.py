@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ import pytest
 from stratavore.backup.archive import opened
 from stratavore.embedded.secrets import Secrets
 from stratavore.environment import write_environment
+from stratavore.errors import EXIT_REFUSED
 from stratavore.killpoints import VARIABLE
 from stratavore.paths import Home
 from stratavore.store.migrate import HEAD, migrate
 from tests.integration.backup.conftest import CommandFor, begin, everything
-from tests.support.command_line import CommandLine
+from tests.support.command_line import PROGRAM, CommandLine
 from tests.support.processes import marked
 
 WRITERS = 50
@@ -97,6 +99,12 @@ async def test_everything_comes_back(
     await connection.close()
 
 
+def passed_by(command: CommandLine, content: bytes) -> "subprocess.CompletedProcess[bytes]":
+    """What is said of a backup that comes from a pipe."""
+    words = [str(PROGRAM), "backup", "--verify", "-"]
+    return subprocess.run(words, env=command.environment, input=content, capture_output=True, check=False)
+
+
 async def test_a_backup_in_a_directory_a_pipe_and_without_secrets(
     command_for: CommandFor, database: str, session: str, tmp_path: Path
 ) -> None:
@@ -114,6 +122,10 @@ async def test_a_backup_in_a_directory_a_pipe_and_without_secrets(
         names = set(archive.getnames())
         assert set(whole.getnames()) - names == {f"secrets/environments/{session}"}
     opened(piped).close()
+    for content, code in ((piped.read_bytes(), 0), (piped.read_bytes()[:-20_000], EXIT_REFUSED)):
+        seen = await asyncio.to_thread(passed_by, command, content)
+        assert seen.returncode == code, seen
+        assert seen.stdout.startswith(b"standard input is whole: 1 project and 1 session" if code == 0 else b"")
 
 
 async def test_it_is_of_one_moment_while_many_write(

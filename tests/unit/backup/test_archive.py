@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratavore.backup import archive
-from stratavore.backup.archive import FORMAT, Head, Table, TableWriter, Writer, opened
+from stratavore.backup.archive import FORMAT, Head, Table, TableWriter, Writer, opened, passed_by
 from stratavore.errors import BackupDamaged, BackupUnfit, NotABackup
 
 SESSION = "8f1a2c3d-0000-4000-8000-000000000001"
@@ -52,6 +52,19 @@ def read(content: bytes) -> tuple[Head, bytes, list[tuple[str, bytes]]]:
             return found.head, b"".join(found.rows("sessions")), list(found.environments())
 
 
+class Pipe(io.BytesIO):
+    """What can be read once, from its beginning on."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: object) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
 WHOLE = written([b"one\n", b"two\n"])
 
 
@@ -72,6 +85,8 @@ def test_a_file_that_was_cut_is_no_backup(size: int) -> None:
     if size < end:
         with pytest.raises(REFUSED):
             read(WHOLE[:size])
+        with pytest.raises(REFUSED):
+            passed_by(Pipe(WHOLE[:size]))
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
@@ -81,5 +96,8 @@ def test_a_file_that_was_changed_is_refused_or_means_the_same(place: int, change
     try:
         found = read(bytes(changed))
     except REFUSED:
+        with pytest.raises(REFUSED):
+            passed_by(Pipe(changed))
         return
+    assert passed_by(Pipe(changed)).head == found[0]
     assert found == read(WHOLE)
