@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from stratavore.paths import Home
-from tests.support import guardian, nursery, servers, stacks
+from tests.support import guardian, nursery, order, servers, stacks
 from tests.support.daemon import DaemonProcess
 from tests.support.hosts import Hosts, several
 from tests.support.stacks import Stack
@@ -32,6 +32,10 @@ def pytest_configure() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
     os.environ["STRATAVORE_CONFIG"] = os.devnull  # not that of whoever runs the tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = order.ordered(items)
 
 
 # A busy machine is no fault: no example has a deadline.

@@ -10,6 +10,8 @@ from tests.chaos.household import Household
 from tests.support import guardian, servers
 from tests.support.whole_daemon import SERVERS, WholeDaemon, kill
 
+pytestmark = pytest.mark.xdist_group("household")
+
 
 @pytest.fixture(scope="module")
 def household(homes: Path) -> Iterator[Household]:

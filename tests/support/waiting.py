@@ -17,10 +17,12 @@ PATIENCE_SECONDS = 90.0
 async def until(condition: Callable[[], object], timeout: float = PATIENCE_SECONDS, what: str = "it") -> None:
     """Return as soon as ``condition()`` is true; fail after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
+    pause = 0.02
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen within {timeout} s")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(1.2 * pause, 0.1)  # some conditions look at every process
 
 
 async def answer(ask: Callable[[], Awaitable[T]], timeout: float = PATIENCE_SECONDS, what: str = "it") -> T:

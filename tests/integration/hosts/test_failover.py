@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from stratavore.runtime.processes import Liveness, ProcessIdentity, Snapshot, identify, liveness
+from stratavore import procfs
+from stratavore.runtime.processes import RUNNER_MARKER, Liveness, ProcessIdentity, identify, liveness
 from tests.integration.worker.watching import ended, generation
 from tests.support.command_line import CommandLine
 from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
@@ -21,6 +22,10 @@ PROGRAM = ["sh", "-c", 'echo "$STRATAVORE_HOME $STRATAVORE_RUNNER_ID" >>runs; ex
 """Notes who runs where, and waits."""
 AUTO = {"failover": "auto"}
 PATIENCE_SECONDS = 120.0
+WATCH_SECONDS = 0.2
+"""A look at all processes takes some of it; guards look each second."""
+
+pytestmark = pytest.mark.waits
 
 
 async def pair(hosts: Hosts) -> tuple[HostProcess, HostProcess]:
@@ -57,19 +62,16 @@ async def never_two(session: str) -> AsyncIterator[None]:
 
     def look() -> list[str]:
         # Whose agent lives: guards and wrappers carry the marker too, and may be about to end.
-        snapshot = Snapshot()
-        return [
-            runner
-            for runner, found in snapshot.marked().items()
-            if runner.startswith(session) and any(name(one) == "cat" for one in found)
-        ]
+        agents = [pid for pid in procfs.pids() if name(pid) == "cat"]
+        runners = {procfs.environment_value(pid, RUNNER_MARKER) or "" for pid in agents}
+        return [runner for runner in runners if runner.startswith(session)]
 
     async def watch() -> None:
         while not over.is_set():
             seen = await asyncio.to_thread(look)
             if len(seen) > len(most[0]):
                 most[0] = seen
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(WATCH_SECONDS)
 
     watching = asyncio.create_task(watch())
     try:
@@ -80,10 +82,10 @@ async def never_two(session: str) -> AsyncIterator[None]:
     assert len(most[0]) <= 1, f"they lived at the same time: {most[0]}"
 
 
-def name(process: ProcessIdentity) -> str:
+def name(pid: int) -> str:
     """Of the program."""
     try:
-        return Path(f"/proc/{process.pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 

@@ -27,6 +27,8 @@ DEAD = "amqps://stratavore:hidden@localhost:1/"
 RUNNING, MAKING = "stratavore", "stratavore_setup"
 LIMITED = "limited"
 
+pytestmark = pytest.mark.xdist_group("rabbitmq of one's own")
+
 
 def rights(user: str) -> tuple[str, str, str]:
     """What the guide gives a user."""

@@ -26,6 +26,8 @@ from tests.support.whole_daemon import SERVERS
 AWAY_SECONDS = float(os.environ.get("STRATAVORE_TEST_AWAY_SECONDS", "33"))
 """More for a run by hand."""
 
+pytestmark = pytest.mark.waits
+
 
 async def converse(talk: Talks) -> None:
     """Turns all along."""
