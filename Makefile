@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 # Tests wait more than they work: more of them at once than there are cores, each worker with servers of its own.
 WORKERS ?= 4
-AT_ONCE := --numprocesses $(WORKERS) --dist loadgroup
+AT_ONCE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line $(if $(UPGRADE),--upgrade) pyproject.toml
 

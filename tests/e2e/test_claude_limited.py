@@ -20,8 +20,6 @@ DONE = "it is written down"
 SECONDS = 18.0
 """How long a plan's limit lasts here: above what a busy machine takes to see it."""
 
-pytestmark = pytest.mark.waits
-
 
 @dataclass
 class Provider:

@@ -1,7 +1,7 @@
 """In which order tests run: what takes long begins first, so that no worker is left alone with it in the end.
 
-Tests marked ``waits`` let a time pass that is what they are about. They run beside tests that work: several who wait at
-once would leave the processors idle.
+Kinds take turns that would be in each other's way: tests marked ``waits`` let a time pass that is what they are about,
+and several of them at once would leave the processors idle; real agents at once would make each other slow.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,25 +11,31 @@ import pytest
 
 from tests.support.servers import REPOSITORY
 
-LONG = (REPOSITORY / "tests" / "e2e", REPOSITORY / "tests" / "chaos")
-"""Where a test has several daemons or real agents."""
+TESTS = REPOSITORY / "tests"
+SETTLED = 12
+"""So many begin before any that waits: while all workers start their servers, leases might run out."""
 
 
 def ordered(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Who waits and who takes long by turns, then others with servers, then who needs none."""
-    parts: dict[int, list[pytest.Item]] = {0: [], 1: [], 2: [], 3: []}
+    """Who waits, dies often or has real agents by turns, then others with servers, then who needs none."""
+    kinds: dict[str, list[pytest.Item]] = {}
     for item in items:
-        parts[_part(item)].append(item)
-    return [*_by_turns(parts[0], parts[1]), *parts[2], *parts[3]]
+        kinds.setdefault(_kind(item), []).append(item)
+    waits, chaos, e2e, servers, rest = (
+        kinds.get(kind, []) for kind in ("waits", "chaos", "e2e", "with servers", "without servers")
+    )
+    long = [*_by_turns(chaos, e2e)]
+    return [*long[:SETTLED], *_by_turns(waits, long[SETTLED:]), *servers, *rest]
 
 
-def _part(item: pytest.Item) -> int:
+def _kind(item: pytest.Item) -> str:
     if item.get_closest_marker("waits"):
-        return 0
-    if any(directory in item.path.parents for directory in LONG):
-        return 1
-    return 2 if "homes" in getattr(item, "fixturenames", ()) else 3
+        return "waits"
+    directory = item.path.relative_to(TESTS).parts[0]
+    if directory in ("chaos", "e2e"):
+        return directory
+    return "with servers" if "homes" in getattr(item, "fixturenames", ()) else "without servers"
 
 
-def _by_turns(waits: Sequence[pytest.Item], works: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
-    return (item for item in chain.from_iterable(zip_longest(waits, works)) if item is not None)
+def _by_turns(some: Sequence[pytest.Item], others: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    return (item for item in chain.from_iterable(zip_longest(some, others)) if item is not None)
