@@ -92,12 +92,15 @@ async def namespace(stack: Stack) -> str:
 
 
 @pytest.fixture
-async def daemon_process(home: Home, stack: Stack, database: str) -> AsyncIterator[DaemonProcess]:
-    """A daemon that is not started yet, without a broker."""
+async def daemon_process(home: Home, stack: Stack, database: str, namespace: str) -> AsyncIterator[DaemonProcess]:
+    """A daemon that is not started yet, without a broker.
+
+    One that makes its namespace itself waits a second, for which Temporal remembers that there was none.
+    """
     made = DaemonProcess(
         home,
         temporal=stack.temporal_address,
-        namespace=f"test-{uuid.uuid4().hex[:12]}",
+        namespace=namespace,
         dsn=database,
         rabbitmq=None,
         host=f"h-{uuid.uuid4().hex[:8]}",
@@ -114,7 +117,7 @@ async def daemon(daemon_process: DaemonProcess) -> DaemonProcess:
 
 
 @pytest.fixture
-async def hosts(homes: Path, stack: Stack, database: str) -> AsyncIterator[Hosts]:
+async def hosts(homes: Path, stack: Stack, database: str, namespace: str) -> AsyncIterator[Hosts]:
     """Hosts that are made when the test asks for them, on the same servers, without a broker."""
-    async with several(homes, temporal=stack.temporal_address, dsn=database) as made:
+    async with several(homes, temporal=stack.temporal_address, namespace=namespace, dsn=database) as made:
         yield made

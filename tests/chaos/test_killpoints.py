@@ -165,11 +165,11 @@ class Survivor:
 
 
 @pytest.fixture
-def process(home: Home, stack: Stack, database: str, rabbitmq_url: str) -> Any:
+def process(home: Home, stack: Stack, database: str, namespace: str, rabbitmq_url: str) -> Any:
     made = DaemonProcess(
         home,
         temporal=stack.temporal_address,
-        namespace=f"test-{uuid.uuid4().hex[:12]}",
+        namespace=namespace,
         dsn=database,
         rabbitmq=rabbitmq_url,
         host=f"h-{uuid.uuid4().hex[:8]}",

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,12 +54,12 @@ class HostProcess(DaemonProcess):
 class Hosts:
     """Makes hosts. They share the servers, a namespace and a database, and a directory that all of them see."""
 
-    def __init__(self, directory: Path, *, temporal: str, dsn: str, rabbitmq: str | None) -> None:
+    def __init__(self, directory: Path, *, temporal: str, namespace: str, dsn: str, rabbitmq: str | None) -> None:
         self._directory = directory
         self._temporal = temporal
         self._dsn = dsn
         self._rabbitmq = rabbitmq
-        self._namespace = f"test-{uuid.uuid4().hex[:12]}"
+        self._namespace = namespace
         self.made: list[HostProcess] = []
         self.lease_seconds = LEASE_SECONDS
         """Of hosts that are made from now on."""
@@ -118,9 +117,11 @@ class Hosts:
 
 
 @asynccontextmanager
-async def several(directory: Path, *, temporal: str, dsn: str, rabbitmq: str | None = None) -> AsyncIterator[Hosts]:
+async def several(
+    directory: Path, *, temporal: str, namespace: str, dsn: str, rabbitmq: str | None = None
+) -> AsyncIterator[Hosts]:
     """Hosts that end with the block."""
-    made = Hosts(directory, temporal=temporal, dsn=dsn, rabbitmq=rabbitmq)
+    made = Hosts(directory, temporal=temporal, namespace=namespace, dsn=dsn, rabbitmq=rabbitmq)
     try:
         yield made
     finally:
