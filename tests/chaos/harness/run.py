@@ -13,6 +13,7 @@ from typing import TypeVar
 import asyncpg
 
 from stratavore.agents.claude.transcript import read_row
+from stratavore.cancelling import strays_fail
 from stratavore.embedded.temporal import cache_directory
 from stratavore.paths import Home
 from tests.chaos.harness.faults import Faults
@@ -70,7 +71,7 @@ class Run:
             first, *others = self.hosts
             first.settings = work.environment(first) | {"XDG_CACHE_HOME": str(cache_directory().parent)}
             first.up.set()
-            tasks = [asyncio.create_task(one) for one in (first.supervise(), listener.listen())]
+            tasks = [asyncio.create_task(self._part(one)) for one in (first.supervise, listener.listen)]
             ending.push_async_callback(_cancel, tasks)
             await self._until("the daemon and the broker", listener.bound.is_set, BEGIN_SECONDS)
             self._note(f"servers ready; boot id can{'' if first.may_boot else 'not'} be changed")
@@ -78,9 +79,9 @@ class Run:
             for host, network in zip(others, networks, strict=True):
                 host.settings = work.environment(host) | network.settings
                 host.up.set()
-                tasks.append(asyncio.create_task(host.supervise()))
+                tasks.append(asyncio.create_task(self._part(host.supervise)))
                 await self._until(f"the daemon of {host.name}", host.answers, BEGIN_SECONDS)
-            tasks.append(asyncio.create_task(observer.watch()))
+            tasks.append(asyncio.create_task(self._part(observer.watch)))
             await work.begin()
             await self._until("the first runners", lambda: self._filled(), BEGIN_SECONDS + sessions)
             self._note(f"{len(self.record.sessions)} sessions; faults begin")
@@ -91,6 +92,16 @@ class Run:
             self.record.counts = dict(sum((host.ends for host in self.hosts), faults.counts))
             await self._rest(api, observer, work)
         return self.record
+
+    async def _part(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Do what never ends. If it fails, that is told, and it begins again: nobody else sees what it sees."""
+        while True:
+            try:
+                with strays_fail():
+                    await part()
+            except Exception as error:
+                self._note(f"{getattr(part, '__qualname__', part)} failed, and goes on: {error!r} {error.__cause__!r}")
+            await asyncio.sleep(0.5)
 
     async def keep(self, evidence: Path) -> None:
         """Copy what the hosts and servers have."""
