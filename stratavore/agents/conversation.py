@@ -72,6 +72,8 @@ class Row:
     """What the agent calls it, for whom it is unknown to."""
     reply: Reply | None = None
     message: Message | None = None
+    prompt_id: str | None = None
+    """The agent's id of the prompt that a message is, or belongs to."""
     news: News | None = None
 
 

@@ -62,6 +62,7 @@ class Known(BaseModel):
     """The question was seen on its screen."""
     reply: str | None = None
     prompted_at: float | None = None
+    prompt_id: str | None = None
     unheard: str | None = None
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
     limit: KnownLimit | None = None
@@ -119,6 +120,7 @@ class ClaudeFollower(Follower):
             case "UserPromptSubmit":
                 known.queued, known.turn = known.turn, True
                 known.prompted_at = hook.at
+                known.prompt_id = hook.text("prompt_id")
                 prompt = hook.text("prompt") or ""
                 known.unheard = None if prompt.startswith(_NO_PERSON) else prompt
                 known.limit = None
@@ -150,10 +152,10 @@ class ClaudeFollower(Follower):
     def row(self, row: Row) -> None:
         """A row of its transcript: a late Escape is told by nothing else."""
         known = self._known
-        if row.message and row.message.at.timestamp() >= (known.prompted_at or 0) - CLOCK_SECONDS:
+        if row.message and (self._is_of_now(row.message.at) or self._is_unheard(row)):
             known.unheard = None
         if row.news and row.news.kind is NewsKind.LIMITED:
-            if row.news.at.timestamp() >= (known.prompted_at or 0) - CLOCK_SECONDS:
+            if self._is_of_now(row.news.at):
                 self._limited(row.news.at.timestamp(), row.news.until, row.news.text)
         elif row.news and row.news.kind is NewsKind.INTERRUPTED and row.news.at.timestamp() >= self._known.since:
             self._ends(row.news.at.timestamp(), None)
@@ -234,6 +236,23 @@ class ClaudeFollower(Follower):
             known.turn_failed,
             known.agent_session_id,
             known.transcript,
+        )
+
+    def _is_of_now(self, at: datetime) -> bool:
+        """Whether something was written after the last prompt was taken."""
+        return at.timestamp() >= (self._known.prompted_at or 0) - CLOCK_SECONDS
+
+    def _is_unheard(self, row: Row) -> bool:
+        """Whether it is the last prompt itself: its hook, which begins as a program, can be seconds behind.
+
+        Neither the id nor the words tell alone: one that waits has the id of the turn before, and words come again.
+        """
+        known = self._known
+        return (
+            row.message is not None
+            and row.prompt_id is not None
+            and row.prompt_id == known.prompt_id
+            and row.message.text == (known.unheard or "").strip()
         )
 
     def _is(self, activity: Activity, at: float, question: str | None = None) -> None:

@@ -79,7 +79,8 @@ def _of_user(given: Given, message: Given) -> Row:
     at, text = _time(given), _text(message.get("content"))
     if text.startswith(_INTERRUPTED):
         return Row(kind="user", news=News(NewsKind.INTERRUPTED, at or datetime.now(UTC), text))
-    return Row(kind="user", message=_message(given, "user", _said(given, message), at))
+    said = _message(given, "user", _said(given, message), at)
+    return Row(kind="user", message=said, prompt_id=_name(given.get("promptId")))
 
 
 def _of_assistant(given: Given, message: Given) -> Row:

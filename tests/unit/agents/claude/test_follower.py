@@ -90,6 +90,20 @@ def test_a_prompt_is_unheard_until_something_of_it_is_written_down() -> None:
     assert follower.state()[UNHEARD] is None
 
 
+def test_a_prompt_is_heard_however_far_its_hook_is_behind_its_row() -> None:
+    """As seen on a machine at load 10: the hook's program began a second late, and the prompt was told twice."""
+
+    def row(id_: str, at: float, text: str, prompt_id: str) -> Row:
+        return Row(message=Message(id_, datetime.fromtimestamp(at, UTC), "user", text), prompt_id=prompt_id)
+
+    follower = begun()
+    for other in (row("0", 8, "zero", "a"), row("1", 8, "one", "b")):
+        follower.row(other)
+        assert follower.state()[UNHEARD] == "one"
+    follower.row(row("2", 8, "one", "a"))
+    assert follower.state()[UNHEARD] is None
+
+
 def test_what_it_tells_itself_is_never_told_again() -> None:
     follower = begun()
     follower.hook(hook(11, "Stop", last_assistant_message="done", prompt_id="a"))
