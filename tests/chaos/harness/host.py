@@ -154,7 +154,7 @@ class Host:
         try:
             text = (self.home.run_directory(runner_id) / which).read_text()
             _, _, stat = text.partition(" ")
-            return living((int(stat.split()[0]), procfs.parse_stat(stat).start_ticks))
+            return living((int(stat.partition(" ")[0]), procfs.parse_stat(stat).start_ticks))
         except (OSError, ValueError):
             return None
 
