@@ -75,7 +75,7 @@ async def test_what_programs_read(daemon: DaemonProcess, cli: CommandLine) -> No
     assert (status["projects"], status["sessions"], len(status["live"])) == (1, {"running": 2}, 2)
     assert list(status["live"][0]) == SESSION_KEYS
     found = await cli.json("daemon", "status")
-    assert list(found) == ["pid", "host", "version", "uptime_s", "servers"]
+    assert list(found) == ["pid", "host", "version", "uptime_s", "problem", "servers"]
     assert (found["pid"], found["host"]) == (daemon.pid, daemon.host)
     assert [list(one) for one in found["servers"]] == [SERVER_KEYS] * len(found["servers"])
     assert [one["name"] for one in found["servers"]] == ["temporal", "postgres", "rabbitmq", "metrics"]
