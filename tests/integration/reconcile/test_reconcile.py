@@ -230,6 +230,7 @@ async def test_what_postgres_does_not_know_is_never_ended_unasked(
 
 async def test_a_runner_that_nobody_watches_is_watched(daemon: DaemonProcess) -> None:
     session, agent = await running(daemon, ["cat"])
+    await daemon.settled_history(session)  # else its supervision comes to the next daemon, which watches it then
     await daemon.fetch("UPDATE runners SET host = 'elsewhere'")
     await daemon.restart()
     await nothing_differs(daemon)  # it is not this host's to judge
