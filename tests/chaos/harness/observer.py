@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 
 from stratavore.runtime.processes import Snapshot
+from stratavore.store.connection import AWAY
 from tests.chaos.harness.host import Host
 from tests.chaos.harness.processes import living
 from tests.chaos.harness.record import Agent, Record, Row, Sample, session_of
@@ -94,7 +95,7 @@ class Observer:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await asyncpg.connect(self._servers.url("postgres"))
                 found = await self._connection.fetch(_ROWS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError):
+        except (*AWAY, ValueError):
             if self._connection is not None:
                 self._connection.terminate()
                 self._connection = None
