@@ -10,12 +10,11 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
-import asyncpg
-
 from stratavore.agents.claude.transcript import read_row
 from stratavore.cancelling import strays_fail
 from stratavore.embedded.temporal import cache_directory
 from stratavore.paths import Home
+from stratavore.store.connection import AWAY
 from tests.chaos.harness.faults import Faults
 from tests.chaos.harness.host import Host
 from tests.chaos.harness.listener import Listener
@@ -37,7 +36,7 @@ COMMAND_SECONDS = 240.0
 REST_SECONDS = 90.0
 """In which everything has come to rest after the last fault, or a promise is broken; and for each session:"""
 REST_SECONDS_EACH = 1.0
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError)
+_AWAY = (*AWAY, ValueError)
 _COUNTED = ("input", "output", "cache_creation", "cache_read")
 
 T = TypeVar("T")
