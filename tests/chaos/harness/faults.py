@@ -245,10 +245,14 @@ class Faults:
         return {session.id for session in self._record.sessions.values() if session.failover}
 
     def _starting(self) -> set[str]:
-        """Sessions that may be about to get a terminal."""
-        rows = self._record.samples[-1].rows or {}
+        """Sessions that may be about to get a terminal, or have one since the last look."""
+        last = self._record.samples[-1]
+        if last.rows is None:  # nobody knows
+            return set(self._record.sessions)
         return {
-            session for session, row in rows.items() if row.state in ("starting", "recovering", "queued", "unreachable")
+            session
+            for session, row in last.rows.items()
+            if row.state in _STARTING or (row.state == "running" and f"{session}.{row.generation}" not in last.agents)
         }
 
     def _harm(self, at: float, what: str, sessions: Iterable[str] | None, *, lasts: float = 0.0) -> None:

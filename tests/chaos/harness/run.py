@@ -56,6 +56,7 @@ class Run:
         self._began = time.time()
         self._chance = random.Random(f"replies {seed}")
         self._replies = 0
+        self._conversations: dict[str, set[str]] = defaultdict(set)
 
     async def through(self, sessions: int, real: int) -> Record:
         """All of it. Afterwards the servers and the first daemon still live, to be looked at."""
@@ -145,6 +146,8 @@ class Run:
         """Wait until nothing moves any more; then ask everybody for a last reply, and wait again."""
         bound = REST_SECONDS + REST_SECONDS_EACH * len(self.record.sessions)
         await self._settled("states", self._as_meant, bound)
+        with suppress(*_AWAY):
+            await self._collect_conversations()
         states = {id_: row.state for id_, row in (self.record.last.rows or {}).items()}
         talking = [one for one in self.record.sessions.values() if one.talks and states.get(one.id) == "running"]
         await asyncio.gather(*(self._last_word(one, api, work) for one in talking))
@@ -189,7 +192,7 @@ class Run:
             await asyncio.sleep(2)
         text = session.prompts[-1].text
         with suppress(TimeoutError):
-            await api.until(lambda: any(text in "\n".join(one.texts[-3:]) for one in _of(api, session)), 30)
+            await api.until(lambda: any(text in "\n".join(one.texts[-3:]) for one in self._of(api, session)), 30)
 
     async def _all_told(self, api: MessagesApi, work: Workload) -> str:
         if any(one.ended_at is None for one in api.sent):
@@ -211,6 +214,7 @@ class Run:
         record.notes = work.notes()
         record.transcripts = transcripts(work.transcripts)
         with suppress(*_AWAY):
+            await self._collect_conversations()
             await self._collect_ledger()
             await self._collect_events()
             fenced = await self.servers.fetch(
@@ -219,7 +223,7 @@ class Run:
             record.failed_over = frozenset(row["session_id"] for row in fenced)
         record.replies = [
             Answered(
-                one.asked.headers.get("x-claude-code-session-id", ""),
+                _conversation(one.asked),
                 one.answer.id,
                 one.answer.blocks[0].text,
                 {name: getattr(one.answer.usage, name) for name in _COUNTED},
@@ -230,8 +234,21 @@ class Run:
             if one.asked.kind is Kind.MAIN and isinstance(one.answer, Reply) and hasattr(one.answer.blocks[0], "text")
         ]
         for session in record.sessions.values():
-            if asked := _of(api, session):
+            if asked := self._of(api, session):
                 record.last_requests[session.id] = asked[-1].texts
+
+    def _of(self, api: MessagesApi, session: Session) -> list[Asked]:
+        """What the session's agent asked. One that died over its first words has another conversation since."""
+        ids = self._conversations.get(session.id, set()) | {session.id}
+        return [one for one in api.asked(Kind.MAIN) if _conversation(one) in ids]
+
+    async def _collect_conversations(self) -> None:
+        found = await self.servers.fetch(
+            "SELECT id::text, agent_session_id FROM sessions"
+            " UNION SELECT session_id::text, agent_session_id FROM transcripts WHERE NOT subagent"
+        )
+        for session, conversation in found:
+            self._conversations[session].add(str(conversation))
 
     async def _collect_ledger(self) -> None:
         found = await self.servers.fetch(
@@ -293,8 +310,9 @@ def _rests(session: Session, row: Row) -> bool:
     return row.state in wanted[session.meant]
 
 
-def _of(api: MessagesApi, session: Session) -> list[Asked]:
-    return [one for one in api.asked(Kind.MAIN) if one.headers.get("x-claude-code-session-id") == session.id]
+def _conversation(asked: Asked) -> str:
+    """The agent's own id of the conversation that a request belongs to."""
+    return asked.headers.get("x-claude-code-session-id", "")
 
 
 async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
