@@ -112,6 +112,8 @@ async def test_rabbitmq_comes_back_with_what_it_held(home: Home) -> None:
         await channel.declare_queue("kept", durable=True)
         message = aio_pika.Message(b"kept", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, "kept")
+    # It answers before the name of a queue is with the system, which outlives it.
+    await until(lambda: any(b"kept" in file.read_bytes() for file in home.root.rglob("mnesia/**/*.LOG")))
     killed = process_of(stack, "rabbitmq")
     epmd = stack._records["epmd"].process
     assert epmd is not None
