@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -201,8 +200,10 @@ def _told(one: LeftBehind, hooks: Path) -> set[Path]:
         if piece is None:
             break
         for line in piece.lines():
-            with suppress(Exception):  # a line that is not understood costs that line only
+            try:
                 follower.hook(line)
+            except Exception:  # costs that line only
+                log.exception("a hook of %s was not understood", one.runner_id)
             if path := follower.judge(_UNSEEN).transcript:
                 told.add(Path(path))
         place, more = piece.after, piece.more

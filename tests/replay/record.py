@@ -7,17 +7,14 @@ silence a test: a session that is open now replays with the code of tomorrow. Su
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.session import Policy, ResumeSignal
 from stratavore.models.states import ExitKind, SessionState
-from tests.support import servers
+from tests.replay.recorder import record_all
 from tests.support.sessions import Session, Sessions, host_worker, session_worker
 from tests.support.waiting import until
 from tests.support.world import World
@@ -129,18 +126,15 @@ async def adopted(sessions: Sessions) -> Session:
 
 async def continued(sessions: Sessions) -> Session:
     """As sessions from before runs counted their actions."""
-    session = await sessions.start(policy=Policy(history_length=30))
-    await session.runs()
-    first = await session.run_id()
-    for number in range(5):
-        await session.send(f"text {number}", f"request {number}")
-    await session.continues(first)
-    await session.ends(ExitKind.COMPLETED)
-    return session
+    return await _continued(sessions, Policy(history_length=30))
 
 
 async def continued_by_actions(sessions: Sessions) -> Session:
-    session = await sessions.start(policy=Policy(actions_a_run=10))
+    return await _continued(sessions, Policy(actions_a_run=10))
+
+
+async def _continued(sessions: Sessions, policy: Policy) -> Session:
+    session = await sessions.start(policy=policy)
     await session.runs()
     first = await session.run_id()
     for number in range(5):
@@ -208,21 +202,5 @@ async def record(path: Callable[[Sessions], Awaitable[Session]], client: Client)
         (HISTORIES / f"{name}-{number}.json").write_text(text + "\n")
 
 
-async def main() -> None:
-    with servers.guarded_directory() as directory:
-        stack = EmbeddedStack(servers.new_home(directory), servers.free_ports(rabbitmq=False))
-        await stack.start()
-        for path in [path for path in PATHS if path.__name__ in sys.argv[1:]] or PATHS:
-            # A namespace each: what is left of one path is not in the way of the next.
-            client = await Client.connect(
-                stack.temporal_address,
-                namespace=await servers.new_namespace(stack.temporal_address),
-                data_converter=pydantic_data_converter,
-                identity="recorder",
-            )
-            await record(path, client)
-            sys.stdout.write(f"{path.__name__}\n")
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(record_all(PATHS, record))

@@ -1,12 +1,11 @@
 """Record the histories that ``test_scheduled.py`` replays: runs of schedules on a real server, one file each.
 
-Run ``python -m tests.replay.record_scheduled``. What ``record.py`` says of sessions holds: a run waits for its host, or
-for its session's end, through any number of upgrades.
+Run ``python -m tests.replay.record_scheduled [PATH...]``. What ``record.py`` says of sessions holds: a run waits for
+its host, or for its session's end, through any number of upgrades.
 """
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +13,9 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from stratavore import naming
-from stratavore.embedded.stack import EmbeddedStack
 from stratavore.models.exports import ExportDone, ExportRequest, ExportStep
 from stratavore.models.resets import ResetDone, ResetRequest, ResetStep, Resettable
 from stratavore.models.schedules import Prepared, PrepareRequest, ScheduledLaunch
@@ -26,7 +23,7 @@ from stratavore.models.session import LaunchSpec, SessionInput
 from stratavore.models.states import ExitKind
 from stratavore.models.upkeep import UpkeepDone, UpkeepPart, UpkeepRequest
 from stratavore.servers.schedules import TASK_TIMEOUT
-from tests.support import servers
+from tests.replay.recorder import record_all
 from tests.support.sessions import Session, Sessions, host_worker, session_worker
 from tests.support.waiting import answer
 from tests.support.world import World
@@ -205,20 +202,5 @@ def _without_traces(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-async def main() -> None:
-    with servers.guarded_directory() as directory:
-        stack = EmbeddedStack(servers.new_home(directory), servers.free_ports(rabbitmq=False))
-        await stack.start()
-        for path in PATHS:
-            client = await Client.connect(
-                stack.temporal_address,
-                namespace=await servers.new_namespace(stack.temporal_address),
-                data_converter=pydantic_data_converter,
-                identity="recorder",
-            )
-            await record(path, client)
-            sys.stdout.write(f"{path.__name__}\n")
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(record_all(PATHS, record))
