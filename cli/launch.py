@@ -12,6 +12,7 @@ import typer
 from cli import text
 from cli.god import GodOption
 from cli.options import (
+    AgentOption,
     Chosen,
     DirectoriesOption,
     FailoverOption,
@@ -21,6 +22,7 @@ from cli.options import (
     ModelOption,
     ModeOption,
     NoQueueOption,
+    ProgramArgument,
     TokensLimitOption,
     choose,
     flags,
@@ -55,13 +57,7 @@ QUEUED = "it is queued, and starts when a daemon is back"
 
 def launch(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Where.")],
-    argv: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="-- PROGRAM...",
-            help="What runs; by default the project's. For an agent other than command: further words for it.",
-        ),
-    ] = None,
+    argv: ProgramArgument = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", metavar="TEXT", help="What the agent is told first.")
     ] = None,
@@ -73,9 +69,7 @@ def launch(
             help="Ask without a terminal, print the answer and end as the agent ends; '-' takes standard input.",
         ),
     ] = None,
-    agent: Annotated[
-        str | None, typer.Option("--agent", metavar="AGENT", help="Which agent; by default the project's.")
-    ] = None,
+    agent: AgentOption = None,
     model: ModelOption = None,
     permission_mode: ModeOption = None,
     add_dir: DirectoriesOption = None,

@@ -1,4 +1,4 @@
-"""What ``new``, ``launch`` and ``open`` let one say of how an agent is launched."""
+"""What the commands that launch, now or later, let one say of how an agent is launched."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +10,16 @@ import typer
 from stratavore.launch_options import LaunchOptions, check_failover, combine, existing_directory, existing_file
 from stratavore.quotas import find_quota, parse_value
 
+ProgramArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="-- PROGRAM...",
+        help="What runs; by default the project's. For an agent other than command: further words for it.",
+    ),
+]
+AgentOption = Annotated[
+    str | None, typer.Option("--agent", metavar="AGENT", help="Which agent; by default the project's.")
+]
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="MODEL", help="The model, for agents that have one.")
 ]

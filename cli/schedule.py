@@ -9,15 +9,20 @@ from cli import text
 from cli.commands import Entry, Noun
 from cli.launch import keep_environment_in
 from cli.options import (
+    AgentOption,
     DirectoriesOption,
     FailoverOption,
     HostOption,
     McpOption,
+    MemoryLimitOption,
     ModelOption,
     ModeOption,
+    ProgramArgument,
+    TokensLimitOption,
     choose,
     flags,
     of_project,
+    own_limits,
 )
 from cli.output import Column, Format, FormatOption, Row, pick, show, show_value
 from cli.projects import check_startable, find_project
@@ -42,7 +47,7 @@ SCHEDULE = Noun(
     sessions survive. Temporal keeps schedules, so they are also seen in its Web UI.
 
     Examples:
-        stratavore schedule create site --cron '0 9 * * 1' --prompt 'Update the dependencies'
+        stratavore schedule create site --cron '0 9 * * 1' --prompt 'Update what is old' --max-tokens 2000000
         stratavore schedule list
         stratavore schedule pause site
         stratavore schedule run site
@@ -62,13 +67,7 @@ Name = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Which.")]
 
 def create(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Where.")],
-    argv: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="-- PROGRAM...",
-            help="What runs; by default the project's. For an agent other than command: further words for it.",
-        ),
-    ] = None,
+    argv: ProgramArgument = None,
     cron: Annotated[
         str | None,
         typer.Option(
@@ -95,15 +94,15 @@ def create(
     interactive: Annotated[
         bool, typer.Option("--interactive", help="With a terminal: the session stays until somebody ends it.")
     ] = False,
-    agent: Annotated[
-        str | None, typer.Option("--agent", metavar="AGENT", help="Which agent; by default the project's.")
-    ] = None,
+    agent: AgentOption = None,
     model: ModelOption = None,
     permission_mode: ModeOption = None,
     add_dir: DirectoriesOption = None,
     mcp_config: McpOption = None,
     host: HostOption = None,
     failover: FailoverOption = None,
+    max_memory: MemoryLimitOption = None,
+    max_tokens: TokensLimitOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Create a schedule.
@@ -111,13 +110,14 @@ def create(
     The daemon of the host that it is created on, or of --host, prepares each launch, and the session gets the
     environment of this shell. While that host is away a launch waits for it. A time that was missed because Temporal
     was down is made up for once, unless the next one has come, or a day has passed. Nobody is there to answer
-    questions: give the agent the rights that it needs with --permission-mode.
+    questions: give the agent the rights that it needs with --permission-mode. With --max-memory and --max-tokens each
+    session has limits of its own from its first moment.
 
     Flags come before the file .stratavore.yaml in the project's directory as it is now, and that before the project as
     it is at each launch.
 
     Examples:
-        stratavore schedule create site --cron '0 9 * * 1' --prompt 'Update the dependencies'
+        stratavore schedule create site --cron '0 9 * * 1' --prompt 'Update what is old' --max-tokens 2000000
         stratavore schedule create site --name nightly --cron '30 2 * * *' --timezone Europe/Berlin --prompt 'Test it'
         stratavore schedule create board --cron @hourly --overlap replace --interactive -- ./refresh.sh
     """
@@ -125,6 +125,8 @@ def create(
         raise InvalidInput(reason="Say when with --cron, as in --cron '0 9 * * 1', Mondays at 9:00")
     Cron.parse(cron)
     check_prompt(prompt)
+    limits = own_limits(max_memory, max_tokens)
+    more: dict[str, Any] = {"limits": limits} if limits else {}  # a daemon from before knows no such word
     found = find_project(project)
     typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host, failover)
     now = choose(typed, found["path"], of_project(found))
@@ -146,6 +148,7 @@ def create(
             overlap=overlap,
             options=said.options.as_json(),
             interactive=interactive,
+            **more,
         )
     except StratavoreError as error:
         if error.code != ServerAway.code:  # else it may have been made

@@ -52,6 +52,7 @@ class ScheduledLaunches(Launching):
             await asyncio.to_thread(environment.unlink, missing_ok=True)
             await self._tell(request, str(error))
             return Prepared(refusal=str(error))
+        spec = spec.model_copy(update={"limits": launch.limits})
         return Prepared(start=self._input(launch.project_id, launch.project, request.session_id, spec))
 
     async def _has_project(self, launch: ScheduledLaunch) -> bool:

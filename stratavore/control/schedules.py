@@ -15,7 +15,7 @@ from temporalio.client import (
     WorkflowFailureError,
 )
 
-from stratavore import naming, targets
+from stratavore import naming, quotas, targets
 from stratavore.budgets import check_timezone
 from stratavore.control.launching import Launching
 from stratavore.cron import Cron
@@ -60,6 +60,7 @@ class Schedules(Launching):
         overlap: str = Overlap.SKIP,
         options: Mapping[str, Any] | None = None,
         interactive: bool = False,
+        limits: Mapping[str, int] | None = None,
     ) -> ScheduleView:
         """Make a schedule. Repeating it with the same id is harmless.
 
@@ -73,6 +74,7 @@ class Schedules(Launching):
             overlap: what happens if the last session has not ended.
             options: of :class:`LaunchOptions`, as JSON values; the project says at each launch what they leave open.
             interactive: with a terminal; the session then lasts until somebody ends it.
+            limits: of each session's own, from its first moment; by either spelling of their names.
 
         Raises:
             InvalidInput: a value is none.
@@ -89,6 +91,7 @@ class Schedules(Launching):
             )
         if not prompt and not interactive:
             raise InvalidInput(reason="Nobody will be there to say what is to be done: say it with --prompt")
+        own = quotas.check_own(limits or {})
         said = LaunchOptions.of(options or {})
         kept = self._home.schedule_environment(schedule_id)
         found, _ = await self._prepared(project, said, prompt, kept, headless=not interactive)
@@ -102,6 +105,7 @@ class Schedules(Launching):
             prompt=prompt,
             options=said.as_json(),
             headless=not interactive,
+            limits=own,
         )
         names = [name] if name else [project, *(f"{project}-{number}" for number in range(2, MOST_OF_A_NAME + 1))]
         for one in names:

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+from pydantic import Field
+
 from stratavore.models.base import Model
 from stratavore.models.session import SessionInput
 from stratavore.models.states import SessionState
@@ -32,6 +34,8 @@ class ScheduledLaunch(Model):
     options: dict[str, Any]
     """Of ``LaunchOptions``, as JSON values; the project says what they leave open."""
     headless: bool
+    limits: dict[str, int] = Field(default_factory=dict)
+    """Of each session's own, by the name of the limit."""
 
     @property
     def title(self) -> str:

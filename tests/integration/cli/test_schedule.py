@@ -35,6 +35,17 @@ async def test_from_its_creation_to_its_end(daemon: DaemonProcess, cli: CommandL
     assert "There is no schedule 'weekly'" in await cli.refused(3, "schedule", "delete", "weekly")
 
 
+async def test_each_launch_has_limits_of_its_own(daemon: DaemonProcess, cli: CommandLine) -> None:
+    await cli.done("new", "site", "--", "cat")
+    (made,) = await cli.json("schedule", "create", "site", *WEEKLY, "--max-tokens", "7000", "--max-memory", "300")
+    (launched,) = await cli.json("schedule", "run", made["name"])
+    await daemon.wait(launched["last_session_id"], "ended")
+    limits = await daemon.fetch(
+        "SELECT name, value FROM limits WHERE scope = 'session' AND scope_id = $1", launched["last_session_id"]
+    )
+    assert {row["name"]: row["value"] for row in limits} == {"max_tokens_per_day": 7000, "max_memory_mb": 300}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -45,6 +56,7 @@ async def test_from_its_creation_to_its_end(daemon: DaemonProcess, cli: CommandL
         (("site", *WEEKLY, "--overlap", "never"), 2, "'never' is none of skip, buffer, allow, replace"),
         (("site", *WEEKLY, "--host", "elsewhere"), 3, "elsewhere"),
         (("site", "--cron", "@daily"), 2, "say it with --prompt"),
+        (("site", *WEEKLY, "--max-tokens", "many"), 2, "max-tokens is a whole number of tokens"),
         (("sit", *WEEKLY), 3, "There is no project 'sit' (did you mean 'site'?)"),
         (("site", *WEEKLY, "--", "no-such-program"), 6, "no-such-program"),
     ],
