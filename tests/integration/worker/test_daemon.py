@@ -1,6 +1,7 @@
 """The daemon as a program: how it is started, refused and ended."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -94,6 +95,19 @@ async def test_two_machines_of_one_name_never_share_their_runners(daemon: Daemon
     (row,) = await daemon.fetch("SELECT id, pid FROM runners WHERE ended_at IS NULL")
     assert (row["id"], row["pid"]) == (f"{session}.1", agent.pid)
     await daemon.restart()  # its own next daemon is welcome at once
+
+
+async def test_a_copy_of_a_state_directory_on_another_machine_is_no_heir(daemon: DaemonProcess, homes: Path) -> None:
+    _, agent = await running(daemon, ["cat"])
+    settings = {name: value for name, value in daemon.environment.items() if name != "STRATAVORE_HOME"}
+    copy = servers.new_home(homes)
+    own = json.loads(daemon.home.identity_file.read_text())
+    copy.identity_file.write_text(json.dumps({**own, "machine": "where it came from"}))
+    second = run(home=copy, **settings)
+    assert second.returncode == EXIT_REFUSED
+    assert f"Error: Another daemon serves the host '{daemon.host}' with this Postgres" in second.stderr
+    (row,) = await daemon.fetch("SELECT pid FROM runners WHERE ended_at IS NULL")
+    assert (row["pid"], liveness(agent)) == (agent.pid, Liveness.ALIVE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
