@@ -19,13 +19,8 @@ ANSWER_SECONDS = 10.0
 """What takes a few milliseconds has failed by then."""
 A_SIGNAL_SECONDS = 0.05
 """At most, of many that are sent at once."""
-UNHEARD = "nobody knows whether it was heard, so look before you ask again, with: stratavore sessions"
+_UNHEARD = "nobody knows whether it was heard, so look before you ask again, with: stratavore sessions"
 """What follows for who asked for something that is not the same if it is done twice."""
-
-
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All of it, at once."""
-    await asyncio.gather(*work)
 
 
 async def answered(work: Coroutine[Any, Any, T], *, server: str, so: str, seconds: float = ANSWER_SECONDS) -> T:
@@ -57,6 +52,21 @@ async def answered(work: Coroutine[Any, Any, T], *, server: str, so: str, second
         assert failed is not None
         reason = failed.details.get("reason", "its disk is full")
         raise ServerSilent(server=server, how=f"failed in the middle of it ({reason})", so=so) from error
+
+
+async def heard(asking: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Ask workflows for something, all at once.
+
+    Raises:
+        ServerSilent: nobody knows whether all of them heard it.
+    """
+    asked = list(asking)
+    seconds = ANSWER_SECONDS + A_SIGNAL_SECONDS * len(asked)
+    await answered(_together(asked), server="Temporal", so=_UNHEARD, seconds=seconds)
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*work)
 
 
 def _hear(asked: "asyncio.Future[Any]") -> None:

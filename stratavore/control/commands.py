@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from stratavore import targets
-from stratavore.control.answering import A_SIGNAL_SECONDS, ANSWER_SECONDS, UNHEARD, answered, together
+from stratavore.control.answering import answered, heard
 from stratavore.control.god import God
 from stratavore.control.refusals import wrong_state
 from stratavore.errors import AlreadySo
@@ -43,8 +43,7 @@ class Commands(God):
             god: the operator who asks: a session that is resumed takes its slot past the quotas.
             again: it may have been asked before, and the answer was lost: who is so already did what was asked.
         """
-        async with self._database.pool.acquire() as connection:
-            found = await targets.meant(connection, target)
+        found = await answered(self._named(target), server="Postgres", so="nothing was asked of any session")
         concerned = [one for one in found if _takes(one, action, past_the_line=god is not None)]
         if not concerned and target != ALL:
             refusal = wrong_state(target, found, action)
@@ -52,7 +51,7 @@ class Commands(God):
                 return [found[-1].session_id]
             raise refusal
         operator = await self._as_god(god, _TYPED[action], [one.session_id for one in concerned])
-        await asyncio.gather(*(self._command(one, action, request_id, force, operator) for one in concerned))
+        await heard(self._command(one, action, request_id, force, operator) for one in concerned)
         return [one.session_id for one in concerned]
 
     async def restart(
@@ -70,12 +69,7 @@ class Commands(God):
         """
         found = await answered(self._running(named), server="Postgres", so="nothing was restarted")
         await self._as_god(god, "restart", [one.session_id for one in found])
-        await answered(
-            together(self._restart(one, request_id) for one in found),
-            server="Temporal",
-            so=UNHEARD,
-            seconds=ANSWER_SECONDS + A_SIGNAL_SECONDS * len(found),
-        )
+        await heard(self._restart(one, request_id) for one in found)
         return [{"session_id": one.session_id, "generation": one.generation} for one in found]
 
     async def wait(
@@ -95,6 +89,10 @@ class Commands(God):
                     return found[0] if found else None
             await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
             pause = min(pause * 1.5, 0.1)
+
+    async def _named(self, target: str) -> list[SessionView]:
+        async with self._database.pool.acquire() as connection:
+            return await targets.meant(connection, target)
 
     async def _running(self, named: Sequence[str]) -> list[SessionView]:
         """The running sessions that are meant."""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from stratavore import naming, targets
-from stratavore.control.answering import A_SIGNAL_SECONDS, ANSWER_SECONDS, UNHEARD, answered, together
+from stratavore.control.answering import answered, heard
 from stratavore.control.god import God
 from stratavore.control.hosts import known_host
 from stratavore.control.refusals import wrong_state
@@ -56,12 +56,7 @@ class Moving(God):
         if target and len(asked) == 1 and asked[0].refusal:
             raise NotMoved(session=naming.short(asked[0].session.session_id), reason=asked[0].refusal)
         await self._as_god(god, "move", [one.session_id for one in running])
-        await answered(
-            together(self._move(one) for one in asked if one.host),
-            server="Temporal",
-            so=UNHEARD,
-            seconds=ANSWER_SECONDS + A_SIGNAL_SECONDS * len(asked),
-        )
+        await heard(self._move(one) for one in asked if one.host)
         held_up = [] if target else [one for one in found if one.session_id in there and one not in running]
         return [one.told for one in asked] + [_held_up(one) for one in held_up]
 

@@ -1,4 +1,4 @@
-"""A server that takes what it is asked and says nothing: who sends a text hears of it soon, and what became of it."""
+"""A server that takes what it is asked and says nothing: who asks hears of it soon, and what became of it."""
 
 import asyncio
 import uuid
@@ -65,6 +65,27 @@ async def test_nothing_is_sent_while_postgres_says_nothing(ways: Ways) -> None:
     ways.postgres.go_on()
     await cli.done("send", ways.session, "another text")
     assert ways.typed() == 0
+
+
+@pytest.mark.parametrize("word", ["kill", "restart"])
+async def test_nothing_is_asked_while_postgres_says_nothing(ways: Ways, word: str) -> None:
+    cli = CommandLine(ways.daemon.environment, ways.daemon.home.root)
+    ways.postgres.hold()
+    result = await cli(word, ways.session)
+    assert (result.code, result.out) == (EXIT_UNAVAILABLE, "")
+    nothing = "nothing was restarted" if word == "restart" else "nothing was asked of any session"
+    assert result.err == f"Error: Postgres does not answer for 10 s: {nothing}. See: stratavore daemon status.\n"
+
+
+async def test_it_is_not_known_whether_sessions_heard_while_temporal_says_nothing(ways: Ways) -> None:
+    cli = CommandLine(ways.daemon.environment, ways.daemon.home.root)
+    ways.temporal.hold()
+    result = await cli("pause", ways.session)
+    assert (result.code, result.out) == (EXIT_UNAVAILABLE, "")
+    assert result.err == (
+        "Error: Temporal does not answer for 10 s: nobody knows whether it was heard, so look before you ask again, "
+        "with: stratavore sessions. See: stratavore daemon status.\n"
+    )
 
 
 async def test_it_is_not_known_whether_a_text_was_noted_while_temporal_says_nothing(ways: Ways) -> None:
