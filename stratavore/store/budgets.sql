@@ -40,7 +40,7 @@ WHERE scope = $1 AND scope_id = $2 AND ($3::text IS NULL OR unit = $3) AND ($4::
 RETURNING id
 
 -- name: views
-SELECT budget_use.id::text AS budget_id, budget_use.scope, projects.name AS project,
+SELECT budget_use.id::text AS budget_id, budget_use.scope, project_of_budget(budget_use.scope, budget_use.scope_id) AS project,
        CASE WHEN budget_use.scope = 'session' THEN budget_use.scope_id END AS session_id,
        unit, period, timezone, amount, warn_at, action, extract(epoch FROM grace)::float8 AS grace_s,
        used, extra, used_up, starts_at, ends_at, warned_at, reached_at,
@@ -50,22 +50,19 @@ LEFT JOIN (
     SELECT holding.id, count(*) AS held FROM sessions CROSS JOIN LATERAL budgets_holding(sessions.id) AS holding
     WHERE sessions.state IN ('limited', 'asking') GROUP BY holding.id
 ) AS waiting ON waiting.id = budget_use.id
-LEFT JOIN sessions AS mine ON budget_use.scope = 'session' AND mine.id::text = budget_use.scope_id
-LEFT JOIN projects ON projects.id = mine.project_id OR (budget_use.scope = 'project' AND projects.id::text = budget_use.scope_id)
 WHERE ($1::text IS NULL OR (budget_use.scope = $1 AND budget_use.scope_id = $2))
-ORDER BY array_position(ARRAY['global', 'project', 'session'], budget_use.scope), projects.name, budget_use.scope_id, unit,
+ORDER BY array_position(ARRAY['global', 'project', 'session'], budget_use.scope), project, budget_use.scope_id, unit,
          array_position(ARRAY['hourly', 'daily', 'weekly', 'monthly'], period)
 
 -- name: history
-SELECT budgets.scope, projects.name AS project, CASE WHEN budgets.scope = 'session' THEN budgets.scope_id END AS session_id,
+SELECT budgets.scope, project_of_budget(budgets.scope, budgets.scope_id) AS project,
+       CASE WHEN budgets.scope = 'session' THEN budgets.scope_id END AS session_id,
        budgets.unit, budgets.period, past.starts_at, past.ends_at, past.amount, past.extra, past.used, past.warned_at,
        past.reached_at
 FROM budget_periods AS past
 JOIN budgets ON budgets.id = past.budget_id
-LEFT JOIN sessions AS mine ON budgets.scope = 'session' AND mine.id::text = budgets.scope_id
-LEFT JOIN projects ON projects.id = mine.project_id OR (budgets.scope = 'project' AND projects.id::text = budgets.scope_id)
 WHERE ($1::text IS NULL OR (budgets.scope = $1 AND budgets.scope_id = $2))
-ORDER BY past.starts_at DESC, budgets.scope, projects.name, budgets.scope_id, budgets.unit, budgets.period
+ORDER BY past.starts_at DESC, budgets.scope, project, budgets.scope_id, budgets.unit, budgets.period
 LIMIT $3
 
 -- name: give
@@ -111,10 +108,8 @@ WITH crossing AS (
     RETURNING known.*, warns, ends
 )
 SELECT marked.budget_id::text, scope, scope_id, unit, period, timezone, marked.starts_at, marked.ends_at, marked.amount,
-       marked.extra, marked.used, action, warns, ends, coalesce(projects.name, '') AS project
+       marked.extra, marked.used, action, warns, ends, coalesce(project_of_budget(scope, scope_id), '') AS project
 FROM marked JOIN budgets ON budgets.id = marked.budget_id
-LEFT JOIN sessions AS mine ON scope = 'session' AND mine.id::text = scope_id
-LEFT JOIN projects ON projects.id = mine.project_id OR (scope = 'project' AND projects.id::text = scope_id)
 ORDER BY marked.budget_id
 
 -- name: any_used_up
@@ -138,13 +133,12 @@ WHERE runners.host = $1 AND runners.ended_at IS NULL AND runners.started_at IS N
 SELECT period_start($1, $2, now()) AS present, period_start($1, $2, $3) AS due
 
 -- name: begun
-SELECT budgets.id::text AS budget_id, scope, scope_id, unit, period, budgets.amount, coalesce(projects.name, '') AS project,
+SELECT budgets.id::text AS budget_id, scope, scope_id, unit, period, budgets.amount,
+       coalesce(project_of_budget(scope, scope_id), '') AS project,
        coalesce((SELECT used FROM budget_periods AS past
                  WHERE past.budget_id = budgets.id AND past.starts_at < period_start(period, timezone, now())
                  ORDER BY starts_at DESC LIMIT 1), 0) AS used_before
 FROM budgets
-LEFT JOIN sessions AS mine ON scope = 'session' AND mine.id::text = scope_id
-LEFT JOIN projects ON projects.id = mine.project_id OR (scope = 'project' AND projects.id::text = scope_id)
 WHERE period = $1 AND timezone = $2
 
 -- name: clocks

@@ -16,6 +16,9 @@ from tests.support.daemon import DaemonProcess
 from tests.support.proxy import Proxy
 from tests.support.waiting import answer, until
 
+pytestmark = pytest.mark.waits
+"""For the ten seconds after which a server is silent."""
+
 TEXT = "written down"
 
 
