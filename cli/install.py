@@ -4,6 +4,7 @@ import os
 import pwd
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from cli.terminal import note
 from cli.unit import NAME, Scope
 from stratavore.config.path import VARIABLE, configuration_file
 from stratavore.errors import NotRoot, ServiceOfAnother, SystemdAway, SystemdFailed
-from stratavore.paths import Home, private_directory
+from stratavore.paths import Home
 
 SYSTEMD = Path("/run/systemd/system")
 """It is there where systemd runs."""
@@ -138,6 +139,9 @@ def uninstall(user: UserOption = False, system: SystemOption = False) -> None:
     wanted.systemctl("disable", "--now", NAME)
     wanted.file.unlink()
     wanted.environment_file.unlink(missing_ok=True)
+    if wanted.scope is Scope.SYSTEM:
+        with suppress(OSError):  # the machine's configuration is there too
+            wanted.environment_file.parent.rmdir()
     wanted.systemctl("daemon-reload")
     typer.echo(
         f"Removed {wanted.file}; sessions and servers go on. Start a daemon for them with: stratavore daemon start"
@@ -184,9 +188,9 @@ def _variables() -> dict[str, str]:
 
 def _write(path: Path, text: str, mode: int) -> None:
     """Write a file whole or not at all."""
-    if mode == 0o600 and not path.parent.exists():
-        private_directory(path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(0o755)  # everybody looks there for the machine's configuration; the secret is the file
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:

@@ -70,7 +70,8 @@ def read_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        ConfigurationInvalid: names the variable or the line that is wrong, and never shows a value.
+        ConfigurationInvalid: names the variable or the line that is wrong, and never shows a value; or the file that
+            cannot be looked at.
         ConfigurationMissing: the file that is named is not there.
     """
     return read_configuration().settings
@@ -80,7 +81,8 @@ def read_configuration() -> Configuration:
     """The settings of this process, with their sources.
 
     Raises:
-        ConfigurationInvalid: names the variable or the line that is wrong, and never shows a value.
+        ConfigurationInvalid: names the variable or the line that is wrong, and never shows a value; or the file that
+            cannot be looked at.
         ConfigurationMissing: the file that is named is not there.
     """
     path = configuration_file()
@@ -94,8 +96,8 @@ def read_configuration() -> Configuration:
     for key, value in values.items():
         for named in _files(key, value):
             _check_readable(named, key, sources[key])
-        if key in _DIRECTORIES and value is not None and value.exists() and not value.is_dir():
-            raise _wrong(key, sources[key], f"names {value}, which is no directory")
+        if key in _DIRECTORIES and value is not None:
+            _check_directory(value, key, sources[key])
     try:
         settings = Settings.model_validate(_nested(values))
     except ValidationError as error:
@@ -147,6 +149,16 @@ def _check_readable(path: Path, key: str, source: Source) -> None:
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
         raise _wrong(key, source, f"names {path}, which cannot be read: {why}") from None
+
+
+def _check_directory(path: Path, key: str, source: Source) -> None:
+    """One that is not there yet is made when it is needed."""
+    try:
+        if path.exists() and not path.is_dir():
+            raise _wrong(key, source, f"names {path}, which is no directory")
+    except OSError as error:
+        why = os.strerror(error.errno or 0).lower()
+        raise _wrong(key, source, f"names {path}, which cannot be looked at: {why}") from None
 
 
 def _wrong(key: str, source: Source, reason: str) -> ConfigurationInvalid:

@@ -119,6 +119,34 @@ def test_root_gets_a_service_of_the_machine(run: Run, machine: Machine, monkeypa
     )]  # fmt: skip
 
 
+def test_ordinary_users_still_see_which_configuration_the_machine_has(
+    run: Run, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's own user is one of them."""
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_USER", ME)
+    before = os.umask(0o077)
+    try:
+        assert run("daemon", "install").code == 0
+    finally:
+        os.umask(before)
+    assert (machine.root / "etc/stratavore").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("own", ["", "stratavore.yaml"])
+def test_what_install_made_in_etc_is_taken_away_again(
+    run: Run, machine: Machine, monkeypatch: pytest.MonkeyPatch, own: str
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    run("daemon", "install", "--system")
+    if own:
+        (machine.root / "etc/stratavore" / own).touch()
+    assert run("daemon", "uninstall", "--system").code == 0
+    assert {path.name for path in (machine.root / "etc").rglob("*")} == {"systemd", "system"} | (
+        {"stratavore", own} if own else set()
+    )
+
+
 def test_under_sudo_the_state_directory_is_that_of_who_typed_it(
     run: Run, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,18 @@ def test_a_file_that_is_named_must_be_there(environment: pytest.MonkeyPatch, tmp
         read_settings()
 
 
+@pytest.mark.parametrize("variable", ["XDG_CONFIG_HOME", VARIABLE])
+def test_a_file_that_may_be_there_is_not_passed_over(
+    environment: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    """Its name is too long for anybody; a directory that one may not enter is as silent."""
+    environment.setenv(variable, str(tmp_path / ("x" * 300)))
+    with pytest.raises(
+        ConfigurationInvalid, match=r"^Whether .* cannot be seen: file name too long\. .* with --config\.$"
+    ):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -163,6 +175,10 @@ def test_a_file_that_is_named_must_be_there(environment: pytest.MonkeyPatch, tmp
             "line 1: 'temporal.ca' names /nowhere/ca.pem, which cannot be read: no such file or directory.",
         ),
         ("export: {directory: /dev/null}\n", "line 1: 'export.directory' names /dev/null, which is no directory."),
+        (
+            f"export: {{directory: /{'x' * 300}}}\n",
+            f"line 1: 'export.directory' names /{'x' * 300}, which cannot be looked at: file name too long.",
+        ),
         ("export: {format: xml}\n", "line 1: 'export.format' takes one of csv, json."),
         (
             "postgres: {dsn: 'postgresql://me:s3cret@db/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem'}\n",
