@@ -8,6 +8,7 @@ from uuid import uuid4
 import typer
 
 from cli import text
+from cli.effects import Asked, await_each, tell_failures
 from cli.god import GodOption
 from cli.output import Format, FormatOption, pick, show_value
 from cli.reply import print_reply
@@ -135,20 +136,7 @@ def restart(
         request_id=str(uuid4()),
         **service.as_god,
     )
-    ended = {one["session_id"]: one["generation"] for one in asked}
-
-    def restarted(session_id: str, progress: Progress) -> Session:
-        return wait_for(
-            session_id,
-            ("running",),
-            seconds=EFFECT_SECONDS,
-            progress=progress,
-            doing="restarting",
-            generation=ended[session_id] + 1,
-            enough=lambda session: session["state"] in AT_REST,
-        )
-
-    _report(list(ended), "running", restarted, form)
+    _report(asked, "running", _wait_restarted, form)
 
 
 def kill(
@@ -177,10 +165,11 @@ def kill(
     _report(asked, "ended", lambda one, progress: _wait(one, ("ended",), "ending", progress), form)
 
 
-def end_all(progress: Progress, *, force: bool) -> None:
-    """End every live session, and wait until they have ended."""
-    for one in _ask(ALL, "terminate", force=force):
-        _wait(one, ("ended",), "ending", progress)
+def end_here(*, force: bool) -> None:
+    """End every live session of this host, and wait until they have ended."""
+    asked = _ask(ALL, "terminate", force=force, here=True)
+    _, failures = await_each(asked, lambda one, progress: _wait(one, ("ended",), "ending", progress))
+    tell_failures(failures)
 
 
 def _confirm_all(verb: str, refused: str) -> None:
@@ -191,8 +180,8 @@ def _confirm_all(verb: str, refused: str) -> None:
         raise typer.Exit(1)
 
 
-def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
-    asked: list[str] = service.call(
+def _ask(target: str, action: str, *, force: bool = False, here: bool = False) -> list[Asked]:
+    asked: list[Asked] = service.call(
         "command",
         away=NOTED,
         alone={"again": True},  # the daemon may have died over its answer
@@ -201,19 +190,24 @@ def _ask(target: str, action: str, *, force: bool = False) -> list[str]:
         action=action,
         request_id=str(uuid4()),
         force=force,
+        **({"here": here} if here else {}),
         **service.as_god,
     )
     return asked
 
 
-def _report(asked: list[str], wished: str, effect: Callable[[str, Progress], Session], form: Format) -> None:
+def _report(asked: list[Asked], wished: str, effect: Callable[[Asked, Progress], Session], form: Format) -> None:
     """Wait for the effect on each session, and print what it is; without a daemon there is none to wait for."""
     happens = not service.without_daemon
-    with Progress() as progress:
-        if happens:
-            found = [effect(session_id, progress) for session_id in asked]
-        else:
-            found = [one for session_id in asked if (one := as_it_is(session_id))]
+    if happens:
+        found, failures = await_each(asked, effect)
+    else:
+        found, failures = [now for one in asked if (now := as_it_is(one["session_id"]))], []
+    _show(found, asked, wished, form, happens=happens)
+    tell_failures(failures)
+
+
+def _show(found: list[Session], asked: list[Asked], wished: str, form: Format, *, happens: bool) -> None:
     if form is not Format.TABLE:
         show_value([pick(one, KEYS) for one in found], form)
         return
@@ -226,23 +220,34 @@ def _report(asked: list[str], wished: str, effect: Callable[[str, Progress], Ses
         typer.echo(f"{text.short(one['session_id'])}  {state_of(one)}{because}")
 
 
-def _wait(session_id: str, states: tuple[str, ...], doing: str, progress: Progress) -> Session:
-    return wait_for(session_id, (*states, "unreachable"), seconds=EFFECT_SECONDS, progress=progress, doing=doing)
+def _wait(asked: Asked, states: tuple[str, ...], doing: str, progress: Progress) -> Session:
+    return wait_for(
+        asked["session_id"], (*states, "unreachable"), seconds=EFFECT_SECONDS, progress=progress, doing=doing
+    )
 
 
-def _wait_resumed(session_id: str, progress: Progress) -> Session:
-    def resumed(states: tuple[str, ...], enough: Callable[[Session], bool]) -> Session:
-        return wait_for(session_id, states, seconds=EFFECT_SECONDS, progress=progress, doing="resuming", enough=enough)
+def _wait_restarted(asked: Asked, progress: Progress) -> Session:
+    return wait_for(
+        asked["session_id"],
+        ("running",),
+        seconds=EFFECT_SECONDS,
+        progress=progress,
+        doing="restarting",
+        generation=asked["generation"] + 1,
+        enough=lambda session: session["state"] in AT_REST,
+    )
 
-    runs_before = resumed((), lambda _: True)["generation"]
 
+def _wait_resumed(asked: Asked, progress: Progress) -> Session:
     def enough(session: Session) -> bool:
         """It is in the line, or ran and is over already."""
         return (
             (in_line(session) and not service.god)
             or (session["state"] in HELD and not service.god)
             or for_host(session)
-            or (session["state"] in AT_REST and session["generation"] > runs_before)
+            or (session["state"] in AT_REST and session["generation"] > asked["generation"])
         )
 
-    return resumed(("running",), enough)
+    return wait_for(
+        asked["session_id"], ("running",), seconds=EFFECT_SECONDS, progress=progress, doing="resuming", enough=enough
+    )

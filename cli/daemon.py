@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import typer
 
 from cli import terminal, text
 from cli.commands import Entry, Noun
-from cli.control import end_all
+from cli.control import end_here
 from cli.output import READABLE, Column, Format, FormatOption, pick, show_value, table
 from cli.service import service
 from cli.terminal import Progress, interactive, note
@@ -101,7 +101,8 @@ def stop(
 ) -> None:
     """Stop the daemon; with --all the sessions and servers too.
 
-    Without --all, agents and servers go on, and the next daemon takes them over.
+    Without --all, agents and servers go on, and the next daemon takes them over. With --all the sessions of this host
+    end; those of other hosts go on.
 
     Examples:
         stratavore daemon stop
@@ -121,31 +122,44 @@ def stop(
 
 
 def _end_sessions(home: Home, *, force: bool) -> None:
-    """End the live sessions, with a daemon, since nothing else can do it in order."""
+    """End the live sessions of this host, with a daemon, since nothing else can do it in order."""
     from cli.background import start_daemon, terminals_live
 
-    try:
-        live = len(service.call("list_sessions", away="its sessions are looked up"))
-    except (DaemonAway, ServerAway):
-        # Nobody can be asked. Without a terminal no agent runs, so there is none to end now.
-        if not terminals_live(home):
-            return
-        live = -1
-    except StratavoreError as error:
-        if error.code not in (DaemonAway.code, ServerAway.code) or terminals_live(home):
-            raise
-        return
-    if live == 0:
+    live = _live()
+    if live is None and not terminals_live(home):
+        return  # without a terminal no agent runs, so there is none to end now
+    if live is not None and not live.here:
         return
     if not (force or service.god):
-        _confirm(
-            "Sessions are live" if live < 0 else f"{text.plural(live, 'session')} {'is' if live == 1 else 'are'} live"
-        )
-    if live < 0 or service.without_daemon:
+        _confirm("Sessions are live" if live is None else str(live))
+    if live is None or service.without_daemon:
         note("Starting the daemon to end them in order.")
         start_daemon(home)
-    with Progress() as progress:
-        end_all(progress, force=force)
+    end_here(force=force)
+
+
+class _Live(NamedTuple):
+    """How many sessions live."""
+
+    here: int
+    elsewhere: int
+
+    def __str__(self) -> str:
+        told = f"{text.plural(self.here, 'session')} {'is' if self.here == 1 else 'are'} live"
+        if not self.elsewhere:
+            return told
+        return f"{told} on this host ({self.elsewhere} of other hosts {'goes' if self.elsewhere == 1 else 'go'} on)"
+
+
+def _live() -> _Live | None:
+    """The sessions that live; None: nobody can be asked."""
+    try:
+        here = service.call("list_sessions", away="its sessions are looked up", here=True)
+        return _Live(len(here), len(service.call("list_sessions", away="its sessions are looked up")) - len(here))
+    except StratavoreError as error:
+        if error.code not in (DaemonAway.code, ServerAway.code):
+            raise
+        return None
 
 
 def _confirm(what: str) -> None:

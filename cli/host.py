@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from cli import terminal, text
+from cli.effects import tell_failures
 from cli.hosts import KEYS as HOST_KEYS
 from cli.hosts import for_programs, free, load, state
-from cli.move import ask, await_all, tell, tell_failures
+from cli.move import ask, await_all, tell
 from cli.output import Format, FormatOption, pick, show_value, table
 from cli.service import service
 from cli.sessions import KEYS as SESSION_KEYS

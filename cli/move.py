@@ -1,26 +1,24 @@
 """``stratavore move``."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
 
 from cli import text
 from cli.control import NOTED
+from cli.effects import Asked, await_each, tell_failures
 from cli.output import Format, FormatOption, pick, show_value
 from cli.service import PATIENCE, service
 from cli.sessions import KEYS
 from cli.terminal import Progress, note
 from cli.waiting import AT_REST, Session, forgive
-from stratavore.errors import InvalidInput, NotMoved, NotSeen, RemoteError, StratavoreError, TookTooLong
+from stratavore.errors import InvalidInput, NotMoved, NotSeen, StratavoreError, TookTooLong
 
 MOVE_SECONDS = 90.0
 """The host is asked for 10 s, the agent has 10 s to end, and the next one up to a minute to start."""
 STEP = 1.0
-
-Asked = dict[str, Any]
-"""A session that was asked to move, or the ``refusal`` that it cannot."""
 
 
 def move(
@@ -52,8 +50,6 @@ def move(
     if service.without_daemon:
         return
     found, failures = await_all(asked)
-    if len(asked) == 1 and failures:
-        raise failures[0]
     if form is not Format.TABLE:
         show_value([pick(one, KEYS) for one in found], form)
     else:
@@ -78,29 +74,13 @@ def ask(target: str | None, host: str | None, leave: str | None) -> list[Asked]:
 
 def await_all(asked: list[Asked]) -> tuple[list[Session], list[StratavoreError]]:
     """Wait for each that was asked: those that run elsewhere or rest, and why the others do not move."""
-    found: list[Session] = []
-    failures: list[StratavoreError] = []
-    with Progress() as progress:
-        for one in asked:
-            try:
-                found.append(_wait(one, progress))
-            except (RemoteError, NotMoved, NotSeen, TookTooLong) as error:
-                failures.append(error)
-    return found, failures
+    return await_each(asked, _wait)
 
 
 def tell(found: list[Session]) -> None:
     """Say where each is."""
     for one in found:
         typer.echo(f"{text.short(one['session_id'])}  {one['state']} on {one['host']}")
-
-
-def tell_failures(failures: list[StratavoreError]) -> None:
-    """Say what did not move, and end with the first one's exit code; without one go on."""
-    for failure in failures:
-        note(f"Error: {failure}")
-    if failures:
-        raise typer.Exit(failures[0].exit_code)
 
 
 def _understand(words: list[str], *, leave: str | None, every: bool) -> tuple[str | None, str | None]:

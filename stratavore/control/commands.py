@@ -32,8 +32,9 @@ class Commands(God):
         force: bool = False,
         god: Mapping[str, Any] | None = None,
         again: bool = False,
-    ) -> list[str]:
-        """Ask sessions to pause, resume or end. Returns those that were asked; :meth:`wait` tells the effect.
+        here: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Ask sessions to pause, resume or end; :meth:`wait` tells the effect.
 
         Args:
             target: which sessions.
@@ -42,17 +43,23 @@ class Commands(God):
             force: of an end: grant no time.
             god: the operator who asks: a session that is resumed takes its slot past the quotas.
             again: it may have been asked before, and the answer was lost: who is so already did what was asked.
+            here: of those that are meant, the sessions of this host only.
+
+        Returns:
+            The sessions that were asked, each with its generation before that.
         """
         found = await answered(self._named(target), server="Postgres", so="nothing was asked of any session")
+        if here:
+            found = await self._those_here(found)
         concerned = [one for one in found if _takes(one, action, past_the_line=god is not None)]
         if not concerned and target != ALL:
             refusal = wrong_state(target, found, action)
             if again and isinstance(refusal, AlreadySo):
-                return [found[-1].session_id]
+                return _asked(found[-1:])
             raise refusal
         operator = await self._as_god(god, _TYPED[action], [one.session_id for one in concerned])
         await heard(self._command(one, action, request_id, force, operator) for one in concerned)
-        return [one.session_id for one in concerned]
+        return _asked(concerned)
 
     async def restart(
         self, named: Sequence[str], request_id: str, god: Mapping[str, Any] | None = None
@@ -70,7 +77,7 @@ class Commands(God):
         found = await answered(self._running(named), server="Postgres", so="nothing was restarted")
         await self._as_god(god, "restart", [one.session_id for one in found])
         await heard(self._restart(one, request_id) for one in found)
-        return [{"session_id": one.session_id, "generation": one.generation} for one in found]
+        return _asked(found)
 
     async def wait(
         self, session_id: str, states: Sequence[str], timeout_s: float, generation: int = 0
@@ -133,6 +140,10 @@ class Commands(God):
             await self._start(start.model_copy(update={"resumes": True}), again=True, signal=("resume", message))
         elif not await self._signal(session.session_id, "resume", message):
             await self._take_up(session, "resume", message)
+
+
+def _asked(sessions: Sequence[SessionView]) -> list[dict[str, Any]]:
+    return [{"session_id": one.session_id, "generation": one.generation} for one in sessions]
 
 
 def _takes(session: SessionView, action: Action, *, past_the_line: bool) -> bool:

@@ -1,5 +1,6 @@
 """What every use case has at hand, and how it reaches a session's workflow."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from stratavore.reconcile.here import Here
 from stratavore.runtime.tmux import Tmux
 from stratavore.search_attributes import of_start, summary_of_start
 from stratavore.signals import signal, wake
-from stratavore.store import sessions
+from stratavore.store import hosts, sessions
 from stratavore.store.database import Database
 
 TASK_TIMEOUT = timedelta(seconds=5)
@@ -56,6 +57,13 @@ class Reach:
         """Whether it runs; without a daemon one of this host too: it is told when the daemon is back."""
         waits_for_us = self._here is None and session.host == self._host
         return session.state is SessionState.RUNNING or (session.state is SessionState.UNREACHABLE and waits_for_us)
+
+    async def _those_here(self, found: Sequence[SessionView]) -> list[SessionView]:
+        """Those of this host: who ran here last, or is to run here; who ran nowhere yet, if there is no other host."""
+        async with self._database.pool.acquire() as connection:
+            others = [one.host for one in await hosts.views(connection) if one.host != self._host]
+        nowhere = None if others else self._host
+        return [one for one in found if (one.host or one.bound_to or nowhere) == self._host]
 
     async def _wake(self, session_id: str) -> None:
         """Have a session look whether it may go on."""

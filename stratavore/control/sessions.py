@@ -12,12 +12,15 @@ from stratavore.store import events, projects, runners, sessions
 class Sessions(Reach):
     """Sessions and their runners."""
 
-    async def list_sessions(self, project: str | None = None, all: bool = False) -> list[SessionView]:
-        """Sessions, oldest first; ended ones only with ``all``."""
+    async def list_sessions(
+        self, project: str | None = None, all: bool = False, here: bool = False
+    ) -> list[SessionView]:
+        """Sessions, oldest first; ended ones only with ``all``; with ``here`` those of this host only."""
         async with self._database.pool.acquire() as connection:
             if project is not None:
                 await targets.project(connection, project)
-            return await sessions.views(connection, project=project, ended=all)
+            found = await sessions.views(connection, project=project, ended=all)
+        return await self._those_here(found) if here else found
 
     async def find_session(self, target: str) -> SessionView:
         """The session that is meant; of a project its newest live one, else its newest."""

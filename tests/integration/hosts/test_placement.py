@@ -78,3 +78,21 @@ async def test_what_the_file_of_a_project_says_of_its_host_holds(hosts: Hosts) -
     await cli.done("new", "films", "--host", "one", "--", "cat")
     (launched,) = await cli.json("launch", "films", "--detach")
     assert (await one.wait(launched["session_id"], "running"))["host"] == "two"
+
+
+async def test_stopping_everything_on_a_host_ends_its_own_sessions_only(hosts: Hosts) -> None:
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    one, two = await hosts.start("one"), await hosts.start("two")
+    cli = CommandLine(one.environment, one.home.root)
+    project = await one.project(["cat"], path=hosts.shared)
+    sessions = {}
+    for host, on in ((one, "one"), (two, "two")):
+        (sessions[on],) = await host.launch(project, options={"host": on})
+        await host.wait(sessions[on], "running")
+    asked = await cli.refused(2, "daemon", "stop", "--all")
+    assert asked.startswith(
+        "1 session is live on this host (1 of other hosts goes on). To end them without being asked"
+    )
+    await cli.done("daemon", "stop", "--all", "--force")
+    states = {one["session_id"]: one["state"] for one in await two.call("list_sessions", all=True)}
+    assert states == {sessions["one"]: "ended", sessions["two"]: "running"}

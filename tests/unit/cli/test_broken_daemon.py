@@ -44,9 +44,9 @@ def willing() -> Answers:
     """The answers of a daemon that does what it is asked."""
     state = {"now": SessionState.RUNNING}
 
-    def command(action: str, **_: Any) -> list[str]:
+    def command(action: str, **_: Any) -> list[dict[str, Any]]:
         state["now"] = {"terminate": SessionState.ENDED, "pause": SessionState.PAUSED}.get(action, state["now"])
-        return [examples.FIRST]
+        return [{"session_id": examples.FIRST, "generation": 1}]
 
     return {
         "list_projects": [examples.project()],

@@ -125,6 +125,7 @@ def special(answers: dict[str, Any], state: SessionState = SessionState.RUNNING,
     return answers | {
         "launch": lambda session_ids, **_: session_ids,
         "wait": lambda generation=0, **_: session | {"generation": max(1, generation)},
+        "command": [{"session_id": examples.FIRST, "generation": 1}],
         "restart": [{"session_id": examples.FIRST, "generation": 1}],
         "move": [
             {

@@ -10,13 +10,13 @@ from cli import control, move, waiting
 from stratavore.errors import EXIT_TIMEOUT, NotMoved, ServerFailed
 from stratavore.models.states import SessionState
 from tests.unit.cli.conftest import Run, Serve
-from tests.unit.cli.examples import FIRST, session
+from tests.unit.cli.examples import FIRST, SECOND, session
 
 ASKED: list[tuple[tuple[str, ...], str, Any, str]] = [
     (("restart", FIRST), "restart", [{"session_id": FIRST, "generation": 1}], "running"),
-    (("pause", FIRST), "command", [FIRST], "paused"),
-    (("resume", FIRST), "command", [FIRST], "running"),
-    (("kill", FIRST, "--force"), "command", [FIRST], "ended"),
+    (("pause", FIRST), "command", [{"session_id": FIRST, "generation": 1}], "paused"),
+    (("resume", FIRST), "command", [{"session_id": FIRST, "generation": 1}], "running"),
+    (("kill", FIRST, "--force"), "command", [{"session_id": FIRST, "generation": 1}], "ended"),
     (
         ("move", FIRST, "there"),
         "move",
@@ -92,3 +92,33 @@ def test_a_refusal_is_no_failure(run: Run, fake: Serve) -> None:
     )
     result = run("move", FIRST, "there")
     assert (result.code, result.err) == (5, f"Error: {refused}\n")
+
+
+def test_what_ran_and_ended_before_anybody_looked_is_resumed(run: Run, fake: Serve) -> None:
+    asked = [{"session_id": FIRST, "generation": 1}, {"session_id": SECOND, "generation": 3}]
+    seen = {
+        FIRST: session(FIRST, state=SessionState.RUNNING, generation=2),
+        SECOND: session(SECOND, state=SessionState.ENDED, generation=4, reason="exit code 0"),
+    }
+    fake(command=asked, wait=lambda session_id, **_: seen[session_id])
+    result = run("resume", "site")
+    assert (result.code, result.err) == (0, "")
+    assert [line.split()[1].rstrip(":") for line in result.out.splitlines()] == ["running", "ended"]
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_one_that_takes_too_long_hides_no_other(
+    run: Run, fake: Serve, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(control, "EFFECT_SECONDS", 0.05)
+    asked = [{"session_id": FIRST, "generation": 1}, {"session_id": SECOND, "generation": 3}]
+    seen = {
+        FIRST: session(FIRST, state=SessionState.RUNNING, generation=1),
+        SECOND: session(SECOND, state=SessionState.PAUSED, generation=3),
+    }
+    fake(command=asked, wait=lambda session_id, **_: seen[session_id])
+    result = run("pause", "site", "--format", form)
+    assert result.code == EXIT_TIMEOUT
+    assert result.err.startswith(f"Error: The session {FIRST[:8]} is still running after ")
+    assert SECOND[:8] in result.out and "paused" in result.out
+    assert FIRST[:8] not in result.out
