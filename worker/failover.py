@@ -9,7 +9,6 @@ from time import monotonic
 from temporalio.client import Client
 
 from stratavore.control.lost_runners import tell_lost
-from stratavore.models.states import ExitKind
 from stratavore.models.steps import Received, ReceiveRequest
 from stratavore.store import hosts, sessions
 from stratavore.store.database import Database
@@ -88,7 +87,7 @@ class Failover:
         if claimed:
             reason = f"its host {absence.host} is lost; it goes on on {self._host}"
             self._say(one, reason)
-            await tell_lost(self._client, one, reason, ExitKind.FENCED)
+            await tell_lost(self._client, one, reason)
 
     def _say(self, one: Dependent, what: str) -> None:
         if self._said[one.runner_id] != what:

@@ -61,7 +61,7 @@ class _Found:
 
 
 class Rest:
-    """Counts what runners of this host had not been counted for when they ended with its lease."""
+    """Counts what runners of this host had not been counted for when it was lost."""
 
     def __init__(self, home: Home, host: str, database: Database) -> None:
         self._home = home
@@ -103,7 +103,7 @@ class Rest:
         async with self._database.pool.acquire() as connection:
             await runners.rest_counted(connection, one.runner_id)
         self._failed.pop(one.runner_id, None)
-        log.info("what %s wrote before it ended with the lease of this host is counted", one.runner_id)
+        log.info("what %s wrote while this host was lost is counted", one.runner_id)
 
     async def _count_file(self, one: LeftBehind, file: Path, subagent: bool) -> OSError | None:
         """Count what is in a file, a piece after the other. Returns why not all of it could be read, if so."""

@@ -15,12 +15,15 @@ _LAUNCH = "launch"
 """The activity that a session waits for before its runner runs."""
 
 
-async def tell_lost(client: Client, one: Dependent, reason: str, kind: ExitKind = ExitKind.LOST) -> bool:
+async def tell_lost(client: Client, one: Dependent, reason: str) -> bool:
     """Complete what the session waits for on its host: the supervision, or the launch of its runner.
 
+    That says nothing of the agent, and what it still writes there is counted should the host come back.
     Can be repeated: what was told once is not pending any more. Returns False if nothing waits for it now.
     """
-    end = RunnerExit(runner_id=one.runner_id, kind=kind, at=datetime.now(UTC), lived=timedelta(0), reason=reason)
+    end = RunnerExit(
+        runner_id=one.runner_id, kind=ExitKind.FENCED, at=datetime.now(UTC), lived=timedelta(0), reason=reason
+    )
     if await _complete(client, one, one.runner_id, end):
         return True
     try:

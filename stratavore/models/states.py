@@ -85,7 +85,10 @@ class ExitKind(StrEnum):
     LOST = "lost"
     """Taken along by something else: tmux, the machine's shutdown, a reboot."""
     FENCED = "fenced"
-    """Its host could not renew its lease, and the session chose to go on elsewhere then. Says nothing of the agent."""
+    """Its host was lost, and the session goes on elsewhere: by its own choice, or by a person's who gave the host up.
+
+    Says nothing of the agent. What it wrote there is counted when the host is back.
+    """
     REFUSED = "refused"
     """Never started: program or directory is not there, or may not be used."""
 

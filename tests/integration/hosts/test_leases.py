@@ -1,6 +1,8 @@
 """A host that is frozen or killed: its sessions are unreachable, its agents live, and nothing is started anew."""
 
+import shutil
 import uuid
+from datetime import UTC, datetime
 from unittest.mock import AsyncMock
 
 import pytest
@@ -12,7 +14,9 @@ from stratavore.models.session import TerminateSignal
 from stratavore.naming import workflow_id
 from stratavore.runtime.processes import identify
 from stratavore.store.database import Database
-from tests.integration.worker.watching import generation
+from tests.integration.worker.conversing import assistant
+from tests.integration.worker.test_conversations import Person
+from tests.integration.worker.watching import ended, generation
 from tests.support.command_line import CommandLine
 from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
 from tests.support.waiting import answer
@@ -121,6 +125,32 @@ async def test_a_host_that_is_gone_for_good_is_deleted_and_its_sessions_go_on_el
 
     await answer(is_dead, 60, "the end of the agent of the past")
     assert (await other.wait(session, "running"))["generation"] == 2
+
+
+async def test_what_was_spent_on_a_deleted_host_is_counted_when_it_is_back_all_the_same(hosts: Hosts) -> None:
+    gone, other = await hosts.start("gone"), await hosts.start("other")
+    person = Person(gone)
+    shutil.copytree(person.home / "bin", other.programs)
+    (person.home / "says").write_bytes(assistant("told", 5))
+    session = await person.launch()
+    await person.tokens(session, 15)
+    gone.freeze()
+    with person.transcript(session).open("ab") as file:
+        file.write(assistant("not told", 7, at=datetime.now(UTC).isoformat()))
+    await other.wait(session, "unreachable")
+    await CommandLine(other.environment, other.home.root).done("hosts", "delete", "gone", "--force", "--yes")
+    await other.wait(session, "running", generation=2)
+    end = await ended(other, session, 1)
+    assert (end["exit_kind"], end["exit_reason"]) == ("fenced", "its host gone is gone for good")
+    gone.thaw()
+
+    async def is_counted() -> bool:
+        (row,) = await other.fetch("SELECT rest_counted FROM runners WHERE host = 'gone'")
+        return bool(row["rest_counted"])
+
+    await answer(is_counted, what="that what it wrote is counted")
+    rows = await other.fetch("SELECT message_id, output_tokens FROM usage WHERE session_id = $1", uuid.UUID(session))
+    assert {row["message_id"]: row["output_tokens"] for row in rows} == {"told": 5, "not told": 7}
 
 
 async def test_a_host_that_could_not_be_deleted_says_what_became_of_it(

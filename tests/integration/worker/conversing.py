@@ -23,7 +23,7 @@ def line(**given: Any) -> bytes:
 
 
 def assistant(
-    id_: str, output: int, *, text: str = "It is done", model: str = "claude-opus-4-5", **usage: Any
+    id_: str, output: int, *, text: str = "It is done", model: str = "claude-opus-4-5", at: str = AT, **usage: Any
 ) -> bytes:
     message = {
         "id": id_,
@@ -32,7 +32,7 @@ def assistant(
         "content": [{"type": "text", "text": text}],
         "usage": {"input_tokens": 10, "output_tokens": output, **usage},
     }
-    return line(type="assistant", uuid=str(uuid.uuid4()), timestamp=AT, message=message)
+    return line(type="assistant", uuid=str(uuid.uuid4()), timestamp=at, message=message)
 
 
 def user(text: str) -> bytes:
