@@ -1,15 +1,13 @@
 """``stratavore launch``; and what every start of a session has in common."""
 
-import os
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
 
 import typer
 
 from cli import text
+from cli.environments import environment_kept
 from cli.god import GodOption
 from cli.options import (
     AgentOption,
@@ -46,8 +44,7 @@ from cli.waiting import (
     in_line,
     wait_for,
 )
-from stratavore.environment import write_environment
-from stratavore.errors import AgentEndedAtOnce, InvalidInput, NoFreeSlot, ServerAway, StratavoreError
+from stratavore.errors import AgentEndedAtOnce, InvalidInput, NoFreeSlot
 from stratavore.launch_options import LaunchOptions, check_prompt
 from stratavore.quotas import NO_SLOT
 
@@ -187,8 +184,7 @@ def ask_for(
     no_queue: bool = False,
 ) -> None:
     """Ask for new sessions; when that is refused nothing of them is left."""
-    keep_environment(ids, chosen.environment)
-    try:
+    with environment_kept([service.home.session_environment(one) for one in ids], chosen.environment):
         service.call(
             "launch",
             away=QUEUED if len(ids) == 1 else "they are queued, and start when a daemon is back",
@@ -202,30 +198,6 @@ def ask_for(
             **({"limits": dict(chosen.limits)} if chosen.limits else {}),
             **service.as_god,
         )
-    except ServerAway:
-        raise  # some may have been started before
-    except StratavoreError as error:
-        if error.code != ServerAway.code:
-            forget_environment(ids)
-        raise
-
-
-def keep_environment(ids: list[str], more: Mapping[str, str]) -> None:
-    """Write this shell's environment down for sessions to run in, and what the project's file adds to it."""
-    keep_environment_in([service.home.session_environment(one) for one in ids], more)
-
-
-def keep_environment_in(files: list[Path], more: Mapping[str, str]) -> None:
-    """The same in files that are named."""
-    service.home.create()
-    for file in files:
-        write_environment(file, {**os.environ, **more})
-
-
-def forget_environment(ids: list[str]) -> None:
-    """Take it away again from sessions that there are not."""
-    for one in ids:
-        service.home.session_environment(one).unlink(missing_ok=True)
 
 
 def start_and_attach(session_id: str, *, fresh: bool = True, rested: int | None = None) -> None:

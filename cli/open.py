@@ -6,8 +6,9 @@ from uuid import uuid4
 import typer
 
 from cli import text
+from cli.environments import environment_kept, forget_environment
 from cli.god import GodOption
-from cli.launch import QUEUED, bring_up, forget_environment, keep_environment, settle, start_and_attach
+from cli.launch import QUEUED, bring_up, settle, start_and_attach
 from cli.options import Chosen, choose, of_project
 from cli.projects import Project, find_project
 from cli.service import RECORDED, UNTOLD, service
@@ -34,8 +35,8 @@ def open_project(
     """
     chosen = _choose(_find(project))
     fresh = str(uuid4())
-    keep_environment([fresh], chosen.environment)
-    try:
+    kept = [service.home.session_environment(fresh)]
+    with environment_kept(kept, chosen.environment):
         answer = service.call(
             "open_project",
             away=UNTOLD,
@@ -44,13 +45,10 @@ def open_project(
             options=chosen.options.as_json(),
             **service.as_god,
         )
-    except StratavoreError:
-        forget_environment([fresh])
-        raise
     session_id, runs = answer["session_id"], answer["action"] == "attach"
     rested = answer["generation"] if answer["action"] == "resume" else None
     if session_id != fresh:
-        forget_environment([fresh])
+        forget_environment(kept)
     service.tell_absence(RECORDED if runs else QUEUED)
     if service.without_daemon and not runs:
         typer.echo(f"{text.short(session_id)}  queued")

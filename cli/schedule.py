@@ -7,7 +7,7 @@ import typer
 
 from cli import text
 from cli.commands import Entry, Noun
-from cli.launch import keep_environment_in
+from cli.environments import environment_kept
 from cli.options import (
     AgentOption,
     DirectoriesOption,
@@ -28,7 +28,7 @@ from cli.output import Column, Format, FormatOption, Row, pick, show, show_value
 from cli.projects import check_startable, find_project
 from cli.service import service
 from stratavore.cron import Cron
-from stratavore.errors import InvalidInput, ServerAway, StratavoreError
+from stratavore.errors import InvalidInput
 from stratavore.launch_options import LaunchOptions, check_prompt
 from stratavore.models.states import Overlap
 
@@ -133,9 +133,7 @@ def create(
     check_startable(found["path"], now.options, now.environment)
     said = choose(typed, found["path"], LaunchOptions())
     id_ = str(uuid4())
-    kept = service.home.schedule_environment(id_)
-    keep_environment_in([kept], said.environment)
-    try:
+    with environment_kept([service.home.schedule_environment(id_)], said.environment):
         made = service.call(
             "create_schedule",
             away="it launches sessions when a daemon is back",
@@ -150,10 +148,6 @@ def create(
             interactive=interactive,
             **more,
         )
-    except StratavoreError as error:
-        if error.code != ServerAway.code:  # else it may have been made
-            kept.unlink(missing_ok=True)
-        raise
     _show([made], form)
 
 
