@@ -45,9 +45,9 @@ def start_daemon(home: Home) -> bool:
         log.chmod(0o600)
         begin = output.seek(0, os.SEEK_END)
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "worker.daemon"],
+            [sys.executable, "-P", "-m", "worker.daemon"],  # what lies in the state directory is no module
             cwd=home.root,
-            env=_environment(),
+            env=_environment(home),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -155,11 +155,15 @@ def said_in(line: str) -> str:
     return one_line(json.loads(found[1]) if found[1].startswith('"') else found[1])
 
 
-def _environment() -> dict[str, str]:
-    """Ours; a configuration file that it names is the same from another directory."""
-    if not os.environ.get(VARIABLE):
-        return dict(os.environ)
-    return os.environ | {VARIABLE: str(configuration_file())}
+def _environment(home: Home) -> dict[str, str]:
+    """Ours, where each path that a daemon heeds is whole: it works in another directory."""
+    named = {"STRATAVORE_HOME": str(home.root)}
+    if os.environ.get(VARIABLE):
+        named[VARIABLE] = str(configuration_file())
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        if os.environ.get(name):
+            named[name] = str(Path(os.environ[name]).absolute())
+    return os.environ | named
 
 
 def _another_starts(home: Home) -> bool:

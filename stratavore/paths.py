@@ -22,11 +22,13 @@ class Home:
     @classmethod
     def from_environment(cls) -> "Home":
         """``STRATAVORE_HOME``, else ``$XDG_STATE_HOME/stratavore``, else ``~/.local/state/stratavore``."""
-        named = os.environ.get("STRATAVORE_HOME")
+        named, state = os.environ.get("STRATAVORE_HOME"), os.environ.get("XDG_STATE_HOME")
         if named:
-            return cls(Path(named).expanduser().absolute())
-        state = os.environ.get("XDG_STATE_HOME")
-        return cls((Path(state) if state else Path.home() / ".local/state").absolute() / "stratavore")
+            root = Path(named).expanduser()
+        else:
+            root = (Path(state) if state else Path.home() / ".local/state") / "stratavore"
+        # Without "..": processes of ours carry the path, by which they are known again.
+        return cls(Path(os.path.abspath(root)))  # noqa: PTH100
 
     def create(self) -> None:
         """Make the state directory with mode 0700; refuse one that others can enter."""

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from stratavore.paths import Home
+from stratavore.procfs import environment_value
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
 
@@ -68,6 +69,22 @@ async def test_a_daemon_has_the_file_of_the_command_that_started_it(
         await bare.done("daemon", "stop")
         # Without a daemon the command itself needs to know Temporal's namespace.
         assert [one["name"] for one in await bare.json("--config", named, "projects")] == ["site"]
+    finally:
+        await bare("daemon", "stop")
+
+
+async def test_a_daemon_works_elsewhere_and_has_the_directories_of_the_command_that_started_it(
+    daemon_process: DaemonProcess, bare: CommandLine, file: Path, home: Home
+) -> None:
+    (home.root / "stratavore").mkdir()
+    file.rename(home.root / "stratavore/stratavore.yaml")
+    near = {name: value for name, value in bare.environment.items() if name != "STRATAVORE_CONFIG"}
+    here = CommandLine(near | {"STRATAVORE_HOME": "..", "XDG_CONFIG_HOME": ".."}, bare.directory)
+    try:
+        await here.done("daemon", "start")
+        found = await bare.json("daemon", "status")
+        assert found["host"] == daemon_process.host
+        assert environment_value(found["pid"], "STRATAVORE_HOME") == str(home.root)
     finally:
         await bare("daemon", "stop")
 
