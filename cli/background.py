@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -77,15 +78,18 @@ def stop_daemon(home: Home) -> bool:
     """
     if not daemon_lives(home):
         return False
-    pid = daemon_pid(home)
-    try:
-        client.call(home.api_socket, "stop_daemon", {}, _ANSWER_SECONDS)
-    except client.Unanswered as unanswered:
-        if unanswered.silent:
-            raise DaemonSilent(pid=pid) from None
+    told = False
+
+    def stopped() -> bool:
+        nonlocal told
+        told = told or _told_to_stop(home)
+        return not daemon_lives(home)
+
     with Progress() as progress:
-        if not _until(lambda: not daemon_lives(home), STOP_SECONDS, lambda: progress.show("the daemon is stopping …")):
-            raise StratavoreError(reason=f"The daemon did not stop in {STOP_SECONDS:.0f} s; end it with: kill -9 {pid}")
+        if not _until(stopped, STOP_SECONDS, lambda: progress.show("the daemon is stopping …")):
+            raise StratavoreError(
+                reason=f"The daemon did not stop in {STOP_SECONDS:.0f} s; end it with: kill -9 {daemon_pid(home)}"
+            )
     return True
 
 
@@ -164,6 +168,20 @@ def _environment(home: Home) -> dict[str, str]:
         if os.environ.get(name):
             named[name] = str(Path(os.environ[name]).absolute())
     return os.environ | named
+
+
+def _told_to_stop(home: Home) -> bool:
+    """Tell the daemon to stop: by a call, or, while it starts and takes none, by the signal that it heeds then."""
+    try:
+        client.call(home.api_socket, "stop_daemon", {}, _ANSWER_SECONDS)
+    except client.Unanswered as unanswered:
+        if unanswered.silent:
+            raise DaemonSilent(pid=daemon_pid(home)) from None
+        from stratavore.daemon_lock import holder
+
+        daemon = holder(home)
+        return daemon is not None and daemon.send(signal.SIGTERM)
+    return True
 
 
 def _another_starts(home: Home) -> bool:

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from stratavore.embedded.process import Process
 from stratavore.errors import DaemonRunning
 from stratavore.paths import Home
 
@@ -31,3 +33,22 @@ class DaemonLock:
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
         self._file = file  # kept open on purpose
+
+
+def holder(home: Home) -> Process | None:
+    """The daemon that has locked the state directory; None while it is not proven who that is.
+
+    Its pid alone proves nothing: until it is written, the file names the last one, whose pid may be another's by now.
+    """
+    try:
+        pid = int(home.daemon_lock.read_text())
+        found = Process.of(pid)
+        handles = list(Path(f"/proc/{pid}/fd").iterdir())
+    except (OSError, ValueError):
+        return None
+    lock = home.daemon_lock.resolve()
+    for handle in handles:
+        with suppress(OSError):  # closed meanwhile
+            if handle.readlink() == lock:
+                return found
+    return None

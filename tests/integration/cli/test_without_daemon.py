@@ -120,3 +120,11 @@ async def test_what_only_a_daemon_can_do(daemon_process: DaemonProcess, cli: Com
     assert await cli("daemon", "stop", "--all") == (0, "", "Nothing is running.\n")
     # A word that is nearly a command is one, though nobody can be asked.
     assert "did you mean 'status'?" in await cli.refused(3, "statsu")
+
+
+async def test_a_daemon_that_only_starts_can_be_stopped(daemon_process: DaemonProcess, cli: CommandLine) -> None:
+    daemon = daemon_process
+    daemon.spawn(settings={"STRATAVORE_POSTGRES__DSN": "postgresql://nobody@127.0.0.1:1/nothing"})
+    await until(lambda: "waiting: Postgres cannot be reached" in daemon.log.read_text())
+    assert (await cli("daemon", "stop")).err == "The daemon has stopped; sessions and servers go on.\n"
+    assert daemon.end() == 0, "it waited until it gave up by itself"

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from stratavore.daemon_lock import DaemonLock
+from stratavore.daemon_lock import DaemonLock, holder
 from stratavore.errors import DaemonRunning
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, end, identify, liveness
@@ -25,6 +25,17 @@ async def test_it_is_held_until_its_holder_dies_however_it_dies(home: Home) -> N
     DaemonLock(home).take()
     assert home.daemon_lock.read_text() == f"{os.getpid()}\n"
     assert home.daemon_lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_who_holds_it_is_proven_by_more_than_a_number(home: Home) -> None:
+    assert holder(home) is None
+    DaemonLock(home).take()
+    found = holder(home)
+    assert found is not None and found.pid == os.getpid()
+    home.daemon_lock.write_text(f"{os.getppid()}\n")  # as one of the past, whose number was given out again
+    assert holder(home) is None
+    home.daemon_lock.write_text("")
+    assert holder(home) is None
 
 
 async def test_a_child_that_outlives_the_daemon_does_not_hold_it(home: Home) -> None:
