@@ -28,8 +28,8 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     give_up: Callable[[], bool] = lambda: False,
-) -> None:
-    """Run a program, and say what it does while it does it.
+) -> list[str]:
+    """Run a program, and say what it does while it does it. Returns the last lines of its output.
 
     Args:
         title: what it does, as in "Installing tmux".
@@ -57,9 +57,11 @@ def run(
                 process.terminate()
                 process.wait()
             line.end(done=code == 0)
+        last = _tail(output)
         if code != 0:
-            said = "".join(f"\n  {text}" for text in _tail(output))
+            said = "".join(f"\n  {text}" for text in last)
             raise SetupFailed(f"{title}: {'given up' if code is None else f'exit code {code}'}.{said}")
+        return last
 
 
 def say(text: str = "") -> None:

@@ -28,8 +28,8 @@ def bring_up() -> None:
         directory = Home.from_environment().root / PROJECT
         directory.mkdir(exist_ok=True)
         run("Creating a project", [STRATAVORE, "new", PROJECT, "--path", directory, *first.words])
-    run("Starting a session", [STRATAVORE, "open", PROJECT], environment=environment())
-    (session,) = (one for one in ask("sessions") if one["project"] == PROJECT)
+    opened = run("Starting a session", [STRATAVORE, "open", PROJECT], environment=environment())
+    session = ask("sessions", "show", opened[-1].split()[0])  # "1a2b3c4d  running"
     _tell(ask("daemon", "status"), session, first)
 
 
@@ -61,7 +61,7 @@ def _tell(daemon: dict[str, Any], session: dict[str, Any], first: agent.First) -
     say(f"  {'session':<10} {session['session_id'][:8]} of project {PROJECT}, {session['state']}")
     say(f"\n{first.said_of(session['agent'])}")
     if session["state"] != "running":
-        say(f"It does not run now; see why: {_typed()} sessions show {PROJECT}")
+        say(f"It does not run now; see why: {_typed()} sessions show {session['session_id'][:8]}")
     ui = next((server["ui"] for server in daemon["servers"] if server["name"] == "temporal"), None)
     if ui:
         say(f"\nWeb UI: {ui}")

@@ -8,7 +8,7 @@ TITLE = "Doing it"
 
 
 def test_what_is_quick_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
-    run(TITLE, ["echo", "hello"])
+    assert run(TITLE, ["echo", "hello"]) == ["hello"]
     assert capsys.readouterr() == ("", "")
 
 
