@@ -23,7 +23,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-{user}Environment={home}
+{user}{state}Environment={home}
 EnvironmentFile={environment}
 ExecStart={program}
 Restart=on-failure
@@ -51,7 +51,9 @@ _OF_SHELL = '"\\`$'
 _NETWORK = "Wants=network-online.target\nAfter=network-online.target postgresql.service rabbitmq-server.service\n"
 
 
-def unit(scope: Scope, *, program: Path, home: Path | str, environment: Path | str, user: str = "") -> str:
+def unit(
+    scope: Scope, *, program: Path, home: Path | str, environment: Path | str, user: str = "", state: str = ""
+) -> str:
     """The text of the unit.
 
     Args:
@@ -60,10 +62,12 @@ def unit(scope: Scope, *, program: Path, home: Path | str, environment: Path | s
         home: the state directory; ``%h`` in it is the user's home directory, ``%S`` where states are kept.
         environment: a file with more variables (:func:`environment_file`); with ``-`` before it, it may be missing.
         user: whom a system's service runs as.
+        state: the state directory below ``/var/lib``, if systemd is to make it for that user.
     """
     return _UNIT.format(
         order=_NETWORK if scope is Scope.SYSTEM else "",
         user=f"User={user}\n" if scope is Scope.SYSTEM else "",
+        state=f"StateDirectory={state}\nStateDirectoryMode=0700\n" if state else "",
         home=_quoted(f"STRATAVORE_HOME={_literal(home)}"),
         environment=_literal(environment),
         program=_quoted(_literal(program)).replace("$", "$$"),
@@ -103,6 +107,7 @@ PACKAGED = {
         home="/var/lib/stratavored",
         environment="-/etc/stratavore/daemon.environment",
         user="stratavore",
+        state="stratavored",
     ),
     Scope.USER: unit(
         Scope.USER,

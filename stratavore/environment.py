@@ -15,7 +15,7 @@ from stratavore.errors import DiskFull
 # Of the calling shell or terminal, or of Stratavore itself: wrong or secret in the session's own terminal.
 _NOT_KEPT = re.compile(
     r"TMUX.*|STY|WINDOW|WINDOWID|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_|STRATAVORE_.*|BASH_FUNC_.*"
-    r"|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|INVOCATION_ID|JOURNAL_STREAM"  # a service's own
+    r"|NOTIFY_SOCKET|WATCHDOG_.*|LISTEN_.*|INVOCATION_ID|JOURNAL_STREAM|STATE_DIRECTORY"  # a service's own
 )
 
 

@@ -33,6 +33,7 @@ def test_what_is_written_is_read(tmp_path: Path, environment: dict[str, str]) ->
 def test_what_belongs_to_the_calling_terminal_is_not_kept(tmp_path: Path) -> None:
     file = tmp_path / "one.environment"
     dropped = ["TMUX", "TMUX_PANE", "STRATAVORE_KILL_AT", "STRATAVORE_HOME", "COLUMNS", "LINES", "SHLVL", "_"]
+    dropped += ["NOTIFY_SOCKET", "STATE_DIRECTORY"]  # of a service
     write_environment(file, dict.fromkeys(dropped, "x") | {"PATH": "/bin", "API_KEY": "secret"})
     assert read_environment(file) == {"PATH": "/bin", "API_KEY": "secret"}
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.unit import PACKAGED, Scope, environment_file, home_of, unit
+from tests.support.guide import blocks
 from tests.support.servers import REPOSITORY
 
 FILES = {Scope.SYSTEM: "stratavored.service", Scope.USER: "user/stratavored.service"}
@@ -34,6 +35,21 @@ def test_stopping_the_daemon_ends_nothing_else(scope: Scope) -> None:
     found = lines(made(scope=scope))
     assert (found["KillMode"], found["OOMPolicy"], found["Restart"]) == ("process", "continue", "on-failure")
     assert found["Type"] == "notify"
+
+
+def test_the_guide_makes_what_the_packaged_service_of_the_machine_needs() -> None:
+    """Its user, and its place; systemd makes the state directory, for that user alone."""
+    found = lines(PACKAGED[Scope.SYSTEM])
+    guide = "\n".join(blocks("deployment", "sh"))
+    user = found["User"]
+    assert re.search(rf"^sudo useradd .*--system .*--create-home .*\b{user}$", guide, re.MULTILINE)
+    assert f"sudo cp deploy/systemd/{FILES[Scope.SYSTEM]} /etc/systemd/system/\n" in guide
+    assert f"sudo systemctl enable --now {FILES[Scope.SYSTEM].removesuffix('.service')}\n" in guide
+    assert f"python3 -m venv {Path(found['ExecStart']).parents[1]}\n" in guide
+    home = home_of(PACKAGED[Scope.SYSTEM])
+    assert f"export STRATAVORE_HOME={home} " in guide
+    assert (f"/var/lib/{found['StateDirectory']}", found["StateDirectoryMode"]) == (home, "0700")
+    assert "StateDirectory" not in made(scope=Scope.SYSTEM) + PACKAGED[Scope.USER]
 
 
 def test_a_service_of_the_machine_is_no_service_of_a_person() -> None:
