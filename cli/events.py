@@ -9,15 +9,16 @@ import typer
 
 from cli import text
 from cli.commands import Entry, Noun
-from cli.output import Column, Format, FormatOption, Row, pick, show
+from cli.output import Column, Format, FormatOption, Row, pick, show, show_value
 from cli.service import service
 from cli.terminal import note
 
 KEYS = ("id", "type", "session_id", "project", "sequence", "time", "data")
+REVIVED_KEYS = ("revived",)
 EVERYTHING = "#"
 
 EVENTS = Noun(
-    """Show what happened, or what happens now.
+    """Show what happened, or what happens now; send again what was refused.
 
     A PATTERN is made of words between dots; '*' stands for one word, '#' for any number of them, as in
     RabbitMQ. It is compared with an event's type and project together, runner.started.site for instance.
@@ -29,6 +30,7 @@ EVENTS = Noun(
     {
         "list": Entry("cli.events:list_events", "Show the latest events, oldest first."),
         "subscribe": Entry("cli.events:subscribe", "Show events as they happen."),
+        "revive": Entry("cli.events:revive", "Send again what RabbitMQ refused."),
     },
 )
 
@@ -86,6 +88,24 @@ def subscribe(
             line = "  ".join(words)
         typer.echo(line.rstrip())
         sys.stdout.flush()
+
+
+def revive(form: FormatOption = Format.TABLE) -> None:
+    """Send again what RabbitMQ refused.
+
+    Such events are kept, with an alert, and 'stratavore health' counts them. Mend first what refuses them, a queue
+    that is full, say. Those who listen get them after what was sent meanwhile.
+
+    Examples:
+        stratavore events revive
+    """
+    found = service.call("revive_events", away="they are sent by the next one that starts")
+    if form is not Format.TABLE:
+        show_value(pick(found, REVIVED_KEYS), form)
+        return
+    count = found["revived"]
+    verb = "is" if count == 1 else "are"
+    typer.echo(f"{text.plural(count, 'event')} {verb} sent again." if count else "No event was refused.")
 
 
 def from_cloud_event(cloud_event: Mapping[str, Any]) -> dict[str, Any]:

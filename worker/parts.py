@@ -155,7 +155,6 @@ class Parts:
         health = Health(database, client, self.broker)
         jobs = [
             self.monitor.run(),
-            self._relay.run(),
             every(SERVERS_SECONDS, self._stack.ensure),
             every(lease.interval, self._keep_lease),
             every(FENCE_SECONDS, Fence(home, self._runners).look),
@@ -171,7 +170,7 @@ class Parts:
             every(HEALTH_SECONDS, health.temporal),
         ]
         if self._settings.rabbitmq.enabled:
-            jobs.append(every(HEALTH_SECONDS, health.rabbitmq))
+            jobs += [self._relay.run(), every(HEALTH_SECONDS, health.rabbitmq)]
         return jobs
 
     async def close(self) -> None:

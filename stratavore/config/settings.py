@@ -215,7 +215,7 @@ class RabbitmqSettings(Section):
         ),
     ] = None
     enabled: Annotated[
-        bool, Field(description="False: start and use none; events wait in the outbox until there is one.")
+        bool, Field(description="False: start and use none; events wait in the outbox for a host that has one.")
     ] = True
     port: Annotated[Port, Field(description="Port of the embedded broker.")] = 5672
     management_port: Annotated[Port, Field(description="Port of the embedded broker's management.")] = 15672

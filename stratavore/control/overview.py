@@ -44,6 +44,11 @@ class Overview(Reach):
                 await targets.project(connection, project)
             return await events.views(connection, project=project, pattern=pattern, limit=limit)
 
+    async def revive_events(self) -> dict[str, int]:
+        """Let the relays send again what RabbitMQ refused. Returns how many events that are."""
+        async with self._database.transaction("events.revive") as transaction:
+            return {"revived": await events.revive(transaction.connection)}
+
 
 def _count(values: Iterable[str]) -> dict[str, int]:
     counts: dict[str, int] = {}

@@ -47,8 +47,12 @@ class BrokerAway(Exception):
     """There is no connection, or it was lost: nobody knows what became of what was under way."""
 
 
+class Declined(Exception):
+    """The broker could not put this event into all queues that it is for: it may a moment later."""
+
+
 class Refused(Exception):
-    """The broker does not take this event."""
+    """The broker never takes this event."""
 
 
 class ChannelRefused(Refused):
@@ -98,7 +102,8 @@ class Broker:
         Raises:
             BrokerAway: the connection was lost before the confirmation came.
             ChannelRefused: the broker closed the channel over this event, or over another that was under way.
-            Refused: the broker, or AMQP itself, does not take it.
+            Declined: the broker's confirmation was a negative one.
+            Refused: the broker, or AMQP itself, never takes it.
         """
         exchange = self._exchange
         if exchange is None:
@@ -118,7 +123,7 @@ class Broker:
             with found_silent():
                 await exchange.publish(message, event.routing_key, mandatory=False)
         except DeliveryError as error:
-            raise Refused("the broker did not accept it, as when a queue with a limit is full") from error
+            raise Declined("the broker did not accept it, as when a queue with a limit is full") from error
         except ChannelPreconditionFailed as error:
             raise ChannelRefused(str(error)) from error
         except _Away as error:

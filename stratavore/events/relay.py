@@ -1,23 +1,25 @@
 """From the outbox to the broker: at least once, in order within a session, with patience.
 
-Every daemon runs a relay. Partitions are shared among them by advisory locks, which end with the connection that
-holds them, so whoever dies leaves its share to the others. An event is marked after the broker's confirmation: who dies
-between the two has it published again, with the same id. A relay publishes each session's events from the first
-undelivered one on, so that, repetitions left out, they arrive in order whatever happens.
+Every daemon that has a broker runs a relay. Partitions are shared among them by advisory locks, which end with the
+connection that holds them: whoever dies, or has lost its broker, leaves its share to the others. An event is marked
+after the broker's confirmation: who dies between the two has it published again, with the same id. A relay publishes
+each session's events from the first undelivered one on, so that, repetitions left out, they arrive in order whatever
+happens.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import asyncpg
 
 from stratavore import telemetry
 from stratavore.cancelling import strays_fail
-from stratavore.events.broker import Broker, BrokerAway, ChannelRefused, Refused
+from stratavore.events.batch import Failure, Outcome, Waiting, publish
+from stratavore.events.broker import Broker, BrokerAway
+from stratavore.events.doubts import Doubts
 from stratavore.events.envelope import EventRow, EventType, NewEvent
 from stratavore.events.outbox import CHANNEL, PARTITIONS, append
 from stratavore.killpoints import effect
@@ -30,8 +32,6 @@ BATCH = 500
 """Events that are under way to the broker at once."""
 LOOK_SECONDS = 2.0
 """How often the partitions are shared anew, and rows are looked for that no NOTIFY told of."""
-CONFIRM_SECONDS = 60.0
-"""A batch without confirmation after this long is published again on a new connection."""
 BATCH_SECONDS = 0.1
 """Between the beginnings of two batches: a lone event goes at once, and of many that come one by one each batch takes
 some. A batch costs Postgres about 1 ms, whatever it holds. A full batch is followed at once."""
@@ -46,25 +46,6 @@ _PARTITION = 0x57A7C
 _Postgres: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Waiting:
-    """A row of the outbox with its event."""
-
-    outbox_id: int
-    event: EventRow
-
-
-@dataclass
-class _Outcome:
-    """What became of a batch; whoever is in neither list is published again."""
-
-    delivered: list[_Waiting] = field(default_factory=list)
-    refused: list[tuple[_Waiting, str]] = field(default_factory=list)
-    doubtful: bool = False
-    """The broker closed the channel over one of many, and did not say over which."""
-    away: BrokerAway | None = None
 
 
 class Relay:
@@ -82,8 +63,10 @@ class Relay:
         self._key = key
         self._woken = asyncio.Event()
         self._held: set[int] = set()
+        self._doubts = Doubts()
         self._alone = 0  # events that are still to be published one by one, to find the one that is refused
-        self._broker_pause = 0.0  # 0: it is there
+        self._missing = ""  # the server that is away
+        self._pause = 0.0
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -92,22 +75,22 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled, through any absence of Postgres and the broker."""
-        pause = 0.0
         while True:
             try:
                 with strays_fail():
+                    await self._broker.ready()  # before there is a share that others could send
                     async with self._connected() as connection:
-                        pause = 0.0
                         await self._relay(connection)
+            except BrokerAway as error:
+                self._note_missing("RabbitMQ", error)
             except AWAY as error:
-                if not pause:
-                    log.warning("the relay lost Postgres; events wait: %s", _reason(error))
+                self._note_missing("Postgres", error)
             except Exception:
                 log.exception("the relay failed in a way nobody thought of, and tries again")
             finally:
                 self._hold(set())
-            pause = _longer(pause)
-            await asyncio.sleep(pause)
+            self._pause = min(self._pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
+            await asyncio.sleep(self._pause)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[_Postgres]:
@@ -135,10 +118,7 @@ class Relay:
                 await asyncio.sleep(began + BATCH_SECONDS - clock())
 
     async def _wait(self, seconds: float) -> None:
-        """Wait until something is put into the outbox, at most so long; while the broker is away, for the pause."""
-        if self._broker_pause:
-            await asyncio.sleep(self._broker_pause)
-            return
+        """Wait until something is put into the outbox, at most so long."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), max(seconds, 0))
 
@@ -156,89 +136,70 @@ class Relay:
                 self._hold(self._held | {partition})
 
     def _hold(self, partitions: set[int]) -> None:
+        if not partitions >= self._held:
+            self._doubts.forget()
         self._held = partitions
         telemetry.RELAY_PARTITIONS.set(len(partitions))
 
     async def _send(self, connection: _Postgres) -> bool:
-        """Publish a batch and mark it. Returns whether there may be more to do at once."""
+        """Publish a batch and mark it. Returns whether there may be more to do at once.
+
+        Raises:
+            BrokerAway: not all of it was answered.
+        """
         limit = 1 if self._alone else BATCH
-        rows = await connection.fetch(SQL.pending, sorted(self._held), limit)
+        rows = await connection.fetch(SQL.pending, sorted(self._held), limit, self._doubts.resting())
         if not rows:
+            self._note_there()
             return False
-        outcome = await self._publish([_Waiting(row["outbox_id"], _event(row)) for row in rows])
+        batch = self._doubts.one_each([_waiting(row) for row in rows])
+        outcome = await publish(self._broker, batch)
         await self._mark(connection, outcome)
-        self._note_broker(outcome.away)
+        if outcome.away:
+            raise outcome.away
+        self._note_there()
         if outcome.refused:
             self._alone = 0
         elif outcome.doubtful:
             self._alone = BATCH
         elif self._alone:
             self._alone -= 1
-        return len(rows) == limit and outcome.away is None
+        return len(rows) == limit or len(batch) < len(rows)
 
-    async def _publish(self, batch: Sequence[_Waiting]) -> _Outcome:
-        """Publish all at once, in order, and wait for the confirmations."""
-        outcome = _Outcome()
-        try:
-            await self._broker.ready()
-            with effect("relay.publish"):
-                async with asyncio.timeout(CONFIRM_SECONDS):
-                    answers = await asyncio.gather(
-                        *(self._broker.publish(one.event) for one in batch), return_exceptions=True
-                    )
-        except BrokerAway as away:
-            outcome.away = away
-            return outcome
-        except TimeoutError:
-            await self._broker.close()
-            outcome.away = BrokerAway(f"no confirmation within {CONFIRM_SECONDS:.0f} s")
-            return outcome
-        unsure: set[str | None] = set()  # sessions of which an event is in doubt: the later ones go after it
-        for one, answer in zip(batch, answers, strict=True):
-            session = one.event.session_id
-            match answer:
-                case ChannelRefused() if len(batch) > 1:
-                    outcome.doubtful = True
-                    unsure.add(session)
-                case Refused():
-                    outcome.refused.append((one, str(answer)))
-                case BrokerAway():
-                    outcome.away = answer
-                    unsure.add(session)
-                case BaseException():
-                    raise answer
-                case None if session not in unsure:
-                    outcome.delivered.append(one)
-        return outcome
-
-    async def _mark(self, connection: _Postgres, outcome: _Outcome) -> None:
-        """Write down what the broker confirmed and what it refused, with an alert for the latter."""
-        if not outcome.delivered and not outcome.refused:
+    async def _mark(self, connection: _Postgres, outcome: Outcome) -> None:
+        """Write down what the broker accepted, what is tried again, and, with an alert, what is given up."""
+        if outcome.delivered:
+            with effect("relay.mark"):
+                await connection.execute(SQL.delivered, [one.outbox_id for one in outcome.delivered])
+            telemetry.EVENTS_PUBLISHED.inc(len(outcome.delivered))
+            self._doubts.accepted(outcome.delivered)
+        if not outcome.declined and not outcome.refused:
             return
-        with effect("relay.mark"):
-            await connection.execute(SQL.delivered, [one.outbox_id for one in outcome.delivered])
-        if outcome.refused:
-            async with connection.transaction():
-                ids, reasons = zip(*((one.outbox_id, reason) for one, reason in outcome.refused), strict=True)
-                await connection.execute(SQL.refused, ids, reasons)
-                await append(connection, _alerts(outcome.refused), key=self._key)
-        telemetry.EVENTS_PUBLISHED.inc(len(outcome.delivered))
-        for one, reason in outcome.refused:
+        tried_again, given_up = self._doubts.judge(outcome.declined)
+        given_up += outcome.refused
+        async with connection.transaction():
+            for failed, dead in ((tried_again, False), (given_up, True)):
+                ids = [one.outbox_id for one, _ in failed]
+                await connection.execute(SQL.failed, ids, [reason for _, reason in failed], dead)
+            await append(connection, _alerts(given_up), key=self._key)
+        for one, reason in given_up:
             log.error("the broker refused the event %s (%s): %s", one.event.id, one.event.routing_key, reason)
 
-    def _note_broker(self, away: BrokerAway | None) -> None:
-        """Log once that the broker went, and once that it is back; wait longer each time it is not there."""
-        if away is None:
-            if self._broker_pause:
-                log.info("RabbitMQ is back; the events that waited are sent")
-            self._broker_pause = 0.0
-            return
-        if not self._broker_pause:
-            log.warning("RabbitMQ is away; events wait: %s", _reason(away))
-        self._broker_pause = _longer(self._broker_pause)
+    def _note_missing(self, server: str, error: BaseException) -> None:
+        """Log once that a server went."""
+        if server != self._missing:
+            log.warning("%s is away; the relay sends nothing: %s", server, str(error) or type(error).__name__)
+        self._missing = server
+
+    def _note_there(self) -> None:
+        """Log once that all servers are there again."""
+        if self._missing:
+            log.info("%s is back; the relay sends what waits", self._missing)
+        self._missing = ""
+        self._pause = 0.0
 
 
-def _alerts(refused: Sequence[tuple[_Waiting, str]]) -> list[NewEvent]:
+def _alerts(refused: Sequence[Failure]) -> list[NewEvent]:
     """One alert for a batch; a refused alert raises no other, or they would never end."""
     told = [(one.event, reason) for one, reason in refused if one.event.type != EventType.SYSTEM_ALERT]
     if not told:
@@ -248,18 +209,12 @@ def _alerts(refused: Sequence[tuple[_Waiting, str]]) -> list[NewEvent]:
         "severity": "error",
         "message": "The broker refused events; they are kept in the outbox",
         "reason": reason,
+        "advice": "send them again with: stratavore events revive",
         "events": [event.id for event, _ in told],
     }
     return [NewEvent(None, f"refused/{first.id}", EventType.SYSTEM_ALERT, "", data)]
 
 
-def _event(row: asyncpg.Record) -> EventRow:
-    return EventRow(**{name: value for name, value in row.items() if name != "outbox_id"})
-
-
-def _longer(pause: float) -> float:
-    return min(pause * 2, LONGEST_PAUSE) or FIRST_PAUSE
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _waiting(row: asyncpg.Record) -> Waiting:
+    event = dict(row)
+    return Waiting(event.pop("outbox_id"), event.pop("attempts"), EventRow(**event))

@@ -91,7 +91,11 @@ async def events(connection: Connection, broker: Broker | None, *, daemon: bool)
 
 def _without_broker(*, daemon: bool) -> Part:
     if daemon:
-        return Part(name="rabbitmq", state=PartState.OK, detail="the setting rabbitmq.enabled is false: events wait")
+        return Part(
+            name="rabbitmq",
+            state=PartState.OK,
+            detail="the setting rabbitmq.enabled is false: this host sends no events",
+        )
     hint = "Start it with: stratavore daemon start"
     return Part(name="rabbitmq", state=PartState.WARNING, detail="only a daemon is connected to it", hint=hint)
 
@@ -146,7 +150,7 @@ def _outbox(found: health.OutboxFacts, *, expected: bool) -> Part:
             name="events",
             state=PartState.PROBLEM,
             detail=f"{detail}; {found.dead} were refused by RabbitMQ and are kept",
-            hint="See why: stratavore events list 'system.alert.#'",
+            hint="See why: stratavore events list 'system.alert.#'; send them again with: stratavore events revive",
             figures=figures,
         )
     late = expected and found.oldest_s is not None and found.oldest_s > LATE_SECONDS

@@ -2,6 +2,7 @@
 
 from stratavore.errors import InvalidInput
 from stratavore.events.envelope import LAST_WORD
+from stratavore.events.outbox import CHANNEL
 from stratavore.events.topics import expression
 from stratavore.models.views import EventView
 from stratavore.store.connection import Connection
@@ -47,6 +48,12 @@ async def happened(connection: Connection, key: str) -> bool:
     """Whether there is an event about the system with this cause."""
     found: bool = await connection.fetchval(SQL.happened, key)
     return found
+
+
+async def revive(connection: Connection) -> int:
+    """Let events that the broker refused be sent again. Returns how many."""
+    count: int = await connection.fetchval(SQL.revive, CHANNEL)
+    return count
 
 
 async def undelivered(connection: Connection) -> int:

@@ -26,5 +26,11 @@ SELECT * FROM (
 -- name: undelivered
 SELECT count(*) FROM outbox WHERE NOT delivered
 
+-- name: revive
+WITH revived AS (
+    UPDATE outbox SET dead = false, attempts = 0, error = NULL WHERE dead RETURNING partition
+)
+SELECT count(*), pg_notify($1, coalesce(string_agg(DISTINCT partition::text, ' '), '')) FROM revived
+
 -- name: happened
 SELECT EXISTS (SELECT FROM events WHERE session_id IS NULL AND key = $1)

@@ -17,7 +17,7 @@ from yarl import URL
 
 from stratavore.errors import InvalidInput, ServerAway
 from stratavore.events import broker as broker_module
-from stratavore.events.broker import Broker, BrokerAway, Refused
+from stratavore.events.broker import Broker, BrokerAway, Declined, Refused
 from stratavore.events.envelope import CONTENT_TYPE, EventRow, verify
 from stratavore.events.topics import LONGEST_KEY
 from tests.integration.events.conftest import KEY, Exchange, taken
@@ -99,10 +99,10 @@ async def test_that_nobody_listens_is_no_fault(broker: Broker) -> None:
     await broker.publish(event())
 
 
-async def test_a_full_queue_refuses_and_the_next_event_goes_on(exchange: Exchange, broker: Broker) -> None:
+async def test_a_full_queue_declines_and_the_next_event_goes_on(exchange: Exchange, broker: Broker) -> None:
     full = await exchange.queue("runner.started.#", {"x-max-length": 1, "x-overflow": "reject-publish"})
     await broker.publish(event(1))
-    with pytest.raises(Refused, match="did not accept it"):
+    with pytest.raises(Declined, match="did not accept it"):
         await broker.publish(event(2))
     await broker.publish(event(3, "runner.stopped"))
     assert [int(one["sequence"]) for one in await taken(full)] == [1]

@@ -12,11 +12,13 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractQueue
 
+from stratavore.events import doubts
 from stratavore.events import relay as relay_module
 from stratavore.events.broker import Broker
 from stratavore.events.envelope import NewEvent, verify
 from stratavore.events.outbox import PARTITIONS
 from stratavore.events.relay import Relay
+from stratavore.store import events
 from stratavore.store.database import Database
 from tests.integration.events.conftest import Record
 from tests.support.proxy import Proxy
@@ -36,8 +38,8 @@ class World(Record):
         self.received: list[dict[str, Any]] = []
 
     @asynccontextmanager
-    async def relay(self) -> AsyncIterator[Relay]:
-        broker = Broker(lambda: self.url, exchange=self.exchange)
+    async def relay(self, url: Callable[[], str | None] | None = None) -> AsyncIterator[Relay]:
+        broker = Broker(url or (lambda: self.url), exchange=self.exchange)
         made = Relay(self.dsn, broker, key=KEY)
         running = asyncio.create_task(made.run())
         try:
@@ -127,6 +129,34 @@ async def test_events_wait_for_a_broker_that_is_away(world: World) -> None:
     assert world.first_seen() == {session: [1]}
 
 
+async def test_a_relay_without_a_broker_leaves_all_to_those_that_have_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.05)
+    mine = await world.new_sessions(20)
+
+    async def happen(key: str) -> None:
+        await asyncio.gather(*(world.emit(session, key) for session in mine))
+
+    async with Proxy.before(world.url) as proxy:
+        proxy.is_open = False
+        async with world.relay(lambda: proxy.url) as cut_off, world.relay() as other:
+
+            async def shares() -> tuple[int, int]:
+                return len(cut_off.partitions), len(other.partitions)
+
+            await happen("while one has none")
+            await world.all_delivered()
+            proxy.is_open = True
+            await eventually(shares, (8, 8))
+            proxy.is_open = False
+            proxy.cut()
+            await happen("after it lost it")
+            await world.all_delivered()
+            assert await shares() == (0, 16)
+    assert world.first_seen() == {session: [1, 2] for session in mine}
+
+
 async def test_connections_that_break_in_the_middle_lose_nothing_and_keep_the_order(world: World) -> None:
     mine = await world.new_sessions(20)
     async with Proxy.before(world.url) as proxy, world.relay():
@@ -178,30 +208,68 @@ async def test_relays_share_fairly_and_take_over_from_one_that_ends(
     assert world.first_seen() == {session: list(range(1, 12)) for session in mine}
 
 
-async def test_what_the_broker_refuses_is_kept_and_alerted_and_holds_up_nobody(world: World) -> None:
-    (session,) = await world.new_sessions(1)
-    refusing = await aio_pika.connect(world.url or "")
+@asynccontextmanager
+async def a_full_queue(world: World, pattern: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+    """A queue that gets what matches and has room for nothing; until what is given is called."""
+    connection = await aio_pika.connect(world.url or "")
     try:
-        small = await (await refusing.channel()).declare_queue(
+        queue = await (await connection.channel()).declare_queue(
             exclusive=True, arguments={"x-max-length": 0, "x-overflow": "reject-publish"}
         )
-        await small.bind(world.exchange, "runner.activity.#")
-        async with world.relay():
-            await world.emit(session, "refused")
-            await eventually(lambda: world.count("dead"), 1)
-            await small.unbind(world.exchange, "runner.activity.#")
-            await world.emit(session, "accepted")
-            await world.all_delivered()
+        await queue.bind(world.exchange, pattern)
+        yield lambda: queue.unbind(world.exchange, pattern)
     finally:
-        await refusing.close()
-    row = await world.database.pool.fetchrow("SELECT error, attempts, delivered FROM outbox WHERE dead")
-    assert row is not None
-    assert "did not accept" in row["error"]
-    assert (row["attempts"], row["delivered"]) == (1, False)
-    alert = next(event for event in world.received if event["type"] == "system.alert")
-    dead = await world.database.pool.fetchval("SELECT event_id::text FROM outbox WHERE dead")
-    assert alert["data"]["events"] == [dead]
-    assert world.first_seen()[session][-1] == 2
+        await connection.close()
+
+
+async def test_what_a_full_queue_does_not_take_is_tried_again_in_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(doubts, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(doubts, "LONGEST_PAUSE", 0.2)
+    full, other = await world.new_sessions(2)
+    async with a_full_queue(world, "runner.activity.#") as has_room, world.relay():
+        for number in range(3):
+            await world.emit(full, str(number))
+        await eventually(lambda: world.count("attempts >= 3"), 1)  # those behind it have not been tried as often
+        assert await world.count("delivered OR dead") == 0
+        async with world.database.transaction("test") as transaction:
+            transaction.emit(NewEvent(other, "ended", "session.ended", "site", {}))
+        await eventually(lambda: world.count("delivered"), 1)  # another session is not held up
+        await has_room()
+        await world.all_delivered()
+    assert await world.count("dead OR error IS NOT NULL") == 0
+    assert world.first_seen() == {full: [1, 2, 3], other: [1]}
+
+
+async def test_what_a_queue_never_takes_is_kept_alerted_and_sent_again_when_people_say_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(doubts, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(doubts, "LONGEST_PAUSE", 0.02)
+    (session,) = await world.new_sessions(1)
+    async with a_full_queue(world, "runner.activity.#") as has_room, world.relay():
+        await world.emit(session, "refused")
+        await eventually(lambda: world.count("dead"), 1)
+        await world.emit(session, "tried once")
+        await eventually(lambda: world.count("dead"), 2)
+        rows = await world.fetch("SELECT event_id::text, error, attempts, delivered FROM outbox WHERE dead ORDER BY id")
+        assert [(row["attempts"], row["delivered"]) for row in rows] == [(doubts.TRIES, False), (1, False)]
+        assert "did not accept" in rows[0]["error"]
+        await has_room()
+        await world.emit(session, "accepted")
+        await world.all_delivered()
+        assert [one["data"]["events"] for one in world.received if one["type"] == "system.alert"] == [
+            [row["event_id"]] for row in rows
+        ]
+        async with world.database.transaction("test") as transaction:
+            assert await events.revive(transaction.connection) == 2
+        await world.all_delivered()
+        assert await world.count("dead") == 0
+    arrived = [event["data"]["key"] for event in world.received if event["type"] == "runner.activity"]
+    assert arrived[-3:] == ["accepted", "refused", "tried once"]
 
 
 async def test_a_type_of_event_that_only_newer_daemons_know_is_relayed_too(world: World) -> None:

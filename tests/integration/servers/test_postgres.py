@@ -40,7 +40,7 @@ async def refused(dsn: str) -> StratavoreError:
 
 
 async def test_everything_goes_through_tls_with_a_client_certificate(
-    postgres: Postgres, certificates: Certificates
+    postgres: Postgres, certificates: Certificates, rabbitmq_url: str
 ) -> None:
     async with (
         postgres.database() as name,
@@ -52,13 +52,15 @@ async def test_everything_goes_through_tls_with_a_client_certificate(
         assert await opened.pool.fetchval("SELECT version_num FROM alembic_version") == HEAD
         await opened.close()
         before = front.encrypted
-        relay = Relay(dsn, Broker(lambda: None), key=KEY)
+        broker = Broker(lambda: rabbitmq_url)
+        relay = Relay(dsn, broker, key=KEY)
         relaying = asyncio.create_task(relay.run())
         try:
             await until(lambda: relay.partitions, what="a relay at work")
         finally:
             relaying.cancel()
             await asyncio.gather(relaying, return_exceptions=True)
+            await broker.close()
         assert front.encrypted == before + 1
         tried = [trial async for trial in trials.database(dsn)]
         assert [(trial.check, trial.ok) for trial in tried] == [

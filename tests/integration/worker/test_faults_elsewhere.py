@@ -21,11 +21,13 @@ from tests.support.waiting import until
 KINDS = ("runner.stopped", "runner.failed", "session.resumed", "session.ended", "system.reconciled")
 
 
-async def start_failing(daemon: DaemonProcess) -> dict[str, str]:
-    """A daemon that fails when it is asked to. Returns its settings."""
+async def start_failing(daemon: DaemonProcess, rabbitmq: str | None = None) -> dict[str, str]:
+    """A daemon that fails when it is asked to; a relay is a part of it if it has a RabbitMQ. Returns its settings."""
     daemon.program = "tests.support.failing_daemon"
     path = f"{failing_daemon.slow_tmux(daemon.home)}{os.pathsep}{os.environ['PATH']}"
     settings = {"PYTHONPATH": str(REPOSITORY), "PATH": path}
+    if rabbitmq:
+        settings |= {"STRATAVORE_RABBITMQ__ENABLED": "true", "STRATAVORE_RABBITMQ__URL": rabbitmq}
     await daemon.start(settings=settings)
     return settings
 
@@ -133,9 +135,11 @@ async def test_deleted_parts_of_the_state_directory_end_nobody(daemon: DaemonPro
     await generation(daemon, session, 2)
 
 
-async def test_a_cancellation_that_nobody_asked_for_ends_nothing(daemon_process: DaemonProcess) -> None:
+async def test_a_cancellation_that_nobody_asked_for_ends_nothing(
+    daemon_process: DaemonProcess, rabbitmq_url: str
+) -> None:
     daemon = daemon_process
-    await start_failing(daemon)
+    await start_failing(daemon, rabbitmq_url)
     session, agent = await running(daemon, ["cat"])
     fault = daemon.home.root / failing_daemon.CANCELLED
     fault.touch()
@@ -151,11 +155,11 @@ async def test_a_cancellation_that_nobody_asked_for_ends_nothing(daemon_process:
     ("fault", "how"), [(failing_daemon.PART_RETURNS, "returned"), (failing_daemon.PART_CANCELLED, "was cancelled")]
 )
 async def test_a_part_that_ends_by_itself_ends_the_daemon_with_a_failure(
-    daemon_process: DaemonProcess, fault: str, how: str
+    daemon_process: DaemonProcess, rabbitmq_url: str, fault: str, how: str
 ) -> None:
     """Else nobody would start it again: an end with 0 is one that was asked for."""
     daemon = daemon_process
-    settings = await start_failing(daemon)
+    settings = await start_failing(daemon, rabbitmq_url)
     session, agent = await running(daemon, ["cat"])
     (daemon.home.root / fault).touch()
     await until(lambda: daemon.ended, what="its end")

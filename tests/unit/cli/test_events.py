@@ -61,3 +61,10 @@ def test_a_list_asks_for_what_was_typed(fake: Serve, run: Run) -> None:
     result = run("events", "list", "runner.#", "--project", "site", "--limit", "5")
     assert daemon.asked("list_events") == [{"project": "site", "pattern": "runner.#", "limit": 5}]
     assert (result.code, result.out.strip() or result.err.strip()) == (0, "No events.")
+
+
+def test_who_sends_refused_events_again_is_told_how_many(fake: Serve, run: Run) -> None:
+    daemon = fake(revive_events={"revived": 1})
+    assert run("events", "revive").out == "1 event is sent again.\n"
+    assert json.loads(run("events", "revive", "--format", "json").out) == {"revived": 1}
+    assert daemon.asked("revive_events") == [{}, {}]
