@@ -1,8 +1,9 @@
 """The terminal of a runner as whoever types into it sees it, and why a text was not typed."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
-from stratavore.agents.adapter import Adapter, Box
+from stratavore.agents.adapter import Adapter, Box, Question
 from stratavore.models.steps import SendRequest
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.runtime.tmux import Tmux
@@ -22,6 +23,27 @@ class Gone(NotReady):
     """Never into this runner, but perhaps into the next one."""
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """How a text began to be typed, as it is kept with its request."""
+
+    offset: int = 0
+    """From where on the hooks tell of it."""
+    runner_id: str = ""
+    question: str = ""
+    """Which one it answers, as a digest."""
+
+    @classmethod
+    def read(cls, detail: str | None) -> "Beginning":
+        """What an earlier try kept; less of it, if that was another version."""
+        offset, runner_id, question, *_ = *(detail or "0").split(" "), "", ""
+        return cls(int(offset), runner_id, question)
+
+    def __str__(self) -> str:
+        """As it is kept."""
+        return f"{self.offset} {self.runner_id} {self.question}".rstrip()
+
+
 @dataclass
 class Terminal:
     """The runner's terminal, and what of it is read."""
@@ -34,6 +56,10 @@ class Terminal:
     """How an earlier try began it, which the runner is not known to have taken."""
     began_here: int | None = None
     """From where on the hooks tell of it, if an earlier try began it with this runner."""
+    answers: str = ""
+    """The question that it answers, as a digest."""
+    begun: bool = False
+    """This try has begun to type."""
 
     async def box(self) -> Box:
         """What its screen offers to type into.
@@ -88,6 +114,12 @@ class Emptied:
         self._times = self._times + 1 if typed == self._before else 0
         self._before = typed
         return self._times >= _IN_VAIN
+
+
+def digest(question: Question) -> str:
+    """By what a question is known again; not by which option is pointed at."""
+    said = [question.text, *(f"{one.key} {one.label}" for one in question.options)]
+    return blake2b("\n".join(said).encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ from time import monotonic, time
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from activities.terminal import Emptied, Gone, NotReady, NotTyped, Terminal, plain
+from activities.terminal import Beginning, Emptied, Gone, NotReady, NotTyped, Terminal, digest, plain
 from stratavore.agents.adapter import Box, Question
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
@@ -78,6 +78,8 @@ class Typist:
                 return Sent(typed=False, reason=str(reason), gone=gone)
             return await self._refuse(request, str(reason))
         except (NotTyped, StratavoreError) as reason:
+            if request.patient and isinstance(reason, StratavoreError) and not terminal.begun:
+                return Sent(typed=False, reason=str(reason))  # a terminal that fails for a moment
             return await self._refuse(request, str(reason))
         return Sent(typed=True)
 
@@ -92,17 +94,22 @@ class Typist:
             return True
         if outcome.state == "refused":
             raise NotTyped(outcome.detail)
-        offset, _, runner_id = (outcome.detail or "0").partition(" ")
-        died = runner_id not in ("", request.runner_id)
-        typed_to = replace(terminal, run=RunDirectory(self._home, runner_id)) if died else terminal
-        taken = typed_to.taken_since(int(offset))
+        begun = Beginning.read(outcome.detail)
+        if request.answer:  # no hook tells of it, but the screen does
+            if not begun.question:
+                raise NotTyped(_INTERRUPTED)
+            terminal.began_before, terminal.answers = outcome.detail, begun.question
+            return False
+        died = begun.runner_id not in ("", request.runner_id)
+        typed_to = replace(terminal, run=RunDirectory(self._home, begun.runner_id)) if died else terminal
+        taken = typed_to.taken_since(begun.offset)
         if taken is not None:
             await self._finish(request, taken, told_by=typed_to.run.runner_id)
             return True
         if not terminal.adapter.tells_when_taken(request.text) or (not died and not request.enter):
             raise NotTyped(_INTERRUPTED)
         terminal.began_before = outcome.detail
-        terminal.began_here = None if died else int(offset)
+        terminal.began_here = None if died else begun.offset
         return False
 
     async def _begin(self, terminal: Terminal) -> int:
@@ -114,11 +121,12 @@ class Typist:
                 request.request_id,
                 request.session_id,
                 _kind(request),
-                f"{offset} {request.runner_id}",
+                str(Beginning(offset, request.runner_id, terminal.answers)),
                 instead_of=terminal.began_before,
             )
         if not first:
             raise NotTyped(_INTERRUPTED)
+        terminal.begun = True
         return offset
 
     async def _finish(self, request: SendRequest, at: float | None, *, told_by: str = "") -> None:
@@ -266,7 +274,7 @@ class Typist:
             await asyncio.sleep(LOOK_SECONDS)
         raise NotTyped("it stands in the prompt and was not taken; look at the terminal")
 
-    async def _asked(self, terminal: Terminal) -> Question:
+    async def _asked(self, terminal: Terminal) -> Question | None:
         """The question on its screen; one that was only told yet is about to be drawn."""
         deadline = monotonic() + SHOWN_SECONDS
         while True:
@@ -274,16 +282,22 @@ class Typist:
             if question := (await terminal.box()).question:
                 return question
             if not told or monotonic() >= deadline:
-                raise NotTyped("it asks no question now; send it without --answer")
+                return None
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _answer(self, terminal: Terminal) -> None:
         request = terminal.request
         asked = await self._asked(terminal)
+        if terminal.answers and (asked is None or digest(asked) != terminal.answers):
+            await self._finish(request, time())  # by an earlier try: what is asked now, nobody has seen
+            return
+        if asked is None:
+            raise NotTyped("it asks no question now; send it without --answer")
         answer = terminal.adapter.answer(asked, request.text)
         if answer is None:
             options = "; ".join(f"{one.key} {one.label}".strip() for one in asked.options)
             raise NotTyped(f"'{request.text}' is no answer to its question. The answers are: {options}")
+        terminal.answers = digest(asked)
         await self._begin(terminal)
         with effect("send.type"):
             await terminal.press(*answer.keys)

@@ -1,5 +1,7 @@
 """Text is typed once, or it is said that it may have been: on a real Postgres and a real terminal."""
 
+import os
+import signal
 import uuid
 from collections.abc import AsyncIterator
 from typing import cast
@@ -110,6 +112,21 @@ async def test_what_a_dead_runner_did_not_hear_is_left_for_the_next_one(typist: 
     request = typist.request("hello", runner_id=f"{uuid.uuid4()}.1")
     assert await typist.send(request) is None
     assert await typist.send(request.model_copy(update={"runner_id": typist.runner_id})) == Outcome("done", None)
+
+
+async def test_a_terminal_that_fails_for_a_moment_refuses_no_prompt(
+    typist: Typist, runners: Runners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = typist.request("the first words").model_copy(update={"patient": True})
+    server = await runners.server()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with monkeypatch.context() as impatient:
+            impatient.setattr("stratavore.runtime.tmux.CALL_SECONDS", 0.3)
+            assert await typist.send(request) is None
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert await typist.send(request) == Outcome("done", None)
 
 
 async def test_the_first_word_about_a_request_counts(typist: Typist, store: Store) -> None:
