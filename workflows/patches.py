@@ -17,4 +17,10 @@ REFUSED_AFTER_ARRIVAL = "refused-after-arrival"
 KILLS_DO_NOT_PARK = "kills-do-not-park"
 """An agent that SIGKILL ends soon, again and again, is launched again as well, after the longest wait."""
 
-ALL: tuple[str, ...] = (REFUSED_AFTER_ARRIVAL, KILLS_DO_NOT_PARK)
+TOLD_UNTIL_TAKEN = "told-until-taken"
+"""What a runner died with is told to the next one until that has taken it, and not tried once."""
+
+PROMPT_IS_HANDED_ON = "prompt-is-handed-on"
+"""A prompt that waits for its agent goes to the next run, between two tries; it held that back until it was taken."""
+
+ALL: tuple[str, ...] = (REFUSED_AFTER_ARRIVAL, KILLS_DO_NOT_PARK, TOLD_UNTIL_TAKEN, PROMPT_IS_HANDED_ON)

@@ -123,6 +123,8 @@ class Carried(Model):
     reason: str | None = None
     prompted: bool = False
     """The agent was told what it was launched with, or that was refused."""
+    unheard: str | None = None
+    """What the live runner is still to be told, since the one before it died with it."""
     replaced: int = 0
     """Runners up to this generation are to be ended in favour of the next one."""
     stopped: bool = False

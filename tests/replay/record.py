@@ -170,6 +170,63 @@ async def moved_back(sessions: Sessions) -> Session:
     return session
 
 
+async def told_again(sessions: Sessions) -> Session:
+    """As it was before ``patches.TOLD_UNTIL_TAKEN``: what could not be typed was not tried again."""
+    session = await _is_told_what_was_unheard(sessions)
+    await until(lambda: sessions.world.unready == 0)
+    while len((await session.handle.describe()).raw_description.pending_activities) > 1:  # to supervise it
+        await asyncio.sleep(0.02)
+    await session.says("running")  # a query is answered when all of that is heard
+    await session.terminate("terminate")
+    return session
+
+
+async def told_until_taken(sessions: Sessions) -> Session:
+    session = await _is_told_what_was_unheard(sessions)
+    await until(lambda: sessions.world.typed == ["unheard"])
+    await session.terminate("terminate")
+    return session
+
+
+async def _is_told_what_was_unheard(sessions: Sessions) -> Session:
+    """By a runner that is not ready for it at first."""
+    session, world = await sessions.start(), sessions.world
+    await session.runs()
+    world.unheard.append("unheard")
+    world.unready = 1
+    await session.ends(ExitKind.CRASHED)
+    await session.runs(2)
+    return session
+
+
+async def prompt_held_back(sessions: Sessions) -> Session:
+    """As it was before ``patches.PROMPT_IS_HANDED_ON``: no next run until the agent has taken its prompt."""
+    session = await _waits_with_its_prompt(sessions)
+    await session.terminate("terminate")
+    return session
+
+
+async def prompt_handed_on(sessions: Sessions) -> Session:
+    first = await (session := await _waits_with_its_prompt(sessions)).run_id()
+    await session.continues(first)
+    sessions.world.unready = 0
+    await until(lambda: sessions.world.typed == ["the first words"])
+    await session.terminate("terminate")
+    return session
+
+
+async def _waits_with_its_prompt(sessions: Sessions) -> Session:
+    """In a run that is long enough."""
+    world = sessions.world
+    world.unready = tries = 1000
+    session = await sessions.start(policy=Policy(actions_a_run=10), prompt="the first words")
+    await session.runs()
+    await until(lambda: world.unready < tries)
+    for _ in range(10):
+        await session.wake()
+    return session
+
+
 PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     completed,
     crashed_and_parked,
@@ -184,6 +241,10 @@ PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     continued_by_actions,
     moved,
     moved_back,
+    told_again,
+    told_until_taken,
+    prompt_held_back,
+    prompt_handed_on,
 )
 
 

@@ -52,6 +52,8 @@ class World:
     """Nobody is told of a grant."""
     ends_before_running: deque[ExitKind] = field(default_factory=deque)
     """How the next launches end at once."""
+    unheard: deque[str] = field(default_factory=deque)
+    """What the next launches find that the runner before was told, and died with."""
     refusals: deque[str] = field(default_factory=deque)
     """Why the next launches fail for good."""
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -73,8 +75,9 @@ class World:
     """Each runner once."""
     typed: list[str] = field(default_factory=list)
     unready: int = 0
-    gone: set[str] = field(default_factory=set)
     """So often an agent cannot be typed to."""
+    gone: set[str] = field(default_factory=set)
+    """Runners that have ended, as far as typing is concerned."""
     refused: list[RefuseRequest] = field(default_factory=list)
     holders: set[str] = field(default_factory=set)
     line: list[str] = field(default_factory=list)
@@ -140,7 +143,7 @@ class World:
                 self.doubled.append(request.runner_id)
             self.running.add(request.runner_id)
         await self._gate("launch")
-        return Launched()
+        return Launched(unheard=self.unheard.popleft() if self.unheard else None)
 
     @activity.defn
     async def supervise(self, request: SuperviseRequest) -> RunnerExit:

@@ -129,6 +129,61 @@ async def test_a_text_under_way_holds_the_next_run_back_and_supervision_goes_on(
     assert world.states == [SessionState.RECOVERING, SessionState.ENDED]
 
 
+async def test_a_prompt_that_waits_for_its_agent_is_handed_to_the_next_run(sessions: Sessions) -> None:
+    """A trust dialog can be open for days, and each try writes the whole prompt into the history."""
+    world = sessions.world
+    world.unready = tries = 1000
+    session = await sessions.start(policy=SHORT, prompt="the first words")
+    await session.runs()
+    await until(lambda: world.unready < tries)
+    for _ in range(2):
+        run = await session.run_id()
+        await nudge(session, 40)
+        await session.continues(run)
+    assert world.typed == []
+    world.unready = 0
+    await session.send("later")
+    await until(lambda: world.typed == ["the first words", "later"])
+    await session.terminate()
+    await session.result()
+
+
+async def test_what_waits_to_be_told_again_is_handed_to_the_next_run(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start(policy=SHORT)
+    await session.runs()
+    world.unheard.append("what the one before died with")
+    world.unready = tries = 1000
+    await session.ends(ExitKind.CRASHED)
+    await session.runs(2)
+    await until(lambda: world.unready < tries)
+    run = await session.run_id()
+    await nudge(session, 40)
+    await session.continues(run)
+    world.unready = 0
+    await until(lambda: world.typed == ["what the one before died with"])
+    await session.terminate()
+    await session.result()
+    assert len(world.typed) == 1
+
+
+async def test_a_prompt_that_is_being_typed_holds_the_next_run_back(sessions: Sessions) -> None:
+    world = sessions.world
+    gate = world.hold("send")
+    session = await sessions.start(policy=SHORT, prompt="the first words")
+    await session.runs()
+    await until(lambda: "send is held" in world.log)
+    first = await session.run_id()
+    await nudge(session, 40)
+    await until_heard(session)
+    assert await session.run_id() == first
+    gate.set()
+    await session.continues(first)
+    assert world.typed == ["the first words"]
+    await session.terminate()
+    await session.result()
+
+
 async def test_an_end_that_comes_with_what_makes_the_history_long(world: World) -> None:
     """Signals are run first; the run that they end must not take the runner's end along."""
     sessions = Sessions(world)

@@ -144,6 +144,33 @@ async def test_a_prompt_outlives_the_pause_of_its_session(sessions: Sessions) ->
     await session.result()
 
 
+async def test_what_the_runner_before_died_with_is_told_until_it_is_taken(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start()
+    await session.runs()
+    world.unheard.append("unheard")
+    world.unready = 2
+    await session.ends(ExitKind.LOST)
+    await until(lambda: world.typed == ["unheard"])
+    await session.terminate()
+    await session.result()
+    assert world.typed == ["unheard"]
+
+
+async def test_what_a_runner_did_not_hear_before_its_end_is_left_to_the_next_one(sessions: Sessions) -> None:
+    world = sessions.world
+    session = await sessions.start()
+    await session.runs()
+    world.unheard.extend(["unheard", "unheard"])
+    world.gone.add(session.runner(2))
+    await session.ends(ExitKind.LOST)
+    await session.runs(2)
+    await session.ends(ExitKind.LOST, 2)
+    await until(lambda: world.typed == ["unheard"])
+    await session.terminate()
+    await session.result()
+
+
 async def test_a_text_for_a_runner_that_has_died_goes_to_the_next_one(sessions: Sessions) -> None:
     world = sessions.world
     session = await sessions.start()

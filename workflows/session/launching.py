@@ -1,15 +1,13 @@
 """How a session comes to a runner: a slot, a host, a launch."""
 
-import asyncio
 from datetime import timedelta
-from uuid import UUID, uuid5
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.admission import AdmissionActivities
 from activities.runners import RunnerActivities
-from stratavore.models.session import Hold, LiveRunner, SendSignal, Wish
+from stratavore.models.session import Hold, LiveRunner, Wish
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import AdmitRequest, FindRequest, Found, Launched, LaunchRequest, PlaceRequest
 from stratavore.naming import launch_queue
@@ -150,9 +148,7 @@ class Launching(Supervising, Texts):
         self._arrive()
         self._show(SessionState.RUNNING, None)
         if launched.unheard is not None:
-            request_id = str(uuid5(UUID(self._start.session_id), live.runner_id))
-            again = self._have_typed(SendSignal(request_id=request_id, text=launched.unheard), live, patient=True)
-            self._telling_again = asyncio.create_task(again)
+            self._tell_again(launched.unheard, live)
 
     async def _call_off(self, launch: "workflow.ActivityHandle[Launched]", live: LiveRunner) -> None:
         """Give up a launch that does not succeed and that nobody wishes any more, with whatever it may have started."""

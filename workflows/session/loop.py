@@ -27,6 +27,8 @@ class SessionWorkflow(Commands, Launching):
         self._describe()
         if not self._prompted:
             self._prompting = asyncio.create_task(self._give_prompt())
+        if self._unheard is not None and self._live:
+            self._tell_again(self._unheard, self._live)
         if start.adopts:
             await self._adopt()
         while True:

@@ -5,7 +5,6 @@ import asyncio
 from temporalio import workflow
 
 from stratavore.models.session import SessionInput, Wish
-from stratavore.models.steps import Sent
 
 REMEMBERED_REQUESTS = 64
 
@@ -39,7 +38,9 @@ class Memory:
         self._typing = asyncio.Lock()
         self._prompted = carried.prompted or start.spec.prompt is None or start.spec.headless
         self._prompting: asyncio.Task[None] | None = None
-        self._telling_again: asyncio.Task[Sent] | None = None
+        self._unheard = carried.unheard
+        self._telling_again: asyncio.Task[None] | None = None
+        self._sends = 0  # under way
 
     def _end(self) -> None:
         """Wish for the end, whatever was asked for before."""

@@ -1,5 +1,6 @@
 """What is typed into the agent: its first prompt, texts and answers."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid5
@@ -12,7 +13,7 @@ from stratavore.models.session import LiveRunner, SendSignal, Wish
 from stratavore.models.states import SessionState
 from stratavore.models.steps import SendRequest, Sent
 from stratavore.naming import host_queue
-from workflows import timeouts
+from workflows import patches, timeouts
 from workflows.session.showing import Showing
 
 
@@ -31,6 +32,22 @@ class Texts(Showing):
                 self._prompted = sent.typed or sent.refused
             if not self._prompted:
                 await workflow.sleep(timeouts.NEXT_LOOK_FOR_HOST)
+
+    def _tell_again(self, text: str, live: LiveRunner) -> None:
+        """Have a runner told what the one before it was told and died with."""
+        self._unheard = text
+        self._telling_again = asyncio.create_task(self._tell_until_taken(text, live))
+
+    async def _tell_until_taken(self, text: str, live: LiveRunner) -> None:
+        """Tell it a runner. If that ends before, the next one is launched with it."""
+        signal = SendSignal(request_id=str(uuid5(UUID(self._start.session_id), live.runner_id)), text=text)
+        while True:
+            sent = await self._have_typed(signal, live, patient=True)
+            if sent.typed or sent.refused or sent.gone or not workflow.patched(patches.TOLD_UNTIL_TAKEN):
+                return
+            await workflow.sleep(timeouts.NEXT_LOOK_FOR_HOST)
+            if self._live != live or self._wish is not Wish.RUN:
+                return
 
     async def _type(self, signal: SendSignal) -> str | None:
         """Have the text typed, into the next runner if this one ends before. Returns why it was not."""
@@ -70,6 +87,7 @@ class Texts(Showing):
     async def _have_typed(self, signal: SendSignal, live: LiveRunner, *, patient: bool) -> Sent:
         """Have a text typed into a runner's terminal by its host."""
         self._actions += 1
+        self._sends += 1
         patience = timeouts.READY_FOR_PROMPT if patient else timeouts.READY
         try:
             sent: Sent = await workflow.execute_activity_method(
@@ -96,4 +114,6 @@ class Texts(Showing):
             if isinstance(error.cause, ApplicationError):
                 return Sent(typed=False, reason=error.cause.message)
             return Sent(typed=False, reason="its host did not answer in time; the text may have been typed")
+        finally:
+            self._sends -= 1
         return sent

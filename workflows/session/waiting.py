@@ -9,7 +9,7 @@ from temporalio import workflow
 
 from stratavore.models.base import Model
 from stratavore.models.session import ACTIONS_A_RUN, Carried, Wish
-from workflows import timeouts
+from workflows import patches, timeouts
 from workflows.session.memory import Memory
 
 Answer = TypeVar("Answer", bound=Model | None)
@@ -61,8 +61,15 @@ class Waiting(Memory):
     def _may_continue(self) -> bool:
         """Whether the history is long, no signal is being handled, and more is left to do than to end."""
         goes_on = self._live is not None or self._wish is not Wish.TERMINATE
-        told = (self._prompted or self._live is None) and (self._telling_again is None or self._telling_again.done())
-        return self._is_long() and goes_on and told and workflow.all_handlers_finished()
+        return self._is_long() and goes_on and workflow.all_handlers_finished() and self._can_hand_on_texts()
+
+    def _can_hand_on_texts(self) -> bool:
+        """Whether the next run can tell the agent what it has not taken yet: nothing of it is being typed now."""
+        told = (self._prompted or self._live is None) and not self._is_telling_again()
+        return told or (self._sends == 0 and workflow.patched(patches.PROMPT_IS_HANDED_ON))
+
+    def _is_telling_again(self) -> bool:
+        return self._telling_again is not None and not self._telling_again.done()
 
     def _is_long(self) -> bool:
         policy = self._start.policy
@@ -91,6 +98,7 @@ class Waiting(Memory):
             live=self._live,
             admitted=self._admitted,
             prompted=self._prompted,
+            unheard=self._unheard if self._is_telling_again() else None,
             state=self._state,
             reason=self._reason,
             stopped=self._stopped,
