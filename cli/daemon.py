@@ -95,17 +95,21 @@ def stop(
     everything: Annotated[
         bool, typer.Option("--all", "-a", help="End the sessions, and stop the servers too.")
     ] = False,
+    with_servers: Annotated[
+        bool, typer.Option("--servers", help="Stop the servers too, and leave the sessions alone.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="With --all: ask nothing, and grant the agents no time.")
     ] = False,
 ) -> None:
     """Stop the daemon; with --all the sessions and servers too.
 
-    Without --all, agents and servers go on, and the next daemon takes them over. With --all the sessions of this host
-    end; those of other hosts go on.
+    Without --all, agents go on, and so do the servers if not for --servers; the next daemon takes over what lives, and
+    starts the rest. With --all the sessions of this host end; those of other hosts go on.
 
     Examples:
         stratavore daemon stop
+        stratavore daemon stop --servers
         stratavore daemon stop --all
     """
     from cli.background import stop_daemon
@@ -114,11 +118,14 @@ def stop(
     if everything:
         _end_sessions(home, force=force)
     stopped = stop_daemon(home)
-    if not everything:
+    if not (everything or with_servers):
         note("The daemon has stopped; sessions and servers go on." if stopped else "No daemon is running.")
         return
     servers = _stop_servers(home)
-    note("Everything has stopped." if stopped or servers else "Nothing is running.")
+    if not (stopped or servers):
+        note("Nothing is running." if everything else "Neither the daemon nor a server is running.")
+        return
+    note("Everything has stopped." if everything else "The daemon and its servers have stopped; agents go on.")
 
 
 def _end_sessions(home: Home, *, force: bool) -> None:

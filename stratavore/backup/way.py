@@ -21,12 +21,16 @@ _SESSIONS = f"WorkflowType = '{naming.WORKFLOW}'"
 async def end_or_refuse_agents(home: Home, *, end_agents: bool) -> None:
     """See to it that no agent of the state directory lives: it would write beside the one of the restored session.
 
+    Ended ones leave their terminals open, which nobody would close any more, and whose names the next ones may have.
+
     Raises:
         AgentsInTheWay: some live, and are not to be ended, or do not end.
     """
-    living = [one for found in Snapshot().marked(home=home.root).values() for one in found]
-    if living and end_agents:
+    now = Snapshot()
+    living = [one for found in now.marked(home=home.root).values() for one in found]
+    if end_agents:
         living = await end(living, grace=GRACE_SECONDS)
+        await end(now.terminals(home.sockets), grace=GRACE_SECONDS)
     if living:
         raise AgentsInTheWay(home=home.root, pids=", ".join(str(one.pid) for one in living))
 

@@ -131,6 +131,16 @@ class Snapshot:
                     found.setdefault(runner, []).append(self._identity(pid))
         return found
 
+    def terminals(self, sockets: Path) -> list[ProcessIdentity]:
+        """The terminal servers whose sockets were made in this directory, also if it was moved since."""
+        return [
+            self._identity(pid)
+            for pid in self._table
+            if pid not in self._own
+            if (words := procfs.command_line(pid))[:1] == ["tmux"]
+            if any(word.startswith(f"{sockets}/") for word in words)
+        ]
+
     def usage(self, pid: int) -> Usage | None:
         """What the process and its descendants use; ``None`` if it is gone."""
         members = [self._table[each] for each in self._descend(pid)]
