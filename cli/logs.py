@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import text
-from cli.attach import ask_tmux, check_reachable
+from cli.attach import ask_tmux, check_reachable, this_host
 from cli.output import LaunchFormat
 from cli.plain import Plain, drawn, plain
 from cli.service import service
@@ -80,7 +80,11 @@ def _now(terminal: dict[str, Any]) -> str:
 
 
 def _follow(terminal: dict[str, Any]) -> None:
-    """Write what is written to the log, and to the next runner's, until the session has ended."""
+    """Write what is written to the log, and to the next runner's, until the session has ended.
+
+    Raises:
+        StratavoreError: it has gone to another machine.
+    """
     session_id = terminal["session"]["session_id"]
     while True:
         generation = generation_of(terminal["runner_id"])
@@ -89,6 +93,8 @@ def _follow(terminal: dict[str, Any]) -> None:
             return
         # Not the current one: while nobody looked there may have been several.
         terminal = service.call("terminal", target=f"{session_id}.{generation + 1}")
+        if terminal["session"]["host"] != this_host():  # a runner between them that was elsewhere is passed over
+            check_reachable(terminal, "logs")
 
 
 def _follow_runner(log: Path, session_id: str, generation: int) -> int:
