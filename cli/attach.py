@@ -15,6 +15,7 @@ from cli.service import service
 from cli.terminal import Progress, interactive, note
 from cli.waiting import AT_REST, HELD, START_SECONDS, Session, in_line, wait_for, wait_once
 from stratavore.errors import InvalidInput, ServerMissing, StratavoreError, Unreachable, WrongState
+from stratavore.runtime.tmux_version import INSTALL
 
 END_SECONDS = 15.0
 """Between the end of a program and the end of its session's record."""
@@ -160,7 +161,7 @@ def _run(command: list[str]) -> int:
     try:
         code = subprocess.run(command, cwd=Path("/"), check=False).returncode
     except FileNotFoundError as error:
-        raise ServerMissing(server="tmux", reason=str(error), hint="Install tmux 3.2 or later") from error
+        raise ServerMissing(server="tmux", reason=str(error), hint=INSTALL) from error
     if termios.tcgetattr(sys.stdin) != before:  # tmux's server, which would have put it back, was killed
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
         sys.stdout.write(_AS_BEFORE)

@@ -243,9 +243,7 @@ COLUMNS = [
     Column("PROJECT", lambda row: row["project"], cut=True),
     Column("WHEN", _when, cut=True),
     Column("ZONE", lambda row: row["timezone"], drop=2),
-    Column(
-        "NEXT", lambda row: "paused" if row["paused"] else text.clock(row["next_at"]) if row["next_at"] else "never"
-    ),
+    Column("NEXT", _next),
     Column("OVERLAP", lambda row: row["overlap"], drop=3),
     Column("LAST", _last, cut=True, drop=1),
 ]

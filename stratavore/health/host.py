@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import shutil
 
 from stratavore.agents.registry import adapter_for
@@ -10,13 +9,14 @@ from stratavore.errors import StratavoreError
 from stratavore.identity import known_state_directory
 from stratavore.models.findings import Part, PartState
 from stratavore.paths import Home
+from stratavore.runtime import tmux_version
 from stratavore.runtime.client import run
 from stratavore.store import health, hosts
 from stratavore.store.connection import Connection
 
-LEAST_ROOM = 1024**3
-"""Bytes: logs, transcripts and an embedded server's journal grow by hundreds of megabytes."""
-LEAST_TMUX = (3, 2)
+LEAST_ROOM = 2 * 1024**3
+"""Bytes, as of the alert StratavoreDiskLow: logs, transcripts and an embedded server's journal grow by hundreds of
+megabytes. A share of the disk would call large ones full that are not."""
 _START = "Start the daemon: stratavore daemon start"
 
 
@@ -64,14 +64,12 @@ async def tmux(home: Home) -> Part:
         version = said.output.strip().removeprefix("tmux ")
     except (FileNotFoundError, TimeoutError):
         version = ""
-    numbers = tuple(int(one) for one in re.findall(r"\d+", version)[:2])
-    enough = numbers >= LEAST_TMUX
-    wanted = ".".join(str(one) for one in LEAST_TMUX)
+    enough = tmux_version.will_do(version)
     return Part(
         name="tmux",
         state=PartState.OK if enough else PartState.PROBLEM,
         detail=f"version {version}" if version else "it is not on the PATH of the daemon",
-        hint="" if enough else f"Install tmux {wanted} or later",
+        hint="" if enough else tmux_version.INSTALL,
         figures={"version": version or None},
     )
 

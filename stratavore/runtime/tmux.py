@@ -20,6 +20,7 @@ from stratavore.runtime.batch import Batch
 from stratavore.runtime.client import Answer, run
 from stratavore.runtime.processes import HOME_MARKER, RUNNER_MARKER, SESSION_MARKER
 from stratavore.runtime.rundir import RunSpec
+from stratavore.runtime.tmux_version import INSTALL
 
 CALL_SECONDS = 15.0
 _TERMINFO = (
@@ -213,7 +214,7 @@ class Tmux:
                 timeout=CALL_SECONDS,
             )
         except FileNotFoundError as error:
-            raise ServerMissing(server="tmux", reason=str(error), hint="Install tmux 3.2 or later") from error
+            raise ServerMissing(server="tmux", reason=str(error), hint=INSTALL) from error
         except TimeoutError as error:
             raise self._failed(f"no answer in {CALL_SECONDS:g} s", project_id) from error
 

@@ -11,6 +11,7 @@ import pytest
 from typer import Exit, TyperException
 
 from cli.main import COMMANDS, command
+from stratavore.runtime import tmux_version
 from tests.support.servers import REPOSITORY
 from worker import daemon
 
@@ -130,6 +131,25 @@ def test_every_link_leads_somewhere(guide: str) -> None:
         there = (here.parent / path).resolve() if path else here
         assert there.exists(), f"{guide}: {link}"
         assert not anchor or anchor in anchors(there), f"{guide}: {link}"
+
+
+@pytest.mark.parametrize(
+    ("guide", "heading"),
+    [
+        ("docs/faq.md", "### What about high availability?"),
+        ("docs/deployment.md", "## High availability"),
+        ("docs/deployment.md", "## Several machines"),
+    ],
+)
+def test_where_a_lost_host_is_spoken_of_both_ways_are_named(guide: str, heading: str) -> None:
+    section = (REPOSITORY / guide).read_text().split(f"\n{heading}\n")[1].split("\n#")[0]
+    assert "`--failover auto`" in section
+    assert "operations.md#losing-a-host)" in section
+    assert re.search(r"\bwait\b", section)
+
+
+def test_what_is_needed_of_tmux_is_what_is_looked_for() -> None:
+    assert f"| {tmux_version.WANTED} |" in (REPOSITORY / "README.md").read_text()
 
 
 def anchors(guide: Path) -> set[str]:

@@ -27,11 +27,19 @@ def person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 1000)
 
 
+def have_tmux(machine: Machine, version: str = "3.4") -> None:
+    """It is there, and asked for its version, which changes nothing."""
+    program = machine.programs / "tmux"
+    program.write_text(f"#!/bin/sh\necho tmux {version}\n")
+    program.chmod(0o755)
+
+
 def installing(machine: Machine, *programs: str) -> None:
     """A package manager that brings these."""
     machine.add("dpkg")
     lines = [
-        f"printf '#!/bin/sh\\n' > {machine.programs / one}; chmod 755 {machine.programs / one}" for one in programs
+        f"printf '#!/bin/sh\\necho {one} 3.4\\n' > {machine.programs / one}; chmod 755 {machine.programs / one}"
+        for one in programs
     ]
     machine.add("apt-get", "\n".join(['[ "$1" = install ] || exit 0', *lines]))
 
@@ -50,10 +58,22 @@ def test_what_is_missing_is_installed(machine: Machine) -> None:
 @pytest.mark.usefixtures("root")
 def test_what_is_there_is_left_alone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRATAVORE_RABBITMQ__ENABLED", "false")
-    machine.add("tmux")
+    have_tmux(machine)
     installing(machine)
     system.provide({TMUX})
     assert machine.asked == []
+
+
+@pytest.mark.usefixtures("root")
+def test_an_older_tmux_is_none(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATAVORE_RABBITMQ__ENABLED", "false")
+    have_tmux(machine, "3.1c")
+    installing(machine)
+    with pytest.raises(SetupFailed, match=r"Without tmux 3\.2 or later no session can run"):
+        system.provide({TMUX})
+    assert machine.asked[-1] == "apt-get install --yes --no-install-recommends tmux"
+    installing(machine, "tmux")
+    system.provide({TMUX})
 
 
 @pytest.mark.usefixtures("person")
@@ -72,13 +92,13 @@ def test_without_permission_one_is_told_what_to_install(machine: Machine) -> Non
         system.provide({TMUX})
     assert str(failed.value) == (
         "Missing: tmux and rabbitmq-server. Install with: sudo apt-get install tmux rabbitmq-server\n"
-        "Without tmux no session can run."
+        "Without tmux 3.2 or later no session can run."
     )
 
 
 @pytest.mark.usefixtures("person")
 def test_nothing_ends_for_want_of_rabbitmq(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    machine.add("tmux")
+    have_tmux(machine)
     system.provide({TMUX})
     assert capsys.readouterr().out == (
         "Missing: rabbitmq-server. Install with this system's package manager.\n"
@@ -88,7 +108,7 @@ def test_nothing_ends_for_want_of_rabbitmq(machine: Machine, capsys: pytest.Capt
 
 @pytest.mark.usefixtures("person")
 def test_tests_need_rabbitmq(machine: Machine) -> None:
-    machine.add("tmux")
+    have_tmux(machine)
     with pytest.raises(SetupFailed, match="Without RabbitMQ"):
         system.provide({TMUX, RABBITMQ})
 
@@ -96,7 +116,7 @@ def test_tests_need_rabbitmq(machine: Machine) -> None:
 @pytest.mark.usefixtures("person")
 def test_tests_need_prometheus_by_the_name_that_it_has_there(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRATAVORE_RABBITMQ__ENABLED", "false")
-    machine.add("tmux")
+    have_tmux(machine)
     machine.add("dnf")
     system.provide({TMUX})
     with pytest.raises(SetupFailed) as failed:
