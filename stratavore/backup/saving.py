@@ -1,5 +1,6 @@
 """Making a backup: one snapshot of the database, and the secrets of this host. Nobody is stopped for it."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from stratavore.errors import BackupExists, DatabaseEmpty
 from stratavore.killpoints import effect
 from stratavore.paths import Home
 from stratavore.store.migrate import examine
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP})
+"""What file systems without hard links say."""
 
 
 @contextmanager
@@ -108,6 +112,21 @@ def _give_name(temporary: Path, path: Path, *, force: bool) -> None:
         temporary.replace(path)
         return
     try:
-        os.link(temporary, path)  # unlike a rename, it never replaces
+        try:
+            os.link(temporary, path)  # unlike a rename, it never replaces
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _replace_own(temporary, path)
     except FileExistsError:
         raise BackupExists(path=path) from None
+
+
+def _replace_own(temporary: Path, path: Path) -> None:
+    """Where a file has one name only, as on FAT: the name is taken by an empty file, which this one then replaces."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        temporary.replace(path)
+    except OSError:
+        path.unlink()
+        raise
