@@ -26,6 +26,7 @@ _NOT_YET = frozenset(
 )
 """What a server says that has just been started, or knows of a new namespace in part only."""
 _REFUSED = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.UNIMPLEMENTED})
+_GIVE_RIGHTS = "Give temporal.api_key rights in it"
 _NAMES = (PROJECT.name, STATE.name, AGENT.name, HOST.name)
 
 
@@ -102,7 +103,7 @@ async def _namespace(client: Client, change: bool) -> Step:
             return Step(SERVER, f"namespace {client.namespace}", state, f"keeps histories for {kept.days} days")
         except RPCError as error:
             if error.status in _REFUSED:
-                raise _rights(client, "it may not be described", "Give temporal.api_key rights in it") from error
+                raise _rights(client, "it may not be described", _GIVE_RIGHTS) from error
             if error.status not in _NOT_YET:
                 raise
             if error.status is RPCStatusCode.NOT_FOUND and not change:
@@ -133,6 +134,7 @@ async def _register(client: Client) -> bool:
 async def _search_attributes(client: Client, change: bool) -> Step:
     added = False
     while True:
+        missing: list[str] = []
         try:
             missing = await missing_attributes(client)
             if not missing:
@@ -149,6 +151,8 @@ async def _search_attributes(client: Client, change: bool) -> Step:
                 )
                 added = True
         except RPCError as error:
+            if error.status in _REFUSED and not missing:
+                raise _rights(client, "its workflows may not be counted", _GIVE_RIGHTS) from error
             if error.status in _REFUSED:
                 raise _rights(client, "search attributes may not be added", _by_hand(client, missing)) from error
             if error.status not in _NOT_YET and error.status is not RPCStatusCode.ALREADY_EXISTS:

@@ -148,3 +148,13 @@ async def test_attributes_that_may_not_be_added_are_told_with_the_command(
             await preparation.prepare(client)
         command = f"temporal operator search-attribute create --namespace {client.namespace} --name Project"
         assert command in str(raised.value)
+
+
+async def test_a_role_that_may_not_even_count_workflows_is_told(
+    stack: EmbeddedStack, namespace: str, certificates: Certificates
+) -> None:
+    denied = (*OF_ADMINISTRATORS, "CountWorkflowExecutions")
+    async with TemporalFront.before(stack.temporal_address, certificates.server, denied=denied) as front:
+        client = await connect.temporal(front.address, settings(certificates, namespace))
+        with pytest.raises(RightsMissing, match=r"its workflows may not be counted\. Give temporal\.api_key rights in it"):
+            await preparation.prepare(client)
