@@ -28,7 +28,7 @@ async def answered(work: Coroutine[Any, Any, T], *, server: str, so: str, second
 
     Args:
         work: asks them. It is called off, and not waited for: giving a silent connection back takes a minute.
-        server: which one.
+        server: which one is mostly asked: it is named if none answers, and whichever failed if one fails.
         so: what follows for who asked if it does not answer.
         seconds: how long it may take.
 
@@ -51,7 +51,8 @@ async def answered(work: Coroutine[Any, Any, T], *, server: str, so: str, second
         failed = connect.failure(error)
         assert failed is not None
         reason = failed.details.get("reason", "its disk is full")
-        raise ServerSilent(server=server, how=f"failed in the middle of it ({reason})", so=so) from error
+        which = "Temporal" if isinstance(error, RPCError) else "Postgres"
+        raise ServerSilent(server=which, how=f"failed in the middle of it ({reason})", so=so) from error
 
 
 async def heard(asking: Iterable[Coroutine[Any, Any, None]]) -> None:

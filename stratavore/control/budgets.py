@@ -11,13 +11,14 @@ from temporalio.service import RPCError
 from stratavore import budgets as words
 from stratavore import targets
 from stratavore.budgets import Action, Budget, Period, Unit
+from stratavore.control.answering import answered, heard
 from stratavore.control.god import God
 from stratavore.control.held import Held
 from stratavore.errors import InvalidInput, NoSuchBudget, NotAsking, NotHeld
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.models.session import Hold, HoldSignal
 from stratavore.models.states import HELD_STATES, SessionState
-from stratavore.models.views import BudgetPeriodView, BudgetView
+from stratavore.models.views import BudgetPeriodView, BudgetView, SessionView
 from stratavore.naming import short
 from stratavore.near_names import did_you_mean
 from stratavore.servers import schedules
@@ -181,17 +182,21 @@ class Budgets(God, Held):
         Raises:
             NotAsking: none of them waits for one.
         """
-        async with self._database.pool.acquire() as connection:
-            asking = [one for one in await targets.meant(connection, target) if one.state is SessionState.ASKING]
+        asking = await answered(self._asking(target), server="Postgres", so="nothing was denied")
         if not asking:
             raise NotAsking(target=target)
-        for one in asking:
-            reason = f"more was denied; run it again with: stratavore resume {short(one.session_id)}"
-            hold = Hold(state=SessionState.PAUSED, reason=reason, cause=f"denied/{request_id}")
-            await self._signal(
-                one.session_id, "hold", HoldSignal(request_id=request_id, generation=one.generation, hold=hold)
-            )
+        await heard(self._deny(one, request_id) for one in asking)
         return [one.session_id for one in asking]
+
+    async def _asking(self, target: str) -> list[SessionView]:
+        """Sessions that are meant and wait for an approval."""
+        async with self._database.pool.acquire() as connection:
+            return [one for one in await targets.meant(connection, target) if one.state is SessionState.ASKING]
+
+    async def _deny(self, session: SessionView, request_id: str) -> None:
+        reason = f"more was denied; run it again with: stratavore resume {short(session.session_id)}"
+        hold = Hold(state=SessionState.PAUSED, reason=reason, cause=f"denied/{request_id}")
+        await self._ask(session, "hold", HoldSignal(request_id=request_id, generation=session.generation, hold=hold))
 
     async def _give(
         self, transaction: Transaction, budget: BudgetView, more: Decimal | None, kind: EventType, request_id: str

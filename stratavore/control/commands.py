@@ -120,17 +120,12 @@ class Commands(God):
             case "resume":
                 await self._resume(session, request_id, god)
             case "pause":
-                if not await self._signal(session.session_id, "pause", PauseSignal(request_id=request_id)):
-                    await self._take_up(session, "pause", PauseSignal(request_id=request_id))
+                await self._ask(session, "pause", PauseSignal(request_id=request_id))
             case "terminate":
-                end = TerminateSignal(request_id=request_id, force=force, god=god)
-                if not await self._signal(session.session_id, "terminate", end):
-                    await self._take_up(session, "terminate", end)
+                await self._ask(session, "terminate", TerminateSignal(request_id=request_id, force=force, god=god))
 
     async def _restart(self, session: SessionView, request_id: str) -> None:
-        message = RestartSignal(request_id=request_id, generation=session.generation)
-        if not await self._signal(session.session_id, "restart", message):
-            await self._take_up(session, "restart", message)
+        await self._ask(session, "restart", RestartSignal(request_id=request_id, generation=session.generation))
 
     async def _resume(self, session: SessionView, request_id: str, god: Operator | None = None) -> None:
         message = ResumeSignal(request_id=request_id, god=god)
@@ -138,8 +133,8 @@ class Commands(God):
             start = await self._again(session)
             # The signal is for a workflow that has recorded the end and is not closed yet.
             await self._start(start.model_copy(update={"resumes": True}), again=True, signal=("resume", message))
-        elif not await self._signal(session.session_id, "resume", message):
-            await self._take_up(session, "resume", message)
+        else:
+            await self._ask(session, "resume", message)
 
 
 def _asked(sessions: Sequence[SessionView]) -> list[dict[str, Any]]:

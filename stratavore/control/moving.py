@@ -98,8 +98,7 @@ class Moving(God):
         session, host = asked.session, asked.host
         assert host is not None
         message = MoveSignal(request_id=asked.request_id, generation=session.generation, host=host)
-        if not await self._signal(session.session_id, "move", message):
-            await self._take_up(session, "move", message)
+        await self._ask(session, "move", message)
 
 
 class Asked:

@@ -53,6 +53,11 @@ class Reach:
         with effect("control.signal"):
             return await signal(self._client, session_id, name, message)
 
+    async def _ask(self, session: SessionView, signal: str, message: Any) -> None:
+        """Signal a session's workflow; one that was terminated by hand is started again with the signal."""
+        if not await self._signal(session.session_id, signal, message):
+            await self._take_up(session, signal, message)
+
     def _hears(self, session: SessionView) -> bool:
         """Whether it runs; without a daemon one of this host too: it is told when the daemon is back."""
         waits_for_us = self._here is None and session.host == self._host

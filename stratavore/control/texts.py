@@ -63,7 +63,8 @@ class Texts(Reach):
         signal = SendSignal(request_id=request_id, text=text, enter=enter, answer=answer)
         look = f"look there before you send it again, with: stratavore attach {naming.short(session.session_id)}"
         unknown = f"nobody knows whether the text was noted, to be typed as soon as it answers; {look}"
-        await answered(self._note(session, signal), server="Temporal", so=unknown)
+        # Its workflow keeps the text until it is typed or refused.
+        await answered(self._ask(session, "send", signal), server="Temporal", so=unknown)
         if wait:
             await self._typed(session, request_id)
         return {"session_id": session.session_id}
@@ -73,11 +74,6 @@ class Texts(Reach):
         async with self._database.pool.acquire() as connection:
             session = await targets.one(connection, target, live=True)
             return session, await accounts.holding(connection, session.session_id)
-
-    async def _note(self, session: SessionView, signal: SendSignal) -> None:
-        """Tell its workflow, which keeps the text until it is typed or refused."""
-        if not await self._signal(session.session_id, "send", signal):
-            await self._take_up(session, "send", signal)
 
     async def _typed(self, session: SessionView, request_id: str) -> None:
         """Wait until a text that is noted has been typed, through failures of Postgres that are over soon."""

@@ -5,11 +5,13 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from stratavore.control import Control
 from stratavore.errors import EXIT_UNAVAILABLE, ServerSilent
+from stratavore.naming import workflow_id
 from stratavore.store.database import Database
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
@@ -89,6 +91,30 @@ async def test_it_is_not_known_whether_sessions_heard_while_temporal_says_nothin
         "Error: Temporal does not answer for 10 s: nobody knows whether it was heard, so look before you ask again, "
         "with: stratavore sessions. See: stratavore daemon status.\n"
     )
+
+
+async def test_the_server_that_failed_is_named(ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Postgres, which is asked for what a session was launched with if its workflow is found closed."""
+    daemon = ways.daemon
+    daemon.kill()
+    client = await daemon.client()
+    await client.get_workflow_handle(workflow_id(ways.session)).terminate()
+    database = await Database.open(daemon.dsn, b"k" * 32, connections=2)
+    control = Control(daemon.home, daemon.host, database, client)
+    signal = control._signal
+
+    async def then_postgres_is_gone(*words: Any) -> bool:
+        heard = await signal(*words)
+        ways.postgres.is_open = False
+        ways.postgres.cut()
+        return heard
+
+    monkeypatch.setattr(control, "_signal", then_postgres_is_gone)
+    try:
+        with pytest.raises(ServerSilent, match=r"^Postgres failed in the middle of it \(.*\): nobody knows whether"):
+            await control.command(ways.session, "pause", str(uuid.uuid4()))
+    finally:
+        await database.close()
 
 
 async def test_it_is_not_known_whether_a_text_was_noted_while_temporal_says_nothing(ways: Ways) -> None:

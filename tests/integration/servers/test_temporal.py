@@ -156,5 +156,7 @@ async def test_a_role_that_may_not_even_count_workflows_is_told(
     denied = (*OF_ADMINISTRATORS, "CountWorkflowExecutions")
     async with TemporalFront.before(stack.temporal_address, certificates.server, denied=denied) as front:
         client = await connect.temporal(front.address, settings(certificates, namespace))
-        with pytest.raises(RightsMissing, match=r"its workflows may not be counted\. Give temporal\.api_key rights in it"):
+        with pytest.raises(
+            RightsMissing, match=r"its workflows may not be counted\. Give temporal\.api_key rights in it"
+        ):
             await preparation.prepare(client)

@@ -8,7 +8,7 @@ import pytest
 
 from cli.client import Unanswered
 from stratavore.errors import RemoteError
-from stratavore.naming import budgets_reset
+from stratavore.naming import budgets_reset, workflow_id
 from stratavore.runtime.processes import identify
 from tests.integration.reconcile.test_schedules import described, run
 from tests.integration.worker.watching import generation, running
@@ -125,6 +125,17 @@ async def test_who_asks_goes_on_once_more_is_approved_and_rests_once_it_is_denie
     await daemon.call("approve", target="all", request_id=str(uuid.uuid4()))
     await daemon.wait_for_generation(session, 3)
     assert len(await told(daemon, "budget.approved")) == 2
+
+
+async def test_who_asks_and_has_no_workflow_any_more_rests_once_it_is_denied(daemon: DaemonProcess) -> None:
+    session, _ = await running(daemon, ["cat"])
+    await set_budget(daemon, session, action="ask")
+    await spend(daemon, session, 100)
+    await daemon.wait(session, "asking")
+    await (await daemon.client()).get_workflow_handle(workflow_id(session)).terminate()
+    assert await daemon.call("deny", target=session, request_id=str(uuid.uuid4())) == [session]
+    view = await daemon.wait(session, "paused")
+    assert view["reason"].startswith("more was denied; run it again with: stratavore resume ")
 
 
 async def test_a_budget_can_end_sessions(daemon: DaemonProcess) -> None:
