@@ -32,9 +32,7 @@ class RegularUpkeep(Upkeep, Held):
             removed = await (leftovers.of_host() if part is UpkeepPart.HOST else leftovers.of_servers())
         if part is UpkeepPart.SERVERS:
             await self._wake_free()
-            async with self._database.pool.acquire() as connection:
-                clocks = await budgets.clocks(connection)
-            await schedules.keep_resets(self._client, clocks)
+            await schedules.keep_resets(self._client, self._clocks)
         telemetry.show_upkeep(part)
         return UpkeepDone(
             outcomes=tuple(one.outcome for one in found.differences),
@@ -42,3 +40,7 @@ class RegularUpkeep(Upkeep, Held):
             unseen=found.unseen,
             removed=removed,
         )
+
+    async def _clocks(self) -> list[tuple[str, str]]:
+        async with self._database.pool.acquire() as connection:
+            return await budgets.clocks(connection)

@@ -3,7 +3,7 @@
 What a person did to one stays: a paused schedule stays paused. One that was deleted is made again by the next start.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -39,6 +39,10 @@ SPREAD = 0.1
 _RESETS = "Each run lets in who waited for the period that begins, in their order. See it with: stratavore {noun} show"
 _NOUNS = {Resettable.QUOTAS: "quotas", Resettable.BUDGETS: "budget"}
 _RUNS = "Each run compares all who know of sessions, repairs what is safe and says the rest; see stratavore reconcile."
+
+
+Clocks = Callable[[], Awaitable[Iterable[tuple[str, str]]]]
+"""Asks for the periods, and the time zones whose clocks they follow, that there are budgets of."""
 
 
 async def keep(client: Client, host: str, interval: timedelta) -> None:
@@ -79,13 +83,19 @@ async def have_resets(client: Client, clocks: Iterable[tuple[str, str]]) -> None
         await have(client, name, _reset(name, request, _BUDGETS[Period(period)], timezone))
 
 
-async def keep_resets(client: Client, clocks: Collection[tuple[str, str]]) -> None:
-    """Have those, and no others of the kind."""
-    await have_resets(client, clocks)
-    wanted = {naming.budgets_reset(*clock) for clock in clocks}
+async def keep_resets(client: Client, clocks: Clocks) -> None:
+    """Have those, and no others of the kind.
+
+    A budget may be set meanwhile, and find the schedule that is deleted then: so it is asked again what there are.
+
+    Raises:
+        RPCError: Temporal does not answer.
+    """
+    wanted = {naming.budgets_reset(*clock) for clock in await clocks()}
     async for one in await client.list_schedules():
         if one.id.startswith(naming.BUDGETS_RESET) and one.id not in wanted:
             await delete(client, one.id)
+    await have_resets(client, await clocks())
 
 
 async def delete(client: Client, name: str) -> None:

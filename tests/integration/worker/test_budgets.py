@@ -5,11 +5,13 @@ import uuid
 from typing import Any
 
 import pytest
+from temporalio.service import RPCError
 
 from cli.client import Unanswered
 from stratavore.errors import RemoteError
 from stratavore.naming import budgets_reset, workflow_id
 from stratavore.runtime.processes import identify
+from stratavore.servers import schedules
 from tests.integration.reconcile.test_schedules import described, run
 from tests.integration.worker.watching import generation, running
 from tests.support.daemon import DaemonProcess
@@ -174,6 +176,28 @@ async def test_raising_or_taking_away_a_budget_lets_everyone_go_on(daemon: Daemo
     await daemon.wait_for_generation(session, 2)
     with pytest.raises(RemoteError, match="'global' has no such budget"):
         await daemon.call("unset_budget", target="global")
+
+
+async def test_a_budget_that_is_set_amid_upkeep_has_its_schedule(daemon: DaemonProcess) -> None:
+    client = await daemon.client()
+    stale, wanted = budgets_reset("monthly", "UTC"), budgets_reset("daily", "UTC")
+    await schedules.have_resets(client, [("monthly", "UTC"), ("daily", "UTC")])  # of budgets that are no more
+
+    async def both_are_listed() -> bool:
+        return {stale, wanted} <= {one.id async for one in await client.list_schedules()}
+
+    await answer(both_are_listed, what="both in the list, which knows them a moment late")
+
+    async def clocks() -> list[tuple[str, str]]:
+        found = await daemon.fetch("SELECT period, timezone FROM budgets")
+        if not found:
+            await set_budget(daemon, "global", period="daily")
+        return [(row["period"], row["timezone"]) for row in found]
+
+    await schedules.keep_resets(client, clocks)
+    await client.get_schedule_handle(wanted).describe()
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_schedule_handle(stale).describe()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
