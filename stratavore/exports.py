@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,28 @@ def rendered(rows: Iterable[Row], form: ExportFormat) -> str:
     writer.writeheader()
     writer.writerows(picked)
     return written.getvalue()
+
+
+def read(content: bytes, form: ExportFormat) -> list[dict[str, Any]]:
+    """The rows of a file as :func:`rendered` takes them; none of one that it did not write."""
+    try:
+        text = content.decode()
+        found = json.loads(text) if form is ExportFormat.JSON else list(csv.DictReader(io.StringIO(text, newline="")))
+    except (ValueError, csv.Error):
+        return []
+    rows = found if isinstance(found, list) else []
+    return [dict.fromkeys(COLUMNS) | row for row in rows if isinstance(row, dict) and row.get("session_id")]
+
+
+def kept(written: Iterable[Row], known: Sequence[Row]) -> list[Row]:
+    """What is known now, and what was written of sessions that are known no more: it was spent all the same."""
+    sessions = {row["session_id"] for row in known}
+    gone = [row for row in written if row["session_id"] not in sessions]
+    return sorted([*gone, *known], key=_place)
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return str(row["project"]), str(row["session_id"]), row["model"] or ""
 
 
 def write_whole(path: Path, text: str, *, by: str) -> None:

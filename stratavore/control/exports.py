@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stratavore.control.reach import Reach
 from stratavore.errors import ExportFailed
 from stratavore.events.envelope import EventType, NewEvent
-from stratavore.exports import ExportFormat, rendered, write_whole
+from stratavore.exports import ExportFormat, Row, kept, read, rendered, write_whole
 from stratavore.killpoints import effect
 from stratavore.models.exports import ExportDone
 from stratavore.models.views import DaySpentView
@@ -24,7 +25,7 @@ class Exports(Reach):
     """Writes a file for each day that is over."""
 
     async def write_days(self, directory: Path | None, form: str, due: datetime) -> ExportDone:
-        """Write the files that are missing, and those of the last days that hold something else now.
+        """Write the files that are missing, and those of the last days of which more is known now.
 
         Args:
             directory: where to; it is made if it is missing. None: nowhere, as nobody wants them any more.
@@ -48,9 +49,10 @@ class Exports(Reach):
         written = []
         for day in sorted(days):
             path = directory / f"tokens-{day}.{form}"
-            text = rendered([row.model_dump() for row in days[day]], ExportFormat(form))
+            known = [row.model_dump() for row in days[day]]
             try:
-                if await asyncio.to_thread(_differs, path, text, anew=day >= newest):
+                text = await asyncio.to_thread(_due, path, known, ExportFormat(form), anew=day >= newest)
+                if text is not None:
                     with effect("export.write"):
                         await asyncio.to_thread(write_whole, path, text, by=self._host)
                     written.append(str(path))
@@ -66,10 +68,12 @@ class Exports(Reach):
             transaction.emit(NewEvent(None, f"export/{self._host}/{day}", EventType.SYSTEM_ALERT, "", data))
 
 
-def _differs(path: Path, text: str, *, anew: bool) -> bool:
-    """Whether a file is missing, or, if it may be written ``anew``, holds something else."""
+def _due(path: Path, known: Sequence[Row], form: ExportFormat, *, anew: bool) -> str | None:
+    """What a file is to hold that is missing, or, if it may be written ``anew``, holds something else; else None."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return path.read_bytes() != text.encode() and anew
+        there = path.read_bytes()
     except FileNotFoundError:
-        return True
+        return rendered(known, form)
+    text = rendered(kept(read(there, form), known), form)
+    return text if anew and text.encode() != there else None

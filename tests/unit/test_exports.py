@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stratavore.exports import COLUMNS, ExportFormat, rendered, write_whole
+from stratavore.exports import COLUMNS, ExportFormat, kept, read, rendered, write_whole
 from stratavore.models.views import DaySpentView
 
 ROWS: list[dict[str, Any]] = [
@@ -34,6 +34,29 @@ def test_csv_has_a_header_and_exact_costs() -> None:
 def test_json_has_the_same() -> None:
     assert json.loads(rendered([row | {"more": 1} for row in ROWS], ExportFormat.JSON)) == ROWS
     assert json.loads(rendered([], ExportFormat.JSON)) == []
+
+
+@pytest.mark.parametrize("form", ExportFormat)
+def test_what_is_read_is_written_as_it_was(form: ExportFormat) -> None:
+    written = rendered(ROWS, form)
+    assert rendered(read(written.encode(), form), form) == written
+    for strange in (b"", b"\xff", b"\0", b"7", b"{}", b"[7]", b"a,b\n1,2\n"):
+        assert read(strange, form) == []
+
+
+def test_lines_of_a_version_that_had_fewer_columns_are_read() -> None:
+    (row,) = read(b"day,session_id\n2026-01-30,s\n", ExportFormat.CSV)
+    assert rendered([row], ExportFormat.CSV).splitlines()[1] == "2026-01-30,,s,,,,,,,,,"
+
+
+def test_sessions_that_are_known_no_more_keep_their_lines_in_their_place() -> None:
+    def line(project: str, session: str, model: str | None) -> dict[str, Any]:
+        return dict.fromkeys(COLUMNS, "1") | {"project": project, "session_id": session, "model": model}
+
+    known = [line("b", "2", None), line("b", "2", "x"), line("d", "1", "x")]
+    written = [line("a", "9", "x"), line("b", "2", "former"), line("c", "3", "")]
+    assert kept(written, known) == [written[0], *known[:2], written[2], known[2]]
+    assert kept([], known) == known
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

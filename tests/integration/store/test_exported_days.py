@@ -11,9 +11,9 @@ from temporalio.client import Client
 
 from stratavore.agents.conversation import Reply, Tokens
 from stratavore.control.exports import Exports
-from stratavore.exports import COLUMNS
+from stratavore.exports import COLUMNS, ExportFormat, read
 from stratavore.paths import Home
-from stratavore.store import sessions, usage
+from stratavore.store import projects, sessions, usage
 from stratavore.store.usage import Used
 from tests.integration.store.steps import Session, Store
 
@@ -66,3 +66,30 @@ async def test_each_day_has_a_file_when_it_is_over(store: Store, write: Write, t
     assert files[1].read_text() == f"{HEADER}{DAYS[1]},{line}"
     assert files[20].read_text() == f"{HEADER}{DAYS[20]},{line}"
     assert await write() == []
+
+
+@pytest.mark.parametrize("form", ExportFormat)
+async def test_what_was_used_stays_though_its_project_is_deleted(
+    store: Store, home: Home, tmp_path: Path, form: ExportFormat
+) -> None:
+    exports = Exports(home, "here", store.database, cast(Client, None))
+    stays, goes = Session(await store.project("stays")), Session(await store.project("goes"))
+    runners = {one.session_id: (await store.runner(one)).runner_id for one in (stays, goes)}
+    day = DAYS[2]
+    for one in (stays, goes):
+        await use(store, runners[one.session_id], one, day, f"first-{one.session_id}")
+    await exports.write_days(tmp_path, form, DUE)
+    file = tmp_path / f"tokens-{day}.{form}"
+    before = file.read_text()
+
+    async with store.database.transaction("test") as transaction:
+        await projects.delete(transaction.connection, goes.project.project_id)
+    for _ in range(2):
+        assert str(file) not in (await exports.write_days(tmp_path, form, DUE)).written
+    assert file.read_text() == before
+    await use(store, runners[stays.session_id], stays, day, "late")
+    assert str(file) in (await exports.write_days(tmp_path, form, DUE)).written
+    rows = {str(row["session_id"]): row for row in read(file.read_bytes(), form)}
+    assert {one: int(row["replies"]) for one, row in rows.items()} == {stays.session_id: 2, goes.session_id: 1}
+    assert [row["project"] for row in read(file.read_bytes(), form)] == ["goes", "stays"]
+    assert (await exports.write_days(tmp_path, form, DUE)).written == ()
