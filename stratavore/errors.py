@@ -381,6 +381,13 @@ class DiskFull(StratavoreError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class ClusterUnowned(StratavoreError):
+    """Nobody can tell whose database is in {path}: {file} is missing or damaged. If it is that of this state directory, type: echo {owner} > {file}; else move it away, and an empty one is made."""
+
+    code = "cluster_unowned"
+    exit_code = EXIT_REFUSED
+
+
 class UnsafeDirectory(StratavoreError):
     """The directory {path} belongs to another user or is open to others. Choose another with STRATAVORE_HOME, or: chmod 700 {path}."""
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
+from stratavore.embedded.records import sync_directory, sync_file
 from stratavore.errors import ServerMissing
 
 NAME = "stratavore"
@@ -109,11 +110,14 @@ def readable_copy(installation: Installation) -> Installation:
                 path = Path(directory, file)
                 if not path.is_symlink():
                     path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+                    sync_file(path)  # one that is found is taken for whole, for good
+            sync_directory(Path(directory))
         try:
             new.rename(copy.root)
         except OSError:  # another stratavore of this machine was faster
             if not copy.root.exists():
                 raise
+        sync_directory(ROOTS_DIRECTORY)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return copy

@@ -2,7 +2,10 @@
 
 import asyncio
 import hashlib
+import logging
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,13 +20,17 @@ from stratavore.embedded.ports import LOOPBACK
 from stratavore.embedded.process import Command, Process
 from stratavore.embedded.records import sync_directory
 from stratavore.embedded.server import Server
-from stratavore.errors import DiskFull, ServerAway
+from stratavore.errors import ClusterUnowned, DiskFull, ServerAway
 from stratavore.killpoints import effect
 from stratavore.paths import Home, private_directory
+
+_log = logging.getLogger(__name__)
 
 USER = "stratavore"
 DATABASE = "stratavore_state"
 MAX_CONNECTIONS = 200
+OWNER_FILE = "stratavore.owner"
+"""In the data directory: which password it was made with, as a digest."""
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -161,10 +168,11 @@ class PostgresServer(Server):
             shutil.rmtree(half_made, ignore_errors=True)
         owner = hashlib.sha256(self._password.encode()).hexdigest()[:16]
         if self.data.exists():
-            if (self.data / "stratavore.owner").read_text() == owner:
+            if self._owner(owner) == owner:
                 return
             # The state directory was deleted and made anew: what it had before is set aside.
-            self.data.rename(mkdtemp(prefix="old-", dir=self.directory))
+            aside = self.data.rename(mkdtemp(prefix="old-", dir=self.directory))
+            _log.warning("the database of a state directory that was here before is set aside: %s", aside)
         new = Path(mkdtemp(prefix="new-", dir=self.directory))
         try:
             _write(new / "password", self._password, account)
@@ -172,12 +180,25 @@ class PostgresServer(Server):
                 os.chown(new, account.user, account.group)
             with effect("embedded.initdb"):
                 self._initdb(account, new / "data", new / "password")
-            _write(new / "data/stratavore.owner", owner, account)
+            _write(new / "data" / OWNER_FILE, owner, account)
+            sync_directory(new / "data")
             with effect("embedded.cluster"):
                 (new / "data").rename(self.data)
                 sync_directory(self.directory)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+    def _owner(self, ours: str) -> str:
+        """Whose the cluster is, by what it says; ``ours`` is what it would say of us.
+
+        Raises:
+            ClusterUnowned: it does not say. It may be all that there is of ours, so no empty one takes its place.
+        """
+        file = self.data / OWNER_FILE
+        said = file.read_text(errors="replace").strip() if file.exists() else ""
+        if not re.fullmatch("[0-9a-f]{16}", said):
+            raise ClusterUnowned(path=self.data, file=shlex.quote(str(file)), owner=ours)
+        return said
 
     def _initdb(self, account: accounts.Account | None, data: Path, password: Path) -> None:
         command = self._as(
@@ -255,3 +276,5 @@ def _write(path: Path, text: str, account: accounts.Account | None) -> None:
         file.write(text)
         if account is not None:
             os.fchown(handle, account.user, account.group)
+        file.flush()
+        os.fsync(handle)

@@ -77,7 +77,16 @@ def write_private(path: Path, content: Mapping[str, Any]) -> None:
 
 def sync_directory(path: Path) -> None:
     """Make renames in a directory survive power loss."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make what is in a file survive power loss."""
+    _sync(path)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    handle = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(handle)
     finally:
