@@ -24,7 +24,9 @@ SELECT * FROM (
 ) AS latest ORDER BY sequence
 
 -- name: undelivered
-SELECT count(*) FROM outbox WHERE NOT delivered
+-- By an index for each of the two.
+SELECT (SELECT count(*) FROM outbox WHERE NOT delivered AND NOT dead)
+     + (SELECT count(*) FROM outbox WHERE dead AND NOT delivered)
 
 -- name: revive
 WITH revived AS (

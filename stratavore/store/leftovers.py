@@ -8,6 +8,9 @@ from stratavore.store.queries import load
 
 SQL = load(__file__)
 
+AT_ONCE = 10_000
+"""Marks of deliveries that are deleted together: a fraction of a second."""
+
 
 async def runs(connection: Connection, runner_ids: Iterable[str], host: str, kept: timedelta) -> list[str]:
     """Of these runners of a host, those whose run directories have been kept long enough."""
@@ -26,8 +29,12 @@ async def unknown_sessions(connection: Connection, session_ids: Iterable[str]) -
 
 async def forget_delivered(connection: Connection, kept: timedelta) -> int:
     """Delete marks of events that were delivered so long ago; not the events. Returns how many."""
-    done = await connection.execute(SQL.delivered, kept)
-    return int(done.split()[-1])
+    forgotten = 0
+    while True:
+        done = int((await connection.execute(SQL.delivered, kept, AT_ONCE)).split()[-1])
+        forgotten += done
+        if done < AT_ONCE:
+            return forgotten
 
 
 async def lost_hosts(connection: Connection, after: timedelta) -> list[str]:

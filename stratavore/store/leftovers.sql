@@ -16,10 +16,9 @@ SELECT asked.id::text AS session_id FROM unnest($1::uuid[]) AS asked (id)
 WHERE NOT EXISTS (SELECT FROM sessions WHERE sessions.id = asked.id)
 
 -- name: delivered
--- Of the oldest, so that the table is never read as a whole; events themselves stay in the record.
+-- Some at a time, so that nobody waits long for their rows; events themselves stay in the record.
 DELETE FROM outbox WHERE id IN (
-    SELECT id FROM (SELECT id, delivered, delivered_at FROM outbox ORDER BY id LIMIT 10000) AS oldest
-    WHERE delivered AND delivered_at < now() - $1::interval
+    SELECT id FROM outbox WHERE delivered AND delivered_at < now() - $1::interval ORDER BY delivered_at LIMIT $2
 )
 
 -- name: lost_hosts

@@ -18,7 +18,7 @@ from stratavore.store.queries import load
 SQL = load(__file__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0011"
+HEAD = "0012"
 OLDEST_POSTGRES = 14
 EXTENSION = "vector"
 
