@@ -140,14 +140,14 @@ async def test_a_text_that_is_noted_is_typed_once_though_postgres_fails_meanwhil
         control = Control(daemon.home, daemon.host, database, await daemon.client())
         sending = asyncio.create_task(control.send(ways.session, TEXT, str(uuid.uuid4())))
 
-        async def is_noted() -> bool:
+        async def noted() -> int:
             handle = (await daemon.client()).get_workflow_handle(f"session-{ways.session}")
-            return any(
+            return sum(
                 event.workflow_execution_signaled_event_attributes.signal_name == "send"
                 for event in (await handle.fetch_history()).events
             )
 
-        await answer(is_noted, what="that it is noted")
+        await answer(noted, what="that it is noted")
         ways.postgres.cut()  # for a moment only
         ways.postgres.hold()
         with pytest.raises(ServerSilent, match="the text is noted, and typed as soon as it answers; do not send it"):
@@ -156,9 +156,13 @@ async def test_a_text_that_is_noted_is_typed_once_though_postgres_fails_meanwhil
         await daemon.start()
         await until(lambda: ways.typed() == 2, what="echo and output of cat")
 
+        async def another_is_noted() -> bool:
+            return await noted() == 2
+
         # Of a failure that is over soon nobody hears.
         daemon.kill()
         sending = asyncio.create_task(control.send(ways.session, "another text", str(uuid.uuid4())))
+        await answer(another_is_noted, what="that the other one is noted")
         for _ in range(20):
             await asyncio.sleep(0.1)
             ways.postgres.cut()
