@@ -71,7 +71,8 @@ def restore(
         typer.Option(
             "--replaces",
             metavar="HOST",
-            help="Let this machine take the place of that host. If only one has sessions, it does so by itself.",
+            help="Let this machine take the place of that host. With a backup of another machine it takes that "
+            "of the only one with sessions by itself.",
         ),
     ] = None,
     end_agents: Annotated[

@@ -56,7 +56,8 @@ async def restore(
         backup: verified.
         home: the state directory, in which nothing may run.
         settings: of this host: its name, and the servers.
-        replaces: the host whose place it takes; None: that of the only one which has sessions, if there is one.
+        replaces: the host whose place it takes; None: that of the only one which has sessions, if there is one, and
+            this host did not make the backup.
         end_agents: end the agents that live here.
         progress: is told what is being done.
 
@@ -98,7 +99,7 @@ async def restore(
                 with effect("restore.fill"):
                     await tables.fill(connection, backup, progress)
                 hosts = [row["host"] for row in await connection.fetch(tables.SQL.hosts)]
-                old = _replaced(hosts, settings.host, replaces)
+                old = _replaced(hosts, settings.host, replaces, made_on=head.host)
                 if old is not None:
                     await tables.take_place(connection, old, settings.host)
                 await connection.execute(tables.SQL.end_leases)
@@ -110,11 +111,11 @@ async def restore(
     return Restored(head, rows["projects"], rows["sessions"], old, elsewhere, aside)
 
 
-def _replaced(hosts: list[str], host: str, named: str | None) -> str | None:
-    """The host whose place this one takes; None: it has its own."""
+def _replaced(hosts: list[str], host: str, named: str | None, *, made_on: str) -> str | None:
+    """The host whose place this one takes; None: it has its own, as the one that made the backup does."""
     if named is not None and named not in hosts:
         raise NoSuchHost(host=named, hosts=", ".join(hosts) or "none")
-    if named is None and len(hosts) == 1:
+    if named is None and len(hosts) == 1 and host != made_on:
         named = hosts[0]
     return named if named != host else None
 

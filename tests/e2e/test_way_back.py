@@ -17,8 +17,10 @@ from tests.e2e.test_upgrade import become_next, schema
 from tests.support import guardian, servers
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
+from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
 from tests.support.next_version import SCHEMA
 from tests.support.nursery import PROGRAM
+from tests.support.processes import marked
 from tests.support.stacks import Stack
 from tests.support.waiting import until
 from tests.support.whole_daemon import WholeDaemon
@@ -125,3 +127,44 @@ async def test_with_servers_of_ones_own(daemon_process: DaemonProcess, stack: St
         assert terminals(daemon.home) == [], "a terminal of the ended agent would have the name of the next one's"
         await goes_on(talk, session)
         daemon.kill()
+
+
+async def test_agents_of_another_host_are_taken_over(hosts: Hosts, stack: Stack, tmp_path: Path) -> None:
+    hosts.lease_seconds = LONG_LEASE_SECONDS
+    here, there = await hosts.start("here"), await hosts.start("there")
+    cli = CommandLine(here.environment, tmp_path)
+    project = await here.project(["cat"], hosts.shared)
+    launch = ("launch", project, "--host", "there", "--detach")
+    (known,) = await cli.json(*launch)
+    await here.wait(known["session_id"], "running")
+    await cli.done("backup", "before.tar")
+    (stranger,) = await cli.json(*launch)
+    await here.wait(stranger["session_id"], "running")
+    before = {one["session_id"]: one["pid"] for one in await here.call("list_runners")}
+    for host in (here, there):
+        assert host.end() == 0
+
+    namespace = f"test-{uuid.uuid4().hex[:12]}"
+    async with servers.own_database(stack) as empty:
+        for host in (here, there):
+            host.dsn, host.namespace = empty, namespace
+        restored = await CommandLine(here.environment, tmp_path)("restore", "--end-agents", "before.tar")
+        assert (restored.code, restored.err) == (0, "Sessions on other hosts wait for their daemons: there.\n")
+        for host in (here, there):
+            await host.start()
+        await there.wait(known["session_id"], "running")
+        (runner,) = await there.call("list_runners")
+        assert (runner["session_id"], runner["pid"]) == (known["session_id"], before[known["session_id"]])
+        cli = CommandLine(there.environment, tmp_path)
+        told = await cli("reconcile")
+        assert (
+            "but Postgres does not know it, which proves nothing.\n  left: to end it: stratavore reconcile" in told.out
+        )
+        assert marked(session_id=stranger["session_id"]), "nobody ends unasked what nobody knows"
+        await cli.done("reconcile", "--end-orphans")
+        assert not marked(session_id=stranger["session_id"])
+        await cli.done("pause", known["session_id"])
+        await cli.done("resume", known["session_id"])
+        await there.wait_for_generation(known["session_id"], 2)
+        for host in (here, there):
+            host.kill()
