@@ -17,7 +17,7 @@ import asyncpg
 
 from stratavore import telemetry
 from stratavore.cancelling import strays_fail
-from stratavore.events.batch import Failure, Outcome, Waiting, publish
+from stratavore.events.batch import CONFIRM_SECONDS, Failure, Outcome, Waiting, publish
 from stratavore.events.broker import Broker, BrokerAway
 from stratavore.events.doubts import Doubts
 from stratavore.events.envelope import EventRow, EventType, NewEvent
@@ -35,6 +35,8 @@ LOOK_SECONDS = 2.0
 BATCH_SECONDS = 0.1
 """Between the beginnings of two batches: a lone event goes at once, and of many that come one by one each batch takes
 some. A batch costs Postgres about 1 ms, whatever it holds. A full batch is followed at once."""
+FROZEN_SECONDS = CONFIRM_SECONDS + 30.0
+"""A relay that has not asked Postgres anything for so long is frozen, or cut off: Postgres takes its share from it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds between tries while Postgres or the broker is away."""
 
@@ -97,6 +99,7 @@ class Relay:
         connection = await connect(self._dsn)
         try:
             await use_json(connection)
+            await connection.execute(SQL.give_up_when_frozen, f"{FROZEN_SECONDS * 1000:.0f}ms")
             await connection.add_listener(CHANNEL, lambda *_: self._woken.set())
             connection.add_termination_listener(lambda _: self._woken.set())
             yield connection

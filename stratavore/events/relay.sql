@@ -1,3 +1,6 @@
+-- name: give_up_when_frozen
+SELECT set_config('idle_session_timeout', $1, false)
+
 -- name: join
 -- Shared, and held as long as the connection: counting its holders counts the relays.
 SELECT pg_advisory_lock_shared($1::int, 0)

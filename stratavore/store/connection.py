@@ -17,20 +17,29 @@ CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 30.0
 _SERVER_SETTINGS = {
     "application_name": "stratavore",
-    # A machine that vanished without a word must not keep its locks for hours.
+    # A machine that vanished without a word must not keep its locks for hours: found out by asking it while the
+    # connection rests, and by what it does not confirm while there is something under way to it.
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
 }
+IDLE_SECONDS = 30.0
+"""So long a transaction may be left alone: whoever is frozen in the middle of one must not hold up all others."""
 
 
 def arguments(*, patience: float | None = COMMAND_SECONDS) -> dict[str, Any]:
     """What every connection is made with, besides the DSN.
 
     Args:
-        patience: seconds that a statement may take; None for one that may take as long as it does.
+        patience: seconds that a statement may take; None for no limit, and a transaction may be left alone as well.
     """
-    return {"timeout": CONNECT_SECONDS, "command_timeout": patience, "server_settings": dict(_SERVER_SETTINGS)}
+    idle = 0 if patience is None else int(IDLE_SECONDS * 1000)
+    return {
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": patience,
+        "server_settings": _SERVER_SETTINGS | {"idle_in_transaction_session_timeout": f"{idle}ms"},
+    }
 
 
 async def connect(
@@ -41,7 +50,7 @@ async def connect(
     Args:
         dsn: where to.
         database: another one than the DSN names.
-        patience: seconds that a statement may take; None for no limit.
+        patience: as for :func:`arguments`.
     """
     return await asyncpg.connect(dsn, database=database, **arguments(patience=patience))
 

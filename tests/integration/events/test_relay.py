@@ -14,6 +14,7 @@ from aio_pika.abc import AbstractQueue
 
 from stratavore.events import doubts
 from stratavore.events import relay as relay_module
+from stratavore.events.batch import CONFIRM_SECONDS
 from stratavore.events.broker import Broker
 from stratavore.events.envelope import NewEvent, verify
 from stratavore.events.outbox import PARTITIONS
@@ -155,6 +156,22 @@ async def test_a_relay_without_a_broker_leaves_all_to_those_that_have_one(
             await world.all_delivered()
             assert await shares() == (0, 16)
     assert world.first_seen() == {session: [1, 2] for session in mine}
+
+
+async def test_a_relay_that_is_frozen_loses_its_share(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(relay_module, "FROZEN_SECONDS", 1.0)
+    mine = await world.new_sessions(20)
+    async with Proxy.before(world.url) as proxy, world.relay(lambda: proxy.url) as frozen:
+        await eventually(lambda: asyncio.sleep(0, len(frozen.partitions)), PARTITIONS)
+        async with world.relay() as other:
+            await eventually(lambda: asyncio.sleep(0, len(other.partitions)), PARTITIONS // 2)
+            proxy.hold()  # it waits for confirmations, and asks Postgres nothing
+            await asyncio.gather(*(world.emit(session, "waits") for session in mine))
+            async with asyncio.timeout(CONFIRM_SECONDS / 2):
+                await world.all_delivered()
+            proxy.go_on()
+    assert world.first_seen() == {session: [1] for session in mine}
 
 
 async def test_connections_that_break_in_the_middle_lose_nothing_and_keep_the_order(world: World) -> None:
