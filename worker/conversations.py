@@ -35,7 +35,9 @@ class File:
     part: int = 0
     place: Place = field(default_factory=Place)
     heard: int = 0
-    """Bytes whose rows the follower has heard, of this part."""
+    """Bytes whose rows the follower has heard, stored or not."""
+    heard_part: int = 0
+    """The part that they are of."""
     more: bool = True
     """It holds more than was read, as far as is known."""
     refused: bool = False
@@ -50,7 +52,8 @@ class File:
     @classmethod
     def of(cls, kept: Kept) -> "File":
         """A file that is stored up to a place."""
-        return cls(kept.key, Path(kept.path), kept.subagent, kept.part, kept.place, kept.place.read_to)
+        read_to = kept.place.read_to
+        return cls(kept.key, Path(kept.path), kept.subagent, kept.part, kept.place, read_to, kept.part)
 
     def looks_changed(self, now: float, slowest: float) -> bool:
         """Whether it may hold more than before; costs one ``stat``."""

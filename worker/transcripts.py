@@ -197,22 +197,21 @@ class Transcripts:
         for reading in readings:
             one, file = reading.conversations.watched, reading.file
             agent = one.agent
-            if reading.part.part != file.part:
-                file.heard = 0
-            if reading.piece.start < file.heard:
-                continue  # heard before, and not stored then
-            file.heard = reading.piece.after.read_to
-            for row in reading.rows:
+            if reading.part.part != file.heard_part:
+                file.heard_part, file.heard = reading.part.part, 0
+            rows = reading.rows[reading.piece.lines_before(file.heard) :]  # others were heard before, and not stored
+            file.heard = max(file.heard, reading.piece.after.read_to)
+            for row in rows:
                 if not row.known and (agent, row.kind) not in self._unknown and len(self._unknown) < 1000:
                     self._unknown.add((agent, row.kind))
                     log.warning("a transcript of %s has a row of a kind that is not known: %s", one.runner_id, row.kind)
                 if not file.subagent:
                     _hear(one, row)
-            unknown = reading.part.unknown_rows
-            telemetry.TRANSCRIPT_ROWS.labels(agent, "true").inc(reading.part.rows - unknown)
+            unknown = sum(not row.known for row in rows)
+            telemetry.TRANSCRIPT_ROWS.labels(agent, "true").inc(len(rows) - unknown)
             telemetry.TRANSCRIPT_ROWS.labels(agent, "false").inc(unknown)
-            telemetry.REPLIES.labels(agent).inc(len(reading.used))
-            if reading.used or any(row.news for row in reading.rows):
+            telemetry.REPLIES.labels(agent).inc(len({row.reply.id for row in rows if row.reply}))
+            if any(row.reply or row.news for row in rows):
                 reading.conversations.turns.metered = True
 
     async def _store(self, readings: Sequence[Reading]) -> list[Part]:

@@ -37,7 +37,11 @@ class Piece:
 
     def lines(self) -> Iterator[bytes]:
         """The lines, without their ends; empty ones are left out."""
-        return (line for line in self.content.split(b"\n") if line and not line.isspace())
+        return _lines(self.content)
+
+    def lines_before(self, offset: int) -> int:
+        """How many of them stand before a place in the file, where one ends."""
+        return sum(1 for _ in _lines(self.content[: max(0, offset - self.start)]))
 
 
 def read_on(path: Path, place: Place, most: int = PIECE) -> Piece | None:
@@ -56,6 +60,10 @@ def read_on(path: Path, place: Place, most: int = PIECE) -> Piece | None:
         return None
     mark = _digest((before + content[-_MARKED:])[-_MARKED:])
     return Piece(start, content, Place(start + len(content), mark), anew, more)
+
+
+def _lines(content: bytes) -> Iterator[bytes]:
+    return (line for line in content.split(b"\n") if line and not line.isspace())
 
 
 def _whole_lines(file: BinaryIO, most: int) -> tuple[bytes, bool]:

@@ -108,9 +108,30 @@ async def test_rows_are_heard_once_also_while_postgres_is_away(writer: Agent, mo
         with pytest.raises(Died):
             await reader.look([watched])
     assert len(heard) == 1
+    writer.write(user("two"))
+    for _ in range(2):
+        with pytest.raises(Died):
+            await reader.look([watched])
+    assert [row.message.text for row in heard if row.message] == ["one", "two"]
+    heard.clear()
     await writer.reader().look([again := writer.watched()])
     monkeypatch.setattr(again.follower, "row", heard.append)
     await writer.reader().look([again])
+    assert heard == []
+
+
+async def test_rows_of_another_file_are_heard_once_while_postgres_is_away(
+    writer: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(user("one"))
+    await writer.reader().look([writer.watched()])
+    watched, heard = writer.watched(), list[Row]()
+    monkeypatch.setattr(watched.follower, "row", heard.append)
+    writer.main.write_bytes(user("another beginning"))
+    reader = writer.reader(DyingDatabase(writer.store.database, 2))
+    for _ in range(2):
+        with pytest.raises(Died):
+            await reader.look([watched])
     assert len(heard) == 1
 
 
