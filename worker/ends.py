@@ -22,7 +22,6 @@ from stratavore.signals import wake
 from stratavore.store import runners
 from stratavore.store.database import Database
 from stratavore.store.record import record
-from stratavore.store.runners import Followed
 from worker.provider_limits import ProviderLimits
 from worker.reading import REFUSED
 from worker.sightings import judge
@@ -47,14 +46,19 @@ class Ends:
         transcripts: Transcripts,
         limits: ProviderLimits,
         go_on: Callable[[str, str], Awaitable[None]],
+        following: asyncio.Lock,
     ) -> None:
-        """``go_on`` starts the workflow of a session again that Temporal has lost, with this runner of it."""
+        """``go_on`` starts the workflow of a session again that Temporal has lost, with this runner of it.
+
+        ``following`` is as in :class:`~worker.sightings.Sightings`.
+        """
         self._database = database
         self._client = client
         self._host = host
         self._transcripts = transcripts
         self._limits = limits
         self._go_on = go_on
+        self._following = following
 
     async def at_once(self, watched: Watched) -> RunnerExit:
         """How a runner ended that ended before it could be watched; whoever launched it hears it, and tells it."""
@@ -114,10 +118,9 @@ class Ends:
         if not watched.tells:
             return
         judge(watched)
-        followed = Followed(hooks_read=watched.hooks_read, agent=watched.follower.state())
         try:
-            async with self._database.pool.acquire() as connection:
-                await runners.remember(connection, watched.runner_id, followed)
+            async with self._following, self._database.pool.acquire() as connection:
+                await runners.remember(connection, {watched.runner_id: watched.known})
         except REFUSED as error:
             log.error("what %s knew at its end is set aside, since Postgres refuses it: %s", watched.runner_id, error)
 

@@ -82,13 +82,14 @@ class HostMonitor:
         self._past: set[str] = set()
         """Runners that are ended since their ends are recorded already."""
         self._exits = ExitWatch(home, self._on_exit, self._on_orphan)
-        self._sightings = Sightings(database, interval=interval, measure_seconds=MEASURE_EVERY * interval)
+        following = asyncio.Lock()
+        self._sightings = Sightings(database, following, interval=interval, measure_seconds=MEASURE_EVERY * interval)
         self._screens = Screens(tmux, interval=interval)
         self._terminals = Terminals(tmux)
         self._limits = ProviderLimits(database, client)
-        self._transcripts = Transcripts(home, host_name, database)
+        self._transcripts = Transcripts(home, host_name, database, following)
         self._heartbeats = Heartbeats(client)
-        self._ends = Ends(database, client, host, self._transcripts, self._limits, go_on)
+        self._ends = Ends(database, client, host, self._transcripts, self._limits, go_on, following)
 
     def watched_runners(self) -> frozenset[str]:
         """The runners that are watched, or whose end is being told."""

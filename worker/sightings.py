@@ -46,9 +46,13 @@ class _Change:
 class Sightings:
     """Looks at runners; keeps only what it needs for the next look."""
 
-    def __init__(self, database: Database, *, interval: float, measure_seconds: float) -> None:
-        """Every ``interval`` seconds all runners are judged; between that those that are restless or tell something."""
+    def __init__(self, database: Database, following: asyncio.Lock, *, interval: float, measure_seconds: float) -> None:
+        """Every ``interval`` seconds all runners are judged; between that those that are restless or tell something.
+
+        ``following`` is held by whoever writes what is known of runners: what was known later is written later.
+        """
         self._database = database
+        self._following = following
         self._interval = interval
         self._measure_seconds = measure_seconds
         self._next_judgement = 0.0
@@ -57,21 +61,22 @@ class Sightings:
 
     async def look(self, watched: Sequence[Watched]) -> None:
         """Hear hooks, judge activities; now and then measure. What changed is written, with its events."""
-        alive = [one for one in watched if one.ending is None]
-        every = monotonic() >= self._next_judgement
-        if every:
-            self._next_judgement = monotonic() + self._interval
-        looked_at = alive if every else [one for one in alive if one.restless or one.told_more]
-        changes = [change for one in looked_at if (change := _change(one))]
         usage: dict[str, Usage] = {}
         if monotonic() >= self._next_measurement:  # a pass over all processes of the machine
             self._next_measurement = monotonic() + self._measure_seconds
             try:
-                usage = await asyncio.to_thread(self._measure, alive)
+                usage = await asyncio.to_thread(self._measure, [one for one in watched if one.ending is None])
             except StratavoreError as error:  # what they do is seen all the same
                 log.warning("the monitor could not measure runners, and tries again: %s", error)
-        if changes or usage:
-            await self._write(alive, changes, usage)
+        async with self._following:
+            alive = [one for one in watched if one.ending is None]
+            every = monotonic() >= self._next_judgement
+            if every:
+                self._next_judgement = monotonic() + self._interval
+            looked_at = alive if every else [one for one in alive if one.restless or one.told_more]
+            changes = [change for one in looked_at if (change := _change(one))]
+            if changes or usage:
+                await self._write(alive, changes, usage)
 
     def _measure(self, alive: Sequence[Watched]) -> dict[str, Usage]:
         for one in alive:
@@ -175,8 +180,7 @@ def _change(one: Watched) -> _Change | None:
     now = judge(one)
     if now == one.shown and one.hooks_read == one.followed.hooks_read:
         return None
-    followed = Followed(hooks_read=one.hooks_read, agent=one.follower.state())
-    return _Change(one, now, followed, datetime.now(UTC))
+    return _Change(one, now, one.known, datetime.now(UTC))
 
 
 def _hear_hooks(one: Watched) -> None:

@@ -6,7 +6,7 @@ holds up nothing else.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -17,8 +17,9 @@ from stratavore.agents.registry import adapter_for
 from stratavore.environment import read_environment
 from stratavore.paths import Home
 from stratavore.runtime.tail import read_on
-from stratavore.store import sessions, transcripts, usage
+from stratavore.store import runners, sessions, transcripts, usage
 from stratavore.store.database import Database
+from stratavore.store.runners import Followed
 from stratavore.store.transcripts import Part
 from worker.conversations import Conversations
 from worker.reading import REFUSED, Reading, keep, keep_singly, replies_in_output, understand
@@ -39,10 +40,12 @@ STALE_TRIES = 3
 class Transcripts:
     """Reads what the agents of this host write, each byte once."""
 
-    def __init__(self, home: Home, host: str, database: Database) -> None:
+    def __init__(self, home: Home, host: str, database: Database, following: asyncio.Lock) -> None:
+        """``following`` is as in :class:`~worker.sightings.Sightings`."""
         self._home = home
         self._host = host
         self._database = database
+        self._following = following
         self._conversations: dict[str, Conversations] = {}
         self._stale: dict[str, float] = {}
         """Runners of which something else is stored than was thought, and when that is asked again."""
@@ -215,27 +218,44 @@ class Transcripts:
                 reading.conversations.turns.metered = True
 
     async def _store(self, readings: Sequence[Reading]) -> list[Part]:
-        async with self._database.transaction("transcripts.store") as transaction:
-            return await keep(transaction.connection, self._host, readings)
+        async with self._following:
+            async with self._database.transaction("transcripts.store") as transaction:
+                stored = await keep(transaction.connection, self._host, readings)
+                known = _known(readings, stored)
+                await runners.remember(transaction.connection, known)
+            _keep_in_mind(readings, known)
+        return stored
 
     async def _store_alone(self, reading: Reading) -> list[Part]:
         """Store one piece for itself; what Postgres refuses of it is kept as it was written, and no more."""
         runner_id = reading.conversations.watched.runner_id
+        refused: int | None = None
         try:
-            async with self._database.transaction("transcripts.store") as transaction:
-                connection = transaction.connection
-                try:
-                    async with connection.transaction():
-                        return await keep(connection, self._host, [reading])
-                except REFUSED:
-                    stored = await transcripts.keep(connection, self._host, [reading.part])
-                    refused = await keep_singly(connection, reading.used, reading.said) if stored else 0
+            async with self._following:
+                async with self._database.transaction("transcripts.store") as transaction:
+                    connection = transaction.connection
+                    try:
+                        async with connection.transaction():
+                            stored = await keep(connection, self._host, [reading])
+                    except REFUSED:
+                        stored = await transcripts.keep(connection, self._host, [reading.part])
+                        refused = await keep_singly(connection, reading.used, reading.said) if stored else 0
+                    known = _known([reading], stored)
+                    try:
+                        async with connection.transaction():
+                            await runners.remember(connection, known)
+                    except REFUSED:  # who writes its sightings says so
+                        known = {}
+                _keep_in_mind([reading], known)
         except REFUSED as error:
             log.error("a transcript of %s is set aside, since Postgres refuses it: %s", runner_id, error)
             reading.file.refused = True
             return []
-        log.error("%d rows of a transcript of %s were refused by Postgres, and are kept as written", refused, runner_id)
-        telemetry.TRANSCRIPT_REFUSED.labels(reading.conversations.watched.agent).inc(refused)
+        if refused is not None:
+            log.error(
+                "%d rows of a transcript of %s were refused by Postgres, and are kept as written", refused, runner_id
+            )
+            telemetry.TRANSCRIPT_REFUSED.labels(reading.conversations.watched.agent).inc(refused)
         return stored
 
     def _move_on(self, reading: Reading, *, stored: bool) -> None:
@@ -262,6 +282,19 @@ class Transcripts:
             log.warning("a turn of %s ended, and its transcript does not say what it used", one.runner_id)
         async with self._database.transaction("transcripts.account") as transaction:
             await transcripts.count_unmetered(transaction.connection, [one.runner_id for one in unmetered])
+
+
+def _known(readings: Iterable[Reading], stored: Iterable[Part]) -> dict[str, Followed]:
+    """What is known of runners with the rows that were just stored: the next daemon begins behind them."""
+    ids = {part.runner_id for part in stored if not part.subagent}
+    watched = {one.runner_id: one for one in (reading.conversations.watched for reading in readings)}
+    return {id_: known for id_ in ids if (known := watched[id_].known) != watched[id_].followed}
+
+
+def _keep_in_mind(readings: Iterable[Reading], known: Mapping[str, Followed]) -> None:
+    """That this is what was written down."""
+    for one in (reading.conversations.watched for reading in readings):
+        one.followed = known.get(one.runner_id, one.followed)
 
 
 def _hear(one: Watched, row: Row) -> None:

@@ -91,6 +91,11 @@ class Watched:
         except OSError:
             return False
 
+    @property
+    def known(self) -> Followed:
+        """What is known of it now."""
+        return Followed(hooks_read=self.hooks_read, agent=self.follower.state())
+
     def observe(self) -> Observation:
         """What is seen of it from outside, now."""
         now = time()

@@ -1,7 +1,7 @@
 """Runners: placing, running, ending, and what their host's monitor sees of them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -262,9 +262,10 @@ async def views(
     return [RunnerView.model_validate(as_dict(row)) for row in rows]
 
 
-async def remember(connection: Connection, runner_id: str, followed: Followed) -> None:
-    """Keep what was known of a runner at its end."""
-    await connection.execute(SQL.remember, runner_id, followed.model_dump(mode="json"))
+async def remember(connection: Connection, known: Mapping[str, Followed]) -> None:
+    """Keep what is known of runners, for the next daemon, or for the runner after one that ends."""
+    if known:
+        await connection.execute(SQL.remember, list(known), [one.model_dump(mode="json") for one in known.values()])
 
 
 async def remembered(connection: Connection, session_id: str, before: int) -> Followed:

@@ -141,7 +141,8 @@ RETURNING runners.id, (SELECT sum(input_tokens + output_tokens + cache_creation_
                        FROM runners AS each WHERE each.session_id = runners.session_id) AS tokens
 
 -- name: remember
-UPDATE runners SET followed = $2 WHERE id = $1 AND ended_at IS NULL
+UPDATE runners SET followed = known.followed FROM unnest($1::text[], $2::jsonb[]) AS known (id, followed)
+WHERE runners.id = known.id AND ended_at IS NULL
 
 -- name: remembered
 SELECT followed FROM runners WHERE session_id = $1 AND generation < $2 AND started_at IS NOT NULL

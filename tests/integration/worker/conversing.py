@@ -1,5 +1,6 @@
 """An agent's files, written as Claude Code writes them, and a host that reads them, without any agent."""
 
+import asyncio
 import json
 import uuid
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from stratavore.paths import Home
 from stratavore.runtime.processes import ProcessIdentity
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.store.database import Database
+from stratavore.store.runners import Followed
 from tests.integration.store.steps import HOST, Session, Store
 from worker.transcripts import Transcripts
 from worker.watched import Watched
@@ -50,6 +52,7 @@ class Agent:
         self.subagent = directory / CONVERSATION / "subagents" / "agent-a1.jsonl"
         self.subagent.parent.mkdir(parents=True)
         self.runner_id = ""
+        self.following = asyncio.Lock()
 
     async def run(self) -> Watched:
         """Its next runner."""
@@ -78,7 +81,12 @@ class Agent:
 
     def reader(self, database: Database | None = None) -> Transcripts:
         """One who has read nothing yet."""
-        return Transcripts(self.home, HOST, database or self.store.database)
+        return Transcripts(self.home, HOST, database or self.store.database, self.following)
+
+    async def known(self) -> Followed:
+        """What the next daemon would know of its runner."""
+        (row,) = await self.store.fetch("SELECT followed FROM runners WHERE id = $1", self.runner_id)
+        return Followed.model_validate(row["followed"])
 
     async def usage(self) -> dict[str, int]:
         """Output tokens by reply."""

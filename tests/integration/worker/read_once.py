@@ -28,7 +28,7 @@ async def main(what: str, dsn: str, home: Home, runner_id: str, path: Path) -> N
     run = RunDirectory(home, runner_id)
     watched = Watched(runner_id, session_id, "", "", "claude", nobody, datetime.now(UTC), run)
     watched.entered[str(path)] = CONVERSATION
-    await Transcripts(home, HOST, database).drain(watched)
+    await Transcripts(home, HOST, database, asyncio.Lock()).drain(watched)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What Postgres refuses of one runner is set aside; all else that was seen is written."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 
@@ -51,7 +52,7 @@ async def test_one_that_postgres_refuses_is_named_and_the_others_are_seen(
     store: Store, home: Home, poison: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = await watched(store, home, "bad", poison), await watched(store, home, "good", "May it?")
-    sightings = Sightings(store.database, interval=0.0, measure_seconds=3600.0)
+    sightings = Sightings(store.database, asyncio.Lock(), interval=0.0, measure_seconds=3600.0)
     with caplog.at_level(logging.ERROR):
         await sightings.look([bad, good])
         await sightings.look([bad, good])
@@ -66,7 +67,7 @@ async def test_of_a_runner_of_the_past_nothing_is_told(store: Store, home: Home,
     """Its daemon slept while its session went on: what it does cannot follow upon its recorded end."""
     stale, current = await watched(store, home, "stale", "May it?"), await watched(store, home, "current", "May it?")
     await store.fetch(f"UPDATE runners SET {past} WHERE id = $1", stale.runner_id)
-    await Sightings(store.database, interval=0.0, measure_seconds=3600.0).look([stale, current])
+    await Sightings(store.database, asyncio.Lock(), interval=0.0, measure_seconds=3600.0).look([stale, current])
     told = await store.fetch("SELECT session_id::text FROM events WHERE type = 'runner.activity'")
     assert [row["session_id"] for row in told] == [current.session_id]
     shown = await store.fetch("SELECT id, activity FROM runners")

@@ -1,6 +1,7 @@
 """Reading what agents write: each byte is stored once and each reply counted once, whatever happens to whom."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -16,7 +17,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from stratavore.agents.adapter import Judgement
+from stratavore.agents.adapter import UNHEARD, Judgement
+from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.claude.transcript import read_row
 from stratavore.agents.conversation import Row
 from stratavore.killpoints import VARIABLE
@@ -27,9 +29,10 @@ from stratavore.store import transcripts
 from stratavore.store.database import Database
 from tests.integration.store.dying import Died, DyingDatabase
 from tests.integration.store.steps import KEY, Store
-from tests.integration.worker.conversing import Agent, agent, assistant, line, user
+from tests.integration.worker.conversing import AT, CONVERSATION, Agent, agent, assistant, line, user
 from tests.support import servers
 from tests.support.stacks import Stack
+from worker.sightings import Sightings
 
 
 @pytest.fixture
@@ -133,6 +136,33 @@ async def test_rows_of_another_file_are_heard_once_while_postgres_is_away(
         with pytest.raises(Died):
             await reader.look([watched])
     assert len(heard) == 1
+
+
+async def test_what_a_row_tells_is_known_to_the_next_daemon(writer: Agent) -> None:
+    """It begins behind that row: a prompt that stands in the transcript would be told again."""
+    at = datetime.fromisoformat(AT).timestamp()
+    prompt = json.dumps({"hook_event_name": "UserPromptSubmit", "session_id": CONVERSATION, "prompt": "Do it once"})
+    reader, watched = writer.reader(), writer.watched()
+    watched.run.path.mkdir(parents=True)
+    watched.run.hooks.write_text(f"{at:.3f} {prompt}\n")
+    sightings = Sightings(writer.store.database, writer.following, interval=0.0, measure_seconds=3600.0)
+    await sightings.look([watched])
+    assert (await writer.known()).agent[UNHEARD] == "Do it once"
+    writer.write(user("Do it once"))
+    await reader.look([watched])
+    await sightings.look([watched])
+    assert (await writer.known()).agent[UNHEARD] is None
+
+
+async def test_a_prompt_that_postgres_refuses_is_no_reason_to_store_less(
+    writer: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, watched = writer.reader(), writer.watched()
+    watched.follower = ClaudeFollower.of({UNHEARD: "a NUL: \0"})
+    writer.write(assistant("msg_1", 1))
+    await reader.look([watched])
+    assert await writer.usage() == {"msg_1": 1}
+    assert "refused" not in caplog.text
 
 
 async def test_what_postgres_refuses_holds_up_nobody(
