@@ -87,13 +87,14 @@ class RunnerActivities:
                 started = await self._start_or_explain(request)
                 if started.identity is None or started.exit is not None:
                     return Launched(end=await self._monitor.judge(request, started))
-                await self._show_running(request, started)
+                unheard = await self._unheard(request)
+                followed = Followed(agent={UNHEARD: unheard} if unheard else {})
+                await self._show_running(request, started, followed)
             except StaleGeneration as stale:
                 # For good: what it may have started, in an earlier try too, is one of the past.
                 await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
                 raise ApplicationError(str(stale), non_retryable=True) from stale
-            unheard = await self._unheard(request)
-            self._monitor.watch(request, started, Followed(agent={UNHEARD: unheard} if unheard else {}))
+            self._monitor.watch(request, started, followed)
         return Launched(unheard=unheard)
 
     @activity.defn
@@ -267,13 +268,14 @@ class RunnerActivities:
         unheard: str | None = followed.agent.get(UNHEARD)
         return unheard
 
-    async def _show_running(self, request: LaunchRequest, started: Started) -> None:
+    async def _show_running(self, request: LaunchRequest, started: Started, followed: Followed) -> None:
         assert started.identity is not None
         async with self._database.transaction("launch.run") as transaction:
             connection = transaction.connection
             current = await sessions.run(connection, request.session_id, request.generation)
+            identity, wrapper, daemon_id = started.identity, started.wrapper, self._monitor.daemon_id
             if not current or not await runners.run(
-                connection, request.runner_id, started.identity, started.wrapper, self._monitor.daemon_id
+                connection, request.runner_id, identity, wrapper, daemon_id, followed
             ):
                 raise StaleGeneration(runner_id=request.runner_id)
             recovered = await runners.recovered(connection, request.runner_id) if request.resume else None

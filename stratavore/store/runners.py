@@ -143,8 +143,9 @@ async def run(
     agent: ProcessIdentity,
     wrapper: ProcessIdentity | None,
     watched_by: UUID,
+    followed: Followed | None = None,
 ) -> bool:
-    """Show a runner as running. Returns False if it has ended."""
+    """Show a runner as running, of which this is known from its beginning. Returns False if it has ended."""
     found = await connection.fetchval(
         SQL.run,
         runner_id,
@@ -154,6 +155,7 @@ async def run(
         wrapper.start_ticks if wrapper else None,
         agent.boot_id,
         watched_by,
+        (followed or Followed()).model_dump(mode="json"),
     )
     return found is not None
 

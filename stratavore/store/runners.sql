@@ -47,7 +47,7 @@ FROM session LEFT JOIN (SELECT * FROM known UNION ALL SELECT * FROM made) AS run
 -- name: run
 UPDATE runners
 SET status = 'running', pid = $2, pid_ticks = $3, wrapper_pid = $4, wrapper_ticks = $5, boot_id = $6, watched_by = $7,
-    started_at = coalesce(started_at, now())
+    followed = CASE WHEN started_at IS NULL THEN $8 ELSE followed END, started_at = coalesce(started_at, now())
 WHERE id = $1 AND ended_at IS NULL
 RETURNING id
 

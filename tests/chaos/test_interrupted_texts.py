@@ -1,6 +1,7 @@
 """A daemon that dies anywhere between a text and its agent: what people sent is taken once all the same."""
 
 import os
+import signal
 import stat
 import sys
 import uuid
@@ -13,7 +14,7 @@ import pytest
 from cli.client import Unanswered
 from stratavore.environment import write_environment
 from stratavore.runtime.rundir import RunDirectory
-from tests.chaos import asking_claude
+from tests.chaos import asking_claude, forgetful_claude
 from tests.chaos.harness import light_claude
 from tests.claude_code.messages import Kind, say
 from tests.claude_code.messages_api import MessagesApi, serve
@@ -60,6 +61,26 @@ async def test_a_text_is_taken_once(
     assert api.asked(Kind.MAIN)[-1].texts == [TEXT, "It is done.", "And this."]
 
 
+async def test_what_an_agent_died_with_outlives_the_next_one_and_its_daemon(
+    daemon_process: DaemonProcess, tmp_path: Path
+) -> None:
+    process = daemon_process
+    await process.start()
+    session = await launch(process, tmp_path, program=forgetful_claude, environment={})
+    await shows(process, session, "idle")
+    await process.call("send", target=session, text=TEXT, request_id=str(uuid.uuid4()))
+    await shows(process, session, "busy")
+    process.kill()
+    await process.start(kill_at="launch.run.after")
+    await end_agent(process, f"{session}.1")
+    await until(lambda: process.ended, what="the daemon's death")
+    await end_agent(process, f"{session}.2")
+    await process.start()
+    hooks = RunDirectory(process.home, f"{session}.3").hooks
+    await until(lambda: hooks.exists() and TEXT in hooks.read_text(), what="that the third runner is told it")
+    assert hooks.read_text().count(TEXT) == 1
+
+
 # When it dies before the key, the question still stands, and is answered; after it, another one does.
 @pytest.mark.parametrize("point", ["send.begin.after", "send.type.after", "send.finish.before"])
 async def test_an_answer_is_given_to_the_question_that_was_seen(
@@ -80,6 +101,12 @@ async def test_an_answer_is_given_to_the_question_that_was_seen(
     assert answers.read_text() == f"{asking_claude.QUESTIONS[0]} 1\n"
     await process.call("send", target=session, text="2", request_id=str(uuid.uuid4()), answer=True)
     assert answers.read_text().splitlines()[1:] == [f"{asking_claude.QUESTIONS[1]} 2"]
+
+
+async def end_agent(process: DaemonProcess, runner_id: str) -> None:
+    """Kill a runner's agent."""
+    (row,) = await process.fetch("SELECT pid FROM runners WHERE id = $1", runner_id)
+    os.kill(row["pid"], signal.SIGKILL)
 
 
 async def converse(process: DaemonProcess, api: MessagesApi, directory: Path) -> str:
