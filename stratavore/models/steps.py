@@ -224,6 +224,8 @@ class Recorded(Model):
     """Sessions that got a slot by it, to be woken."""
     repeated: bool = False
     """It was written before: people may have acted on it already."""
+    live: LiveRunner | None = None
+    """Nothing was written, since there is this runner, whose end has to come first."""
 
 
 Launched.model_rebuild()

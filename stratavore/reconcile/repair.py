@@ -137,7 +137,7 @@ class Repairs:
             if found is None:
                 return False
             transaction, session = found
-            if await runners.lives(transaction.connection, session.session_id):
+            if await runners.live(transaction.connection, session.session_id):
                 return False  # launched since it was looked at
             request = RecordRequest(
                 session_id=session.session_id,

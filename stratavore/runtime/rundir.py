@@ -199,11 +199,12 @@ class RunDirectory:
     def ask_stop(self) -> None:
         """Note that the runner is to end; if it has not begun, it never will.
 
+        Not even if nothing was laid out for it: a launch that froze before it came to that may go on afterwards.
+
         Raises:
             OSError: there is no room for the note.
         """
-        if not self._has("."):
-            return
+        private_directory(self.path)
         self.forbid()
         (self.path / "stop-asked").touch()
 

@@ -38,9 +38,10 @@ async def record_within(transaction: Transaction, request: RecordRequest) -> Rec
         return Recorded(state=request.state, released=request.release)
     if not first and (done := await steps.find(connection, request.session_id, request.step)):
         return Recorded.model_validate(done).model_copy(update={"repeated": True})
-    if not request.exit and await runners.lives(connection, request.session_id):
-        # Of a worker that froze: whoever went on from here had a runner started, whose end is recorded with it.
-        return Recorded(state=request.state, released=False)
+    if not request.exit and (live := await runners.live(connection, request.session_id)):
+        # A launch came through that was thought to be over, or this is of a worker that froze, and others went on: what
+        # becomes of the session is recorded with the end of its runner.
+        return Recorded(state=SessionState.RUNNING, released=False, live=live)
     if request.exit and request.status:
         await _end_runner(transaction, request, request.exit, request.status)
     await sessions.set_state(connection, request.session_id, request.state, request.reason)

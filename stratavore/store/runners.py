@@ -11,6 +11,7 @@ from pydantic import Field
 
 from stratavore.agents.adapter import Judgement
 from stratavore.models.base import Model
+from stratavore.models.session import LiveRunner
 from stratavore.models.states import Activity, RunnerStatus, SessionState
 from stratavore.models.steps import Placed, Placement, RunnerExit
 from stratavore.models.views import RunnerView
@@ -184,10 +185,10 @@ async def finish(connection: Connection, status: RunnerStatus, end: RunnerExit) 
     return found is not None
 
 
-async def lives(connection: Connection, session_id: str) -> bool:
-    """Whether a runner of the session was shown as running, and its end is not recorded."""
-    found: bool = await connection.fetchval(SQL.lives, session_id)
-    return found
+async def live(connection: Connection, session_id: str) -> LiveRunner | None:
+    """The runner of the session that was shown as running, and whose end is not recorded."""
+    row = await connection.fetchrow(SQL.live, session_id)
+    return LiveRunner.model_validate(as_dict(row)) if row else None
 
 
 async def end_unlaunched(connection: Connection, session_id: str, reason: str | None) -> None:

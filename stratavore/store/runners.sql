@@ -76,8 +76,8 @@ SET status = $2, exit_code = $3, exit_kind = $4, exit_reason = $5, last_lines = 
 WHERE id = $1 AND ended_at IS NULL
 RETURNING id
 
--- name: lives
-SELECT EXISTS (SELECT FROM runners WHERE session_id = $1 AND ended_at IS NULL AND started_at IS NOT NULL)
+-- name: live
+SELECT id AS runner_id, generation, host FROM runners WHERE session_id = $1 AND ended_at IS NULL AND started_at IS NOT NULL
 
 -- name: end_unlaunched
 UPDATE runners SET status = 'terminated', exit_reason = $2, ended_at = now()

@@ -66,6 +66,8 @@ class World:
     """What holds sessions, by their ids."""
     ends_with: Hold | None = None
     """The limit that runners end at."""
+    frozen_launches: int = 0
+    """Launches that freeze, are called off, and come through after all, just before the next step is recorded."""
     deaths: int = 0
     """How often ``record`` commits and its workflow task is lost, as if the worker had died."""
     log: list[str] = field(default_factory=list)
@@ -87,6 +89,7 @@ class World:
     running: set[str] = field(default_factory=set)
     doubled: list[str] = field(default_factory=list)
     """Runners that were started beside a live one of their session."""
+    _thaws: str | None = None
 
     @activity.defn
     async def admit(self, request: AdmitRequest) -> Admission:
@@ -124,15 +127,17 @@ class World:
     @activity.defn
     async def find(self, request: FindRequest) -> Found:
         self.log.append("find")
-        for runner_id in self.running:
-            if session_of(runner_id) == request.session_id:
-                generation = int(runner_id.rpartition(".")[2])
-                return Found(live=LiveRunner(runner_id=runner_id, generation=generation, host=self.host))
-        return Found()
+        return Found(live=self._live(request.session_id))
 
     @activity.defn
     async def launch(self, request: LaunchRequest) -> Launched:
         self.log.append("launch")
+        if self.frozen_launches:
+            self.frozen_launches -= 1
+            self._thaws = request.runner_id
+            while True:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
         if self.refusals:
             raise ApplicationError(self.refusals.popleft(), non_retryable=True)
         if request not in self.launches:
@@ -175,6 +180,11 @@ class World:
 
     @activity.defn
     async def record(self, request: RecordRequest) -> Recorded:
+        if self._thaws and request.exit is None:
+            self.running.add(self._thaws)
+            self._thaws = None
+        if request.exit is None and (live := self._live(request.session_id)):
+            return Recorded(state=SessionState.RUNNING, released=False, live=live)
         repeated = request.step in self.recorded
         if not repeated:
             self.log.append(f"record {request.state}")
@@ -212,6 +222,13 @@ class World:
                     if error.status is not RPCStatusCode.NOT_FOUND:
                         raise
                 await asyncio.sleep(0.01)
+
+    def _live(self, session_id: str) -> LiveRunner | None:
+        for runner_id in self.running:
+            if session_of(runner_id) == session_id:
+                generation = int(runner_id.rpartition(".")[2])
+                return LiveRunner(runner_id=runner_id, generation=generation, host=self.host)
+        return None
 
     def hold(self, name: str) -> asyncio.Event:
         """From now on the activity does its work, and answers only once the event is set."""

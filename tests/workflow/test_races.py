@@ -183,3 +183,24 @@ async def test_the_host_is_away_while_the_runner_is_ended(world: World) -> None:
         async with host_worker(world):
             assert await session.result() == "ended on request"
     assert not world.running
+
+
+@pytest.mark.parametrize(
+    ("wish", "state"), [("pause", SessionState.PAUSED), ("terminate", SessionState.ENDED)], ids=["pause", "terminate"]
+)
+async def test_a_launch_that_comes_through_after_it_was_called_off_is_ended_in_order(
+    sessions: Sessions, wish: str, state: SessionState
+) -> None:
+    """Its host froze. Without this its agent would go on, watched by nobody, in a session that is put away."""
+    world = sessions.world
+    world.frozen_launches = 1
+    session = await sessions.start()
+    await until(lambda: "launch" in world.log)
+    await getattr(session, wish)()
+    await session.shows(state)
+    assert not world.running
+    (record,) = world.records
+    assert (record.state, record.exit is not None, record.release) == (state, True, True)
+    if state is SessionState.PAUSED:
+        await session.resume()
+        await session.runs(2)

@@ -59,14 +59,19 @@ class Recording(Moving):
         decision = withheld(hold)
         if isinstance(decision, PutAway):
             self._wish = Wish.PAUSE
-        await self._record(decision)
+        recorded = await self._record(decision)
+        if recorded.live:
+            self._hold = hold
+            if isinstance(decision, PutAway) and self._wish is Wish.PAUSE:
+                self._wish = Wish.RUN  # the hold puts it away, once its runner has ended
 
     async def _rest(self) -> None:
         """Be paused or parked until somebody asks for something else."""
         self._hold = None
         if self._admitted or self._state not in (SessionState.PAUSED, SessionState.PARKED):
             await self._record(PutAway(parked=False, reason=None))
-        await self._until(lambda: self._wish is not Wish.PAUSE or self._may_continue())
+        if not self._live:
+            await self._until(lambda: self._wish is not Wish.PAUSE or self._may_continue())
 
     async def _record(self, decision: Decision, end: RunnerExit | None = None) -> Recorded:
         """Write the decision with all that follows from it, then wake those who got a slot by it.
@@ -91,6 +96,7 @@ class Recording(Moving):
             f"record: {state}",
         )
         self._admitted = self._admitted and not recorded.released
+        self._live = recorded.live  # it is ended in order, and then this is decided anew
         self._show(recorded.state, decision.reason)
         await self._wake(recorded.grants)
         return recorded

@@ -113,6 +113,21 @@ async def test_a_launch_that_stood_still_while_its_session_went_on(
     assert len(begun) == (point == "launch.tmux.after")
 
 
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_launch_that_stood_still_while_its_runner_was_stopped(
+    runners: Runners, seen: list[set[int]], point: str
+) -> None:
+    """Nobody watches what it starts: the session is paused, say."""
+    spec = runners.spec("sleep", "1000")
+    with frozen(runners, spec, point) as called_off:
+        await stands_still(called_off)
+        begun = agents(runners)
+        await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
+        assert (await called_off.goes_on())["pid"] is None
+    assert agents(runners) == set()
+    assert set.union(*seen) <= begun
+
+
 @pytest.mark.parametrize("first", [1, 2])
 async def test_two_generations_that_are_launched_at_the_same_time(
     runners: Runners, seen: list[set[int]], first: int

@@ -8,6 +8,7 @@ import pytest
 
 from activities.admission import AdmissionActivities
 from stratavore.agents.adapter import Judgement
+from stratavore.models.session import LiveRunner
 from stratavore.models.states import Activity, ExitKind, RunnerStatus, SessionState
 from stratavore.models.steps import FindRequest, Placed, Placement, Recorded, RecordRequest
 from stratavore.runtime.processes import ProcessIdentity
@@ -299,7 +300,8 @@ async def test_a_step_of_the_past_puts_no_session_away_that_runs(store: Store) -
     placed = await store.placed(session)
     assert await run(store, placed)
     before = await everything(store)
-    assert await store.do(late) == Recorded(state=SessionState.PAUSED, released=False)
+    live = LiveRunner(runner_id=placed.runner_id, generation=placed.generation, host=placed.host)
+    assert await store.do(late) == Recorded(state=SessionState.RUNNING, released=False, live=live)
     assert await everything(store) == before
     await store.do(session.record(SessionState.ENDED, placed.runner_id))
     assert await store.fetch("SELECT FROM admissions") == []
