@@ -296,15 +296,20 @@ async def test_others_are_not_touched(runners: Runners) -> None:
     assert await runners.tmux.pane(other.project_id, other.runner_id)
 
 
-async def test_stop_again_and_of_nothing(runners: Runners) -> None:
+async def test_stop_again(runners: Runners) -> None:
     spec = runners.spec("sleep", "1000")
-    await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
-    assert not runners.files(spec).path.exists()
     await runners.launch(spec)
     for _ in range(2):
         await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
         assert await runners.host.finish(spec.runner_id, spec.project_id) == ""
     assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
+
+
+async def test_what_was_stopped_before_anything_was_laid_out_for_it_never_begins(runners: Runners) -> None:
+    spec = runners.shell("touch ran; exec sleep 1000")
+    await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
+    assert (await runners.launch(spec)).lost
+    assert not (runners.work / "ran").exists()
 
 
 async def test_a_runner_that_was_stopped_before_it_began_never_does(runners: Runners) -> None:
