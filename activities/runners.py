@@ -17,7 +17,7 @@ from activities.typing import Attention, Typist
 from stratavore import fencing, telemetry
 from stratavore.agents.adapter import UNHEARD, Start
 from stratavore.agents.registry import adapter_for
-from stratavore.environment import of_this_process, read_environment
+from stratavore.environment import environment_of
 from stratavore.errors import NoLease, StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
 from stratavore.killpoints import effect
@@ -138,14 +138,10 @@ class RunnerActivities:
         if not await asyncio.to_thread(Path(request.spec.cwd).is_dir):
             return Received(refusal=f"the host {request.host} has no directory {request.spec.cwd}")
         try:
-            adapter_for(request.spec.agent).check(request.spec, self._environment(request.session_id))
+            adapter_for(request.spec.agent).check(request.spec, environment_of(self._home, request.session_id))
         except StratavoreError as error:
             return Received(refusal=f"the host {request.host} cannot start it: {error}")
         return Received()
-
-    def _environment(self, session_id: str) -> dict[str, str]:
-        """What the session was launched with on this host; of one that came from another host, this daemon's own."""
-        return read_environment(self._home.session_environment(session_id)) or of_this_process()
 
     async def _start(self, request: LaunchRequest) -> Started:
         guarded = await self._guarded(request)
@@ -155,7 +151,7 @@ class RunnerActivities:
             agent_session_id=request.session_id,
             resume=request.resume,
             directory=self._home.run_directory(request.runner_id),
-            environment=self._environment(request.session_id),
+            environment=environment_of(self._home, request.session_id),
         )
         if adapter.transcripts:
             start = await self._with_conversation(start, request)
@@ -209,7 +205,7 @@ class RunnerActivities:
 
         Whose plan it spends is known here, where its environment is. One that has begun is adopted all the same.
         """
-        environment = self._environment(request.session_id)
+        environment = environment_of(self._home, request.session_id)
         account = await asyncio.to_thread(adapter_for(request.spec.agent).account, environment)
         if account is None:
             return None

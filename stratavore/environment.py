@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stratavore.errors import DiskFull
+from stratavore.paths import Home
 
 # Of the calling shell or terminal, or of Stratavore itself: wrong or secret in the session's own terminal.
 _NOT_KEPT = re.compile(
@@ -48,8 +49,16 @@ def write_environment(path: Path, environment: Mapping[str, str]) -> None:
         raise
 
 
-def of_this_process() -> dict[str, str]:
-    """What a session gets on a host that it was not launched on: it came from another one, and its secrets did not."""
+def environment_of(home: Home, session_id: str) -> dict[str, str]:
+    """What a session's runners get on this host.
+
+    Of one that was launched on another host it is that of this process, the daemon: its own, with its secrets, did not
+    come along.
+    """
+    return read_environment(home.session_environment(session_id)) or _of_this_process()
+
+
+def _of_this_process() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not _NOT_KEPT.fullmatch(name)}
 
 

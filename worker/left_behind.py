@@ -15,7 +15,7 @@ from time import monotonic
 
 from stratavore.agents.adapter import Observation, Start
 from stratavore.agents.registry import adapter_for
-from stratavore.environment import of_this_process, read_environment
+from stratavore.environment import environment_of
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, liveness
@@ -160,7 +160,7 @@ class Rest:
         adapter = adapter_for(one.agent)
         if not adapter.transcripts:
             return found
-        environment = read_environment(self._home.session_environment(one.session_id)) or of_this_process()
+        environment = environment_of(self._home, one.session_id)
         conversations = {
             adapter.transcript_path(Start(one.session_id, id_, True, run.path, environment), one.cwd)
             for id_ in one.conversations

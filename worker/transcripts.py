@@ -14,7 +14,7 @@ from stratavore import telemetry
 from stratavore.agents.adapter import Judgement, Start
 from stratavore.agents.conversation import Row
 from stratavore.agents.registry import adapter_for
-from stratavore.environment import read_environment
+from stratavore.environment import environment_of
 from stratavore.paths import Home
 from stratavore.runtime.tail import read_on
 from stratavore.store import runners, sessions, transcripts, usage
@@ -141,7 +141,7 @@ class Transcripts:
             agent_session_id=agent_session_id,
             resume=True,
             directory=self._home.run_directory(one.runner_id),
-            environment=read_environment(self._home.session_environment(one.session_id)),
+            environment=environment_of(self._home, one.session_id),
         )
         return adapter_for(one.agent).transcript_path(start, spec.cwd)
 

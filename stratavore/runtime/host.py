@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from stratavore.environment import read_environment
+from stratavore.environment import environment_of
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.killpoints import effect
 from stratavore.naming import generation_of, session_of
@@ -193,7 +193,7 @@ class RunnerHost:
             # The terminal is for people to look at; the session does not wait for it.
             _log.warning("the terminal of %s was not closed: %s", runner_id, error)
         await self._sweep(runner_id)
-        environment = read_environment(self._home.session_environment(session_of(runner_id)))
+        environment = environment_of(self._home, session_of(runner_id))
         return last_words(screen or run.saved_screen(), environment) or last_words(plain_tail(run.log), environment)
 
     async def _settled(self, run: RunDirectory, spec: RunSpec) -> Started:

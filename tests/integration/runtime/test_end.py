@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stratavore.environment import environment_of
 from stratavore.runtime.host import ProcessesRemain
 from stratavore.runtime.processes import (
     Liveness,
@@ -111,6 +112,18 @@ async def test_what_was_written_is_told_when_the_terminal_server_is_dead(runners
     os.kill(await runners.server(), signal.SIGKILL)
     await runners.gone(started.identity, started.wrapper)
     assert await runners.host.finish(spec.runner_id, spec.project_id) == "red\n100%"
+
+
+async def test_secrets_that_came_from_the_daemon_are_left_out_of_what_was_shown_last(
+    runners: Runners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "sk-" + "0123456789" * 12
+    monkeypatch.setenv("HOST_API_KEY", secret)  # of a session from elsewhere: no environment of its own is kept here
+    spec = runners.shell('echo "bad key $HOST_API_KEY"')
+    assert len(secret) > spec.cols
+    await runners.launch(spec, environment_of(runners.home, spec.session_id))
+    await runners.exit(spec)
+    assert await runners.host.finish(spec.runner_id, spec.project_id) == "bad key ****"
 
 
 class Watch:

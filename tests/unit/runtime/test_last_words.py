@@ -1,3 +1,5 @@
+import textwrap
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,5 +26,26 @@ def test_whatever_was_shown_it_is_short_plain_and_without_the_secret(text: str, 
     lines = last_words(text + secret, {"MY_PASSWORD": secret}).split("\n")
     assert len(lines) <= 15
     assert all(len(line) <= LONGEST_LINE and (not line or line.isprintable()) for line in lines)
-    if secret.strip() == secret and len(secret) >= 8 and "*" not in secret:
+    if len("".join(secret.replace("|", "").replace("│", "").split())) >= 8 and "*" not in secret:
         assert secret not in "\n".join(lines)
+
+
+@given(
+    before=st.text("ab ", max_size=200),
+    secret=st.text("ghijklmnopqrstuvwxyz-_/+=1234567890", min_size=12, max_size=120),
+    columns=st.integers(20, 200),
+    frame=st.sampled_from(["", "│ ", "    "]),
+)
+def test_a_secret_that_a_terminal_breaks_into_lines_is_left_out(
+    before: str, secret: str, columns: int, frame: str
+) -> None:
+    text = f"{before}{secret} ab"
+    rows = [text[start : start + columns] for start in range(0, len(text), columns)]
+    shown = textwrap.indent("\n".join(rows), frame)
+    assert set(last_words(shown, {"A_TOKEN": secret})) <= set("ab *│\n")
+
+
+def test_a_secret_of_several_lines_is_left_out_however_it_is_shown() -> None:
+    environment = {"DEPLOY_KEY": "-----BEGIN-----\nabcdefgh\tijkl\n-----END-----\n"}
+    for shown in ("-----BEGIN-----\nabcdefgh    ijkl\n-----END-----", "-----BEGIN----- abcde\nfgh ijkl -----END-----"):
+        assert last_words(f"it is {shown}.", environment) == "it is ****."
