@@ -24,7 +24,7 @@ from stratavore.store.database import Database
 from stratavore.store.record import record
 from worker.provider_limits import ProviderLimits
 from worker.reading import REFUSED
-from worker.sightings import judge
+from worker.sightings import judge_dead
 from worker.transcripts import Transcripts
 from worker.watched import Watched
 
@@ -117,7 +117,7 @@ class Ends:
         """Keep what is known of it for the runner after it, with all that it told until its end."""
         if not watched.tells:
             return
-        judge(watched)
+        judge_dead(watched)
         try:
             async with self._following, self._database.pool.acquire() as connection:
                 await runners.remember(connection, {watched.runner_id: watched.known})

@@ -176,6 +176,14 @@ def judge(one: Watched) -> Judgement:
         return one.shown
 
 
+def judge_dead(one: Watched) -> Judgement:
+    """The same of one that has died: nothing more comes, so all of its hooks are heard."""
+    while True:
+        before, judged = one.hooks_read, judge(one)
+        if one.hooks_read == before:
+            return judged
+
+
 def _change(one: Watched) -> _Change | None:
     now = judge(one)
     if now == one.shown and one.hooks_read == one.followed.hooks_read:

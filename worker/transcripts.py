@@ -23,7 +23,7 @@ from stratavore.store.runners import Followed
 from stratavore.store.transcripts import Part
 from worker.conversations import Conversations
 from worker.reading import REFUSED, Reading, keep, keep_singly, replies_in_output, understand
-from worker.sightings import judge
+from worker.sightings import judge_dead
 from worker.watched import Watched
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Transcripts:
         if not adapter_for(one.agent).transcripts:
             return
         async with self._lock:
-            judged = judge(one)
+            judged = judge_dead(one)
             for _ in range(STALE_TRIES):
                 self._stale.pop(one.runner_id, None)
                 self._conversations.pop(one.runner_id, None)

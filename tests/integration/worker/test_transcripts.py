@@ -102,6 +102,21 @@ async def test_a_conversation_that_was_left_is_read_to_its_end(writer: Agent, tm
     assert await writer.usage() == {f"msg_{n}": n for n in (1, 2, 3, 4)}
 
 
+async def test_all_hooks_count_at_the_end_however_much_they_hold(writer: Agent, tmp_path: Path) -> None:
+    watched = writer.watched()
+    watched.run.hooks.parent.mkdir(parents=True)
+    told = {"hook_event_name": "UserPromptSubmit", "session_id": CONVERSATION, "transcript_path": str(writer.main)}
+    left = tmp_path / f"{uuid.uuid4()}.jsonl"
+    later = {"hook_event_name": "SessionStart", "session_id": left.stem, "transcript_path": str(left)}
+    with watched.run.hooks.open("w") as hooks:
+        for number in range(9):
+            hooks.write(f"{number} {json.dumps({**told, 'prompt': 'x' * 2**20})}\n")
+        hooks.write(f"10 {json.dumps(later)}\n11 {{")  # it died over the next one
+    writer.write(assistant("msg_1", 1), path=left)
+    await writer.reader().drain(watched)
+    assert await writer.usage() == {"msg_1": 1}
+
+
 async def test_rows_are_heard_once_also_while_postgres_is_away(writer: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     watched, heard = writer.watched(), list[Row]()
     monkeypatch.setattr(watched.follower, "row", heard.append)
