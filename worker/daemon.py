@@ -79,7 +79,7 @@ class Daemon:
         database = await _patiently(lambda: connect.database(stack.postgres_dsn, key))
         client = await _patiently(lambda: connect.temporal(stack.temporal_address, settings.temporal))
         await namespace.prepare(client)
-        lease = HostLease(home, settings, self._id, database, client)
+        lease = HostLease(home, settings, self._id, stack.postgres_dsn, database, client)
         await _patiently(lease.renew)
         return Parts(home, settings, self._id, stack, database, client, lease, key=key)
 

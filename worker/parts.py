@@ -156,7 +156,8 @@ class Parts:
         jobs = [
             self.monitor.run(),
             every(SERVERS_SECONDS, self._stack.ensure),
-            every(lease.interval, self._keep_lease),
+            every(lease.interval, lease.keep),
+            every(lease.interval, self._heed_lease),
             every(FENCE_SECONDS, Fence(home, self._runners).look),
             every(lease.interval, lease.unless_taken(failover.look)),
             every(BUDGETS_SECONDS, Budgets(host, database, client).look),
@@ -177,13 +178,16 @@ class Parts:
         """Let go of what is open."""
         await self.monitor.close()
         await self.broker.close()
+        self.lease.close()
         await self._database.close()
 
-    async def _keep_lease(self) -> None:
-        """Renew it. While another daemon has the host's name, let go of what has gone on there."""
-        before = self.lease.taken
-        await self.lease.keep(self.monitor.ending_runners())
+    async def _heed_lease(self) -> None:
+        """What follows from a renewal. While another daemon has the host's name, let go of what has gone on there."""
+        await self.lease.renewal()
         if self.lease.taken:
             await self.monitor.end_past()
-        elif before:
+            return
+        await self.lease.tell(self.monitor.ending_runners())
+        if self.lease.regained:
             await self.monitor.recover()
+            self.lease.regained = False

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from stratavore import procfs
+from stratavore import fencing, procfs
+from stratavore.procfs import uptime
 from stratavore.runtime.processes import RUNNER_MARKER, Liveness, ProcessIdentity, identify, liveness
 from tests.integration.worker.watching import ended, generation
 from tests.support.command_line import CommandLine
@@ -183,6 +184,25 @@ async def test_a_host_that_is_cut_off_from_postgres_ends_them_itself(hosts: Host
         way.go_on()
         assert (await other.wait(waits, "running", timeout=PATIENCE_SECONDS))["generation"] == 1
         assert (await other.wait(session, "running"))["generation"] == 2
+
+
+async def test_connections_that_fall_silent_cost_neither_the_lease_nor_an_agent(hosts: Hosts) -> None:
+    async with pair_with_a_way(hosts) as (lost, _, way):
+        _, agent = await launched(lost, hosts.shared, options=AUTO)
+        before = fencing.held(lost.home)
+        assert before is not None
+        way.lose()
+        way.go_on()  # for those that are made from now on
+        over = before.deadline + 2 * before.seconds
+        await until(
+            lambda: liveness(agent) is Liveness.DEAD or uptime() > over,
+            timeout=PATIENCE_SECONDS,
+            what="that a lease has passed, and another one",
+        )
+        after = fencing.held(lost.home)
+        assert after is not None
+        assert after.term == before.term
+        assert identify(agent.pid) == agent
 
 
 async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_elsewhere(hosts: Hosts) -> None:
