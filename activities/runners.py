@@ -153,7 +153,8 @@ class RunnerActivities:
             directory=self._home.run_directory(request.runner_id),
             environment=environment_of(self._home, request.session_id),
         )
-        if adapter.transcripts:
+        begun = await asyncio.to_thread(lambda: RunDirectory(self._home, request.runner_id).started)
+        if adapter.transcripts and not begun:  # one that is adopted writes its conversation itself
             start = await self._with_conversation(start, request)
         plan = adapter.plan(request.spec, start)
         spec = RunSpec(

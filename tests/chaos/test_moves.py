@@ -15,6 +15,7 @@ import pytest
 
 from cli.client import Unanswered
 from stratavore.errors import RemoteError
+from tests.integration.worker.conversing import assistant
 from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
 from tests.support.processes import marked
 from tests.support.waiting import PATIENCE_SECONDS, answer
@@ -25,6 +26,18 @@ SCRIPT = """#!/bin/sh
 echo "$STRATAVORE_RUNNER_ID" >>runs
 exec cat
 """
+
+CLAUDE = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in --session-id|--resume) id=$2 ;; esac
+    shift
+done
+directory=$HOME/.claude/projects/$(pwd | tr -c 'A-Za-z0-9\\n' -)
+mkdir -p "$directory"
+cat "$HOME/says" >>"$directory/$id.jsonl"
+exec cat
+"""
+"""Begins a conversation, or goes on with it, as Claude Code does."""
 
 ON_THE_WAY = (
     ("control.signal.before", "source"),
@@ -161,3 +174,30 @@ async def test_a_death_on_the_way_changes_nothing(hosts: Hosts, move: Move, poin
     runs = (hosts.shared / "runs").read_text().split()
     assert runs == [f"{move.session}.1", f"{move.session}.2"]
     await move.happened_once(runs, ["terminated", "running"])
+
+
+async def test_an_agent_that_is_adopted_after_its_move_keeps_what_it_wrote(hosts: Hosts, move: Move) -> None:
+    said = {move.source: assistant("msg_1", 5), move.target: assistant("msg_2", 7)}
+    for host, words in said.items():
+        host.programs.mkdir()
+        (host.programs / "claude").write_text(CLAUDE)
+        (host.programs / "claude").chmod(0o755)
+        (Path(host.environment["HOME"]) / "says").write_bytes(words)
+        await host.start()
+    await move.source.call("create_project", name="talks", path=str(hosts.shared), agent="claude")
+    (move.session,) = await move.source.launch("talks", options={"host": "source"})
+    await move.source.wait(move.session, "running")
+
+    async def counted(tokens: int) -> None:
+        async def are() -> bool:
+            found = await move.target.call("find_session", target=move.session)
+            return bool(found["tokens_used"] == tokens)
+
+        await answer(are, what=f"{tokens} tokens")
+
+    await counted(15)
+    await move.arm("target", "launch.run.before")
+    await move.arrives(move.target, 2)
+    await counted(32)
+    (file,) = (Path(move.target.environment["HOME"]) / ".claude/projects").glob(f"*/{move.session}.jsonl")
+    assert file.read_bytes() == said[move.source] + said[move.target]
