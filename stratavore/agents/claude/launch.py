@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,49 @@ _OURS = {
     "--permission-mode": "name it with: stratavore launch --permission-mode",
 }
 
+_TAKE_NONE = frozenset(
+    [
+        "--allow-dangerously-skip-permissions",
+        "--ax-screen-reader",
+        "--bare",
+        "--brief",
+        "--chrome",
+        "--dangerously-skip-permissions",
+        "--disable-slash-commands",
+        "--ide",
+        "--no-chrome",
+        "--restricted",
+        "--safe-mode",
+        "--strict-mcp-config",
+        "--verbose",
+    ]
+)
+_TAKE_ONE = frozenset(
+    [
+        "--agent",
+        "--agents",
+        "--append-system-prompt",
+        "--autocompact",
+        "--debug-file",
+        "--effort",
+        "--fallback-model",
+        "--max-budget-usd",
+        "--name",
+        "-n",
+        "--plugin-dir",
+        "--plugin-url",
+        "--setting-sources",
+        "--settings",
+        "--system-prompt",
+    ]
+)
+"""Options by the words after them that are theirs. Any other one may take as many as there are."""
+_SHOWN = 40
+"""Characters of a word, where it is told."""
+
 
 def check_words(argv: Sequence[str], cwd: str) -> None:
-    """Refuse further words that Stratavore gives itself, and settings that cannot be given along with its own.
+    """Refuse further words that Stratavore gives itself, settings that cannot be given along with its own, and prompts.
 
     Raises:
         InvalidInput: names the word, and what to do instead.
@@ -66,6 +107,11 @@ def check_words(argv: Sequence[str], cwd: str) -> None:
         name = word.partition("=")[0]
         if name in _OURS:
             raise InvalidInput(reason=f"'{name}' cannot be given to Claude Code here: {_OURS[name]}")
+    if (prompt := _prompt_in(argv)) is not None:
+        raise InvalidInput(
+            reason=f"Claude Code would take '{prompt[:_SHOWN]}' for a prompt, and be told it again at each recovery: "
+            "tell it once with: stratavore launch PROJECT --prompt TEXT"
+        )
     _read(_without_settings(argv)[1], cwd)
 
 
@@ -76,16 +122,18 @@ def plan(spec: LaunchSpec, start: Start) -> Plan:
         InvalidInput: the person's own settings cannot be read.
     """
     words, own = _without_settings(spec.argv)
-    argv = [PROGRAM, "--settings", str(start.directory / SETTINGS)]
+    argv = [PROGRAM]
+    # These take all words up to the next option: none of the person's own may come after them.
+    for directory in spec.directories:
+        argv += ["--add-dir", directory]
+    if spec.mcp_config:
+        argv += ["--mcp-config", *spec.mcp_config]
+    argv += ["--settings", str(start.directory / SETTINGS)]
     argv += ["--resume" if start.resume else "--session-id", start.agent_session_id]
     if spec.model:
         argv += ["--model", spec.model]
     if spec.permission_mode:
         argv += ["--permission-mode", spec.permission_mode]
-    for directory in spec.directories:
-        argv += ["--add-dir", directory]
-    if spec.mcp_config:
-        argv += ["--mcp-config", *spec.mcp_config]
     files = {
         SETTINGS: json.dumps(settings(start.directory, _read(own, spec.cwd))).encode(),
         HOOK: Path(__file__).with_name(HOOK).read_bytes(),
@@ -111,6 +159,22 @@ def settings(directory: Path, own: dict[str, Any]) -> dict[str, Any]:
             {"hooks": [{"type": "command", "command": command, "timeout": HOOK_SECONDS}]}
         )
     return {"cleanupPeriodDays": _KEPT_DAYS, **own, "hooks": hooks}
+
+
+def _prompt_in(argv: Sequence[str]) -> str | None:
+    """A word that no option before it can take: it is told as a prompt, each time that the agent is started."""
+    left = 0.0
+    """Words that are the last option's."""
+    for place, word in enumerate(argv):
+        if word == "--":
+            return next(iter(argv[place + 1 :]), None)
+        if word.startswith("-"):
+            left = 0 if "=" in word or word in _TAKE_NONE else 1 if word in _TAKE_ONE else inf
+        elif left < 1:
+            return word
+        else:
+            left -= 1
+    return None
 
 
 def _without_settings(argv: Sequence[str]) -> tuple[list[str], str | None]:
