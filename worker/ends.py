@@ -17,6 +17,7 @@ from stratavore.killpoints import effect
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import RecordRequest, RunnerExit
 from stratavore.runtime.host import RunnerHost
+from stratavore.runtime.processes import TICKS
 from stratavore.runtime.rundir import ExitRecord
 from stratavore.signals import wake
 from stratavore.store import runners
@@ -92,10 +93,9 @@ class Ends:
         await self._remember(watched)
         # Read last: its wrapper may have been told meanwhile what it was that ended the agent.
         exit_record = watched.run.exit()
-        ended_at = exit_record.at if exit_record else died_at
         hold = await self._limits.note(watched)
         # From here on `supervise` may tell it too, and what comes later counts no more.
-        end = _exit_of(watched, exit_record, ended_at - watched.started_at, lines)
+        end = _exit_of(watched, exit_record, lived(watched, exit_record, died_at), lines)
         return end.model_copy(update={"hold": hold})
 
     async def _drain(self, watched: Watched) -> None:
@@ -174,6 +174,14 @@ class Ends:
             with suppress(RPCError):
                 await wake(self._client, session_id)
         return True
+
+
+def lived(watched: Watched, exit_record: ExitRecord | None, died_at: datetime) -> timedelta:
+    """How long its process lived: by the ticks of the machine where its end is known so, since a clock may be set."""
+    began, ended = watched.identity.start_ticks, watched.run.ended_ticks()
+    if exit_record and began and ended:
+        return timedelta(seconds=(ended - began) / TICKS)
+    return (exit_record.at if exit_record else died_at) - watched.started_at
 
 
 def _exit_of(watched: Watched, exit_record: ExitRecord | None, lived: timedelta, lines: str) -> RunnerExit:

@@ -6,7 +6,7 @@ A terminal server that hangs holds up this, and nothing else.
 import asyncio
 import logging
 from collections.abc import Sequence
-from time import time
+from time import monotonic, time
 
 from stratavore.errors import StratavoreError
 from stratavore.runtime.tmux import Tmux
@@ -26,12 +26,11 @@ class Screens:
 
     async def look(self, watched: Sequence[Watched]) -> None:
         """Look at the screens of all who want it, with one question a project."""
-        now = time()
-        idle = now >= self._next_of_idle
+        idle = monotonic() >= self._next_of_idle
         if idle:
-            self._next_of_idle = now + self._interval
+            self._next_of_idle = monotonic() + self._interval
         asked = [one for one in watched if one.ending is None and one.tells and (idle or one.restless)]
-        wanted = [one for one in asked if one.follower.wants_screen(one.observe(), now)]
+        wanted = [one for one in asked if one.follower.wants_screen(one.observe(), time())]
         await asyncio.gather(*(self._show(project_id, ones) for project_id, ones in by_project(wanted).items()))
 
     async def _show(self, project_id: str, ones: Sequence[Watched]) -> None:

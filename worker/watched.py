@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import time
+from time import monotonic, time
 
 from stratavore.agents.adapter import Follower, Judgement, Observation
 from stratavore.agents.registry import adapter_for
@@ -35,6 +35,8 @@ class Watched:
     """What was known of it when it was last written down."""
     shown: Judgement = field(default_factory=lambda: Judgement(Activity.STARTING))
     """What was last written of what it is doing."""
+    watched_since: float = field(default_factory=monotonic)
+    """By the monotonic clock."""
     next_heartbeat: float = 0.0
     """By the monotonic clock."""
     end: RunnerExit | None = None
@@ -100,10 +102,12 @@ class Watched:
         """What is seen of it from outside, now."""
         now = time()
         try:
-            quiet = now - os.stat(self._log).st_mtime  # noqa: PTH116
+            quiet = max(0.0, now - os.stat(self._log).st_mtime)  # noqa: PTH116
         except OSError:
             quiet = None
-        return Observation(alive_seconds=now - self.started_at.timestamp(), quiet_seconds=quiet)
+        # The clock may have been set back since it began.
+        alive = max(now - self.started_at.timestamp(), monotonic() - self.watched_since)
+        return Observation(alive_seconds=alive, quiet_seconds=quiet)
 
 
 def by_project(watched: Iterable[Watched]) -> dict[str, list[Watched]]:

@@ -38,6 +38,9 @@ CLOCK_SECONDS = 0.5
 _NO_PERSON = "<task-notification>"
 """Begins prompts that it gives itself."""
 
+_AHEAD_SECONDS = 20.0
+"""What is later than now by more than a screen takes to be shown, is of a clock that was set back since."""
+
 _LOOK_AT_ONCE, _LOOK, _LOOK_ANYWAY = 0.2, 1.0, 10.0
 _STILL = 0.25
 """Its spinner turns more often than this: a screen that stands still shows something else."""
@@ -162,6 +165,7 @@ class ClaudeFollower(Follower):
 
     def screen(self, text: str, at: float) -> None:
         """Its screen: decides what nothing else tells, once whatever was told before had the time to show."""
+        self._keep_clock(at)
         known, screen = self._known, read_screen(text)
         # A question that was never seen is still to be drawn, however slow the machine.
         drawing = EMPTY_SECONDS if known.activity is Activity.WAITING and not known.seen else DRAWING_SECONDS
@@ -206,6 +210,7 @@ class ClaudeFollower(Follower):
 
     def wants_screen(self, seen: Observation, now: float) -> bool:
         """When something was drawn since the last look: at once where a change is awaited, else now and then."""
+        self._keep_clock(now)
         age = now - self._looked_at
         activity = self._known.activity
         drawn = seen.quiet_seconds is not None and now - seen.quiet_seconds >= self._looked_at
@@ -237,6 +242,16 @@ class ClaudeFollower(Follower):
             known.agent_session_id,
             known.transcript,
         )
+
+    def _keep_clock(self, now: float) -> None:
+        """Take times of a clock that was set back since for now: else nothing would count until they have come."""
+        known, latest = self._known, now + _AHEAD_SECONDS
+        if self._looked_at > latest:
+            self._looked_at = 0.0
+        if known.since > latest:
+            known.since = now
+        if known.prompted_at is not None and known.prompted_at > latest:
+            known.prompted_at = now
 
     def _is_of_now(self, at: datetime) -> bool:
         """Whether something was written after the last prompt was taken."""

@@ -158,3 +158,21 @@ def test_what_was_just_answered_is_asked_no_more() -> None:
     follower.hook(hook(11, "PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}))
     follower.answered(12)
     assert judged(follower).activity is Activity.BUSY
+
+
+def test_a_clock_that_is_set_back_blinds_nobody() -> None:
+    t, back = 10_000.0, 600.0
+    follower = begun()
+    follower.screen(WORK_SCREEN, t)
+    follower.hook(hook(t + 1, "PreToolUse", tool_name="Bash"))
+    follower.screen(WORK_SCREEN, t + 2)
+    assert follower.wants_screen(Observation(100, 0.0), t + 2.5 - back)
+    follower.screen(PLAN, t + 3 - back)
+    assert judged(follower).activity is Activity.WAITING
+    follower.hook(hook(t + 4 - back, "UserPromptSubmit", prompt="two", prompt_id="b"))
+    assert judged(follower).activity is Activity.BUSY
+    for at in (5.0, 9.0):  # Escape, which nothing but the screen tells
+        follower.screen(IDLE_SCREEN, t + at - back)
+    assert judged(follower).activity is Activity.IDLE
+    follower.hook(hook(t + 10 - back, "UserPromptSubmit", prompt="three", prompt_id="c"))
+    assert judged(follower).prompted_at == datetime.fromtimestamp(t + 10 - back, UTC)
