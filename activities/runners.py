@@ -92,7 +92,8 @@ class RunnerActivities:
                 await self._show_running(request, started, followed)
             except StaleGeneration as stale:
                 # For good: what it may have started, in an earlier try too, is one of the past.
-                await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
+                if self._home.run_directory(request.runner_id).exists():
+                    await self._host.stop(request.runner_id, request.project_id, grace=0, force=True)
                 raise ApplicationError(str(stale), non_retryable=True) from stale
             self._monitor.watch(request, started, followed)
         return Launched(unheard=unheard)

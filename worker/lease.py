@@ -60,29 +60,31 @@ class HostLease:
         """Sessions may wait for this host: it has just been started."""
         self.interval = min(LONGEST_SECONDS, self._seconds / _RENEWALS)
         """Seconds between two renewals."""
-        self._patience = 2 * self.interval
-        """Seconds that the next one may take: there is time for another one. A server that is slow gets more."""
 
     async def renew(self) -> None:
         """Say that this host lives, and what its machine has.
 
         Raises:
             HostTaken: the daemon of another state directory says so of the same name.
-            TimeoutError: Postgres did not answer in time for another try.
+            TimeoutError: Postgres does not answer.
         """
         measured = await asyncio.to_thread(machine.measure, self._home.root)
+        try:
+            await self._renew(measured, patience=2 * self.interval)
+        except TimeoutError:  # the connection fell silent, or the server is slow: another one, at once, and longer
+            await self._renew(measured, patience=self._seconds)
+
+    async def _renew(self, measured: MachineView, *, patience: float) -> None:
         sent = uptime()
         await asyncio.to_thread(fencing.shorten, self._home, sent=sent, seconds=self._seconds)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(patience):
                 renewed = await self._ask(measured)
         except HostTaken:
             raise
         except BaseException:
             self.close()
-            self._patience = min(2 * self._patience, self._seconds)
             raise
-        self._patience = 2 * self.interval
         await asyncio.to_thread(fencing.hold, self._home, sent=sent, seconds=self._seconds, lapsed=renewed.lapsed)
 
     async def keep(self) -> None:

@@ -204,7 +204,8 @@ class RunDirectory:
         Raises:
             OSError: there is no room for the note.
         """
-        private_directory(self.path)
+        if not self._has("."):
+            private_directory(self.path)
         self.forbid()
         (self.path / "stop-asked").touch()
 

@@ -58,6 +58,7 @@ ELSEWHERE = {
     "fence.end": "looked for each second, beside the guard of each runner: tests/integration/runtime/test_guard.py",
     "host.give_up": "repeated until no runner of the host is left: tests/integration/hosts/test_leases.py",
     "host.delete": "one transaction; repeated, there is no such host",
+    "events.revive": "one statement; repeated, nothing is dead",
     "transcripts.output": "tests/integration/worker/test_transcripts.py: counted again, it counts once",
     "migrate": "tests/integration/store/test_migrate.py",
     "send.enter": "tests/chaos/test_interrupted_texts.py",
