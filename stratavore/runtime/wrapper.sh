@@ -54,9 +54,10 @@ exec 3>&2 2>/dev/null
 ' "$PWD"
 code=$?
 
+# Whoever ends all processes of the runner but this shell may meet `mv` among them.
 note() {
     read -r up rest </proc/uptime
-    printf '%s\n%s\n' "$code$signals" "$up" >exit.new && mv exit.new exit
+    printf '%s\n%s\n' "$code$signals" "$up" >exit.new && { mv exit.new exit || mv exit.new exit || mv exit.new exit; }
 }
 # From here on a hangup must not keep from saying how the agent ended, and belongs to it.
 trap 'signals="$signals HUP"' HUP
