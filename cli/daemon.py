@@ -145,6 +145,10 @@ def _end_sessions(home: Home, *, force: bool) -> None:
     end_here(force=force)
 
 
+def _listed(*, here: bool) -> set[str]:
+    return {one["session_id"] for one in service.call("list_sessions", away="its sessions are looked up", here=here)}
+
+
 class _Live(NamedTuple):
     """How many sessions live."""
 
@@ -161,8 +165,8 @@ class _Live(NamedTuple):
 def _live() -> _Live | None:
     """The sessions that live; None: nobody can be asked."""
     try:
-        here = service.call("list_sessions", away="its sessions are looked up", here=True)
-        return _Live(len(here), len(service.call("list_sessions", away="its sessions are looked up")) - len(here))
+        here = _listed(here=True)
+        return _Live(len(here), len(_listed(here=False) - here))
     except StratavoreError as error:
         if error.code not in (DaemonAway.code, ServerAway.code):
             raise
