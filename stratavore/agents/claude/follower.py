@@ -6,6 +6,7 @@ screen says nothing of who was asked what. Each thing heard has a time; the newe
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, Self
 
 from pydantic import BaseModel
@@ -22,6 +23,8 @@ DRAWING_SECONDS = 0.7
 """From a hook until the screen shows what it told: until then a screen is of the past."""
 EMPTY_SECONDS = 3.0
 """The same for a box that is empty, which alone is weak evidence that it stopped working."""
+UNDRAWN_SECONDS = 20.0
+"""The same while nothing was drawn since: who stops says so on its screen, and who is starved draws nothing."""
 START_SECONDS = 20.0
 """Who shows neither box nor hook for so long, and is silent, waits for a person."""
 BEGUN_SECONDS = 3.0
@@ -94,6 +97,7 @@ class ClaudeFollower(Follower):
     def __init__(self, known: Known) -> None:
         self._known = known
         self._looked_at = 0.0
+        self._drawn_at = inf
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Self:
@@ -185,7 +189,8 @@ class ClaudeFollower(Follower):
                 known.drawn = drawn
             case Shows.BOX if known.activity is Activity.BUSY:
                 # An early Escape puts the prompt back. An empty box is shown for a moment on a busy machine as well.
-                if not screen.typed and at < known.since + EMPTY_SECONDS:
+                weak = EMPTY_SECONDS if self._drawn_at >= known.since else UNDRAWN_SECONDS
+                if not screen.typed and at < known.since + weak:
                     self._looked_at = 0.0
                 elif known.drawn:
                     self._is(Activity.IDLE, at)
@@ -213,7 +218,9 @@ class ClaudeFollower(Follower):
         self._keep_clock(now)
         age = now - self._looked_at
         activity = self._known.activity
-        drawn = seen.quiet_seconds is not None and now - seen.quiet_seconds >= self._looked_at
+        if seen.quiet_seconds is not None:
+            self._drawn_at = now - seen.quiet_seconds
+        drawn = seen.quiet_seconds is not None and self._drawn_at >= self._looked_at
         if not drawn:
             return activity is not Activity.IDLE and age >= _LOOK_ANYWAY
         if activity is Activity.BUSY:

@@ -132,6 +132,24 @@ def test_an_early_escape_is_told_by_the_prompt_that_is_back_in_the_box() -> None
     assert judged(follower).activity is Activity.IDLE
 
 
+def test_an_empty_box_tells_nothing_while_a_starved_agent_draws_nothing() -> None:
+    follower = begun()  # at 10; the box was emptied just before
+    for at in (10.5, 14, 29):
+        follower.wants_screen(Observation(60, at - 9.9), at)
+        follower.screen(IDLE_SCREEN, at)
+        assert judged(follower).activity is Activity.BUSY
+    follower.wants_screen(Observation(60, 0.1), 29.5)  # it draws again, and not that it works
+    follower.screen(IDLE_SCREEN, 29.5)
+    assert judged(follower).activity is Activity.IDLE
+
+
+def test_an_empty_box_that_nothing_is_drawn_into_is_believed_at_last() -> None:
+    follower = begun()
+    follower.wants_screen(Observation(60, 20.3), 30.2)
+    follower.screen(IDLE_SCREEN, 30.2)
+    assert judged(follower).activity is Activity.IDLE
+
+
 def test_a_question_that_is_drawn_late_is_not_forgotten() -> None:
     follower = begun()
     follower.hook(hook(11, "PermissionRequest", tool_name="Bash", tool_input={"command": "ls"}))
@@ -172,6 +190,7 @@ def test_a_clock_that_is_set_back_blinds_nobody() -> None:
     follower.hook(hook(t + 4 - back, "UserPromptSubmit", prompt="two", prompt_id="b"))
     assert judged(follower).activity is Activity.BUSY
     for at in (5.0, 9.0):  # Escape, which nothing but the screen tells
+        assert follower.wants_screen(Observation(100, 0.0), t + at - back)
         follower.screen(IDLE_SCREEN, t + at - back)
     assert judged(follower).activity is Activity.IDLE
     follower.hook(hook(t + 10 - back, "UserPromptSubmit", prompt="three", prompt_id="c"))
