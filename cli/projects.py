@@ -12,7 +12,8 @@ from cli.commands import Entry, Noun
 from cli.options import DirectoriesOption, FailoverOption, HostOption, McpOption, ModelOption, ModeOption, choose, flags
 from cli.output import Column, Format, FormatOption, pick, show, show_value
 from cli.service import UNTOLD, service
-from stratavore.errors import LostDirectory, MissingDirectory, ProgramNotFound, UnknownProject
+from stratavore.directories import check_directory
+from stratavore.errors import LostDirectory, ProgramNotFound, UnknownProject
 from stratavore.launch_options import LaunchOptions
 from stratavore.near_names import did_you_mean
 from stratavore.project_names import RESERVED, check_project_name
@@ -82,8 +83,7 @@ def new(
     check_project_name(project)
     directory = (path or Path()).expanduser().absolute()
     directory = Path(os.path.normpath(directory))  # a link in it is kept: that is how its owner calls it
-    if not directory.is_dir():
-        raise MissingDirectory(path=directory)
+    check_directory(directory)
     shell = LaunchOptions(agent=COMMAND_AGENT, argv=(os.environ.get("SHELL") or "/bin/sh",))
     typed = flags(agent, argv, model, permission_mode, add_dir, mcp_config, host, failover)
     options, environment, _ = choose(typed, str(directory), shell)
@@ -147,14 +147,14 @@ def check_startable(directory: str, options: LaunchOptions, environment: Mapping
 
     Raises:
         LostDirectory: it does not exist.
+        ClosedDirectory: this user may not enter it.
         ProgramNotFound: it does not exist, or may not be executed.
         InvalidInput: the agent cannot be launched so.
     """
     if options.host is not None:
         return
     agent, argv = options.agent or COMMAND_AGENT, options.argv or ()
-    if not Path(directory).is_dir():
-        raise LostDirectory(path=directory)
+    check_directory(directory, LostDirectory)
     of_agents = (options.model, options.permission_mode, options.directories, options.mcp_config)
     if agent != COMMAND_AGENT or any(of_agents):
         _check_agent(agent, directory, options, environment)

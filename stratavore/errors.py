@@ -182,6 +182,13 @@ class LostDirectory(MissingDirectory):
     """The directory {path} does not exist any more. Create it again, or make a project for another: stratavore new NAME --path DIR."""
 
 
+class ClosedDirectory(StratavoreError):
+    """The user {user} may not enter the directory {path}. Let that user in (chmod, chgrp), or name another with --path."""
+
+    code = "closed_directory"
+    exit_code = EXIT_USAGE
+
+
 class ProgramNotFound(StratavoreError):
     """The program '{program}' was not found or may not be executed on this machine. Install it, or give its whole path."""
 

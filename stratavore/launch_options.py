@@ -104,10 +104,14 @@ def existing_directory(path: str, base: Path) -> str:
     """The whole path of a directory that exists; ``base`` is what it is relative to.
 
     Raises:
-        InvalidInput: it does not exist, or is none.
+        InvalidInput: it does not exist, is none, or may not be seen.
     """
     found = base / Path(path).expanduser()
-    if not found.is_dir():
+    try:
+        there = found.is_dir()
+    except OSError as error:
+        raise InvalidInput(reason=f"The directory {found} cannot be used: {error.strerror}") from None
+    if not there:
         raise InvalidInput(reason=f"There is no directory {found}")
     return str(found.resolve())
 
@@ -116,9 +120,13 @@ def existing_file(path: str, base: Path) -> str:
     """The whole path of a file that exists; ``base`` is what it is relative to.
 
     Raises:
-        InvalidInput: it does not exist, or is none.
+        InvalidInput: it does not exist, is none, or may not be seen.
     """
     found = base / Path(path).expanduser()
-    if not found.is_file():
+    try:
+        there = found.is_file()
+    except OSError as error:
+        raise InvalidInput(reason=f"The file {found} cannot be used: {error.strerror}") from None
+    if not there:
         raise InvalidInput(reason=f"There is no file {found}")
     return str(found.resolve())

@@ -9,6 +9,7 @@ from stratavore import quotas, targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.commands import Commands
 from stratavore.control.hosts import known_host
+from stratavore.directories import check_directory
 from stratavore.environment import read_environment
 from stratavore.errors import LostDirectory
 from stratavore.launch_options import LaunchOptions, check_failover, check_prompt, combine
@@ -84,7 +85,7 @@ class Launching(Commands):
 
         Raises:
             UnknownHost: there is no host of the name.
-            LostDirectory, StratavoreError: it is to run here, and cannot.
+            StratavoreError: it is to run here, and cannot.
         """
         if spec.host is not None:
             async with self._database.pool.acquire() as connection:
@@ -92,8 +93,7 @@ class Launching(Commands):
         if spec.host in (None, self._host):
             environment = await asyncio.to_thread(read_environment, kept)
             adapter_for(spec.agent).check(spec, environment)
-            if not await asyncio.to_thread(Path(spec.cwd).is_dir):
-                raise LostDirectory(path=spec.cwd)
+            await asyncio.to_thread(check_directory, spec.cwd, LostDirectory)
 
     async def open_project(
         self,

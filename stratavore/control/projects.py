@@ -4,7 +4,6 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from temporalio.service import RPCError
@@ -13,13 +12,8 @@ from stratavore import naming, targets
 from stratavore.agents.registry import adapter_for
 from stratavore.control.god import God
 from stratavore.control.hosts import known_host
-from stratavore.errors import (
-    MissingDirectory,
-    ProjectExists,
-    ProjectHasHistory,
-    ProjectInUse,
-    UnknownProject,
-)
+from stratavore.directories import check_directory
+from stratavore.errors import ProjectExists, ProjectHasHistory, ProjectInUse, UnknownProject
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.launch_options import LaunchOptions, check_failover
 from stratavore.models.views import ProjectDetails, ProjectView
@@ -59,8 +53,7 @@ class Projects(God):
         check_failover(failover)
         check_project_name(name)
         adapter_for(agent)
-        if not await asyncio.to_thread(Path(path).is_dir):
-            raise MissingDirectory(path=path)
+        await asyncio.to_thread(check_directory, path)
         async with self._database.transaction("project.create") as transaction:
             if host is not None:
                 await known_host(transaction.connection, host)

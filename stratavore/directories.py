@@ -1,0 +1,34 @@
+"""Directories that sessions are to run in."""
+
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from stratavore.errors import ClosedDirectory, MissingDirectory
+
+
+def check_directory(path: str | Path, missing: type[MissingDirectory] = MissingDirectory) -> None:
+    """Check that a program of this user could run in a directory.
+
+    Raises:
+        MissingDirectory: there is none at that path; ``missing`` is which of them is said.
+        ClosedDirectory: there is, or may be one, and this user may not enter it.
+    """
+    try:
+        there = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - Path.is_dir hides what else is wrong
+    except PermissionError:
+        raise ClosedDirectory(path=path, user=_user()) from None
+    except (OSError, ValueError):
+        there = False
+    if not there:
+        raise missing(path=path)
+    if not os.access(path, os.X_OK):
+        raise ClosedDirectory(path=path, user=_user())
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
