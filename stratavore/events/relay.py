@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
+from uuid import uuid4
 
 import asyncpg
 
@@ -215,7 +216,8 @@ def _alerts(refused: Sequence[Failure]) -> list[NewEvent]:
         "advice": "send them again with: stratavore events revive",
         "events": [event.id for event, _ in told],
     }
-    return [NewEvent(None, f"refused/{first.id}", EventType.SYSTEM_ALERT, "", data)]
+    # Told in the transaction that gives them up, which is done once each time that people have them sent again.
+    return [NewEvent(None, f"refused/{first.id}/{uuid4()}", EventType.SYSTEM_ALERT, "", data)]
 
 
 def _waiting(row: asyncpg.Record) -> Waiting:
