@@ -110,6 +110,7 @@ class RunnerActivities:
     async def stop(self, request: StopRequest) -> None:
         """End all processes of a runner. Of one that has ended, nothing is left to do."""
         async with heartbeats():
+            await self._check_ours(request.runner_id)
             await self._host.stop(
                 request.runner_id,
                 request.project_id,
@@ -121,6 +122,7 @@ class RunnerActivities:
     async def send(self, request: SendRequest) -> Sent:
         """Type text, at most once."""
         async with heartbeats():
+            await self._check_ours(request.runner_id)
             return await self._typist.send(request)
 
     def _turn(self, request: LaunchRequest) -> AbstractAsyncContextManager[None]:
@@ -199,8 +201,24 @@ class RunnerActivities:
         async with self._database.pool.acquire() as connection:
             if not await runners.is_current(connection, request.runner_id):
                 raise StaleGeneration(runner_id=request.runner_id)
-            if not await self._monitor.serves_host(connection):
-                raise StratavoreError(reason="this daemon does not have the name of its host now")
+            await self._check_name(connection)
+
+    async def _check_ours(self, runner_id: str) -> None:
+        """Say nothing of a runner that was never here, if another daemon may have it: Temporal asks that one next.
+
+        Of one that was here, Postgres is not asked: it can be ended while that is away.
+
+        Raises:
+            StratavoreError: this daemon slept through the end of its lease, and another one has its host's name.
+        """
+        if await asyncio.to_thread(self._home.run_directory(runner_id).exists):
+            return
+        async with self._database.pool.acquire() as connection:
+            await self._check_name(connection)
+
+    async def _check_name(self, connection: Connection) -> None:
+        if not await self._monitor.serves_host(connection):
+            raise StratavoreError(reason="this daemon does not have the name of its host now")
 
     async def _held(self, request: LaunchRequest) -> RunnerExit | None:
         """The end of a runner that does not even begin, since the account that it would spend is limited.

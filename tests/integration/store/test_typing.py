@@ -4,6 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from activities.records import RecordActivities
 from activities.runners import Monitor, RunnerActivities
 from activities.starts import Starts
-from stratavore.models.steps import RefuseRequest, SendRequest
+from stratavore.errors import StratavoreError
+from stratavore.models.steps import RefuseRequest, SendRequest, StopRequest
 from stratavore.runtime.rundir import RunSpec
 from stratavore.store import requests, sessions
 from stratavore.store.requests import Outcome
@@ -25,6 +27,12 @@ DOUBT = "the daemon was interrupted while typing; look at the terminal before se
 
 class NoQuestions:
     """All that typing asks of the monitor."""
+
+    def __init__(self) -> None:
+        self.served = True
+
+    async def serves_host(self, _: object) -> bool:
+        return self.served
 
     def asks(self, runner_id: str) -> bool:
         return False
@@ -45,12 +53,13 @@ class Typist:
         self._spec = spec
         self._log = runners.files(spec).log
         self.runner_id = spec.runner_id
-        self._activities = RunnerActivities(
+        self.monitor = NoQuestions()
+        self.activities = RunnerActivities(
             runners.home,
             store.database,
             runners.host,
             runners.tmux,
-            cast(Monitor, NoQuestions()),
+            cast(Monitor, self.monitor),
             Starts(1, lambda _: True),
         )
 
@@ -65,7 +74,7 @@ class Typist:
         )
 
     async def send(self, request: SendRequest) -> Outcome | None:
-        await self._activities.send(request)
+        await self.activities.send(request)
         return await self.outcome(request)
 
     async def outcome(self, request: SendRequest) -> Outcome | None:
@@ -112,6 +121,21 @@ async def test_what_a_dead_runner_did_not_hear_is_left_for_the_next_one(typist: 
     request = typist.request("hello", runner_id=f"{uuid.uuid4()}.1")
     assert await typist.send(request) is None
     assert await typist.send(request.model_copy(update={"runner_id": typist.runner_id})) == Outcome("done", None)
+
+
+async def test_who_lost_the_name_of_its_host_says_nothing_of_runners_that_were_never_here(
+    typist: Typist, runners: Runners
+) -> None:
+    typist.monitor.served = False
+    elsewhere = typist.request("hello", runner_id=f"{uuid.uuid4()}.1")
+    with pytest.raises(StratavoreError, match="does not have the name of its host now"):
+        await typist.send(elsewhere)
+    assert await typist.outcome(elsewhere) is None
+    stop = StopRequest(runner_id=elsewhere.runner_id, project_id=elsewhere.project_id, grace=timedelta(0), force=True)
+    with pytest.raises(StratavoreError, match="does not have the name of its host now"):
+        await typist.activities.stop(stop)
+    assert not runners.home.run_directory(elsewhere.runner_id).exists(), "it forbids the other one nothing"
+    await typist.activities.stop(stop.model_copy(update={"runner_id": typist.runner_id}))
 
 
 async def test_a_terminal_that_fails_for_a_moment_refuses_no_prompt(
