@@ -51,6 +51,7 @@ def start() -> None:
         stratavore daemon start
     """
     from cli.background import start_daemon
+    from cli.install import installed
 
     if not start_daemon(service.home):
         with suppress(DaemonAway):
@@ -59,6 +60,11 @@ def start() -> None:
     found = service.call_daemon("daemon_status")
     ui = _web_ui(found)
     typer.echo(f"The daemon runs (process {found['pid']}).{f' Workflows are shown at {ui}' if ui else ''}")
+    if service_of_systemd := installed(service.home):
+        note(
+            "It is not the one of the service that is installed, so systemd does not look after it. "
+            f"To have that one: stratavore daemon stop, then {service_of_systemd.typed} start stratavored"
+        )
 
 
 def status(form: FormatOption = Format.TABLE) -> None:

@@ -148,6 +148,17 @@ def uninstall(user: UserOption = False, system: SystemOption = False) -> None:
     )
 
 
+def installed(home: Home) -> Service | None:
+    """The service of a state directory; None if there is none."""
+    account = pwd.getpwuid(os.getuid()).pw_name
+    for scope in Scope:
+        found = Service(scope, account, home)
+        with suppress(OSError):
+            if unit.home_of(found.file.read_text()) == unit.home_of(found.text):
+                return found
+    return None
+
+
 def _wanted(*, user: bool, system: bool) -> Service:
     """The service that was asked for; under sudo it is that of the person who typed it."""
     if user and system:

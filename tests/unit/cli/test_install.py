@@ -8,7 +8,8 @@ import pytest
 
 from cli import install
 from stratavore.paths import Home
-from tests.unit.cli.conftest import Run
+from tests.unit.cli import examples
+from tests.unit.cli.conftest import Run, Serve
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -94,6 +95,23 @@ def test_it_can_be_installed_again_and_taken_away(run: Run, machine: Machine, ho
     assert not machine.unit.exists()
     assert not (home.root / "daemon.environment").exists()
     assert run("daemon", "uninstall", "--user").err == f"No service is installed: there is no {machine.unit}.\n"
+
+
+@pytest.mark.parametrize(("scope", "typed"), [("--user", "systemctl --user"), ("--system", "sudo systemctl")])
+def test_who_starts_another_daemon_than_the_service_is_told(
+    run: Run, fake: Serve, home: Home, machine: Machine, monkeypatch: pytest.MonkeyPatch, scope: str, typed: str
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    monkeypatch.setattr("cli.background.start_daemon", lambda _: True)
+    fake(daemon_status=examples.daemon())
+    assert run("daemon", "start").err == ""
+    run("daemon", "install", scope)
+    said = run("daemon", "start")
+    assert said.out.startswith("The daemon runs (process ")
+    assert said.err.endswith(f"stratavore daemon stop, then {typed} start stratavored\n")
+    (unit,) = machine.root.rglob("stratavored.service")
+    unit.write_text(unit.read_text().replace(str(home.root), "/of/another"))
+    assert run("daemon", "start").err == ""
 
 
 def test_what_would_be_done_is_shown_and_nothing_done(run: Run, machine: Machine, home: Home) -> None:
