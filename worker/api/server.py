@@ -48,7 +48,8 @@ class ApiServer:
         for call in list(self._calls):
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # the next daemon replaces it; the state directory may be gone
+            self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         call = asyncio.current_task()

@@ -80,3 +80,14 @@ async def test_a_line_without_end_is_refused(path: Path) -> None:
 
 async def test_nothing_is_answered_to_nothing(path: Path) -> None:
     assert await say(path, b"") is None
+
+
+async def test_it_ends_where_its_directory_is_gone() -> None:
+    with TemporaryDirectory(prefix="sv-", dir="/tmp") as above:
+        directory = Path(above) / "state"
+        directory.mkdir()
+        server = ApiServer(directory / "api", {})
+        await server.start()
+        directory.rename(Path(above) / "elsewhere")
+        directory.touch()
+        await server.close()
