@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from setup.progress import SetupFailed, report, run, say
-from setup.up import PROJECT, STRATAVORE, ask
+from setup.up import PROJECT, STRATAVORE, ask, environment
 from stratavore.embedded.stack import EmbeddedStack
 from stratavore.paths import Home
 
@@ -17,11 +17,20 @@ def take_down() -> None:
     Raises:
         SetupFailed: something still runs; the command that could not stop it has said why.
     """
-    answers = subprocess.run([STRATAVORE, "daemon", "status"], capture_output=True, check=False).returncode == 0
-    if answers and any(one["project"] == PROJECT for one in ask("sessions")):
+    if _sample_lives():
+        if subprocess.run([STRATAVORE, "daemon", "status"], capture_output=True, check=False).returncode != 0:
+            # Nothing else ends a session in order.
+            run("Starting the daemon", [STRATAVORE, "daemon", "start"], environment=environment())
         run("Ending the sample's session", [STRATAVORE, "kill", PROJECT])
     if subprocess.run([STRATAVORE, "daemon", "stop", "--all"], check=False).returncode != 0:
         raise SetupFailed("Something still runs.")
+
+
+def _sample_lives() -> bool:
+    try:
+        return any(one["project"] == PROJECT for one in ask("sessions"))
+    except SetupFailed:  # neither daemon nor servers answer; what follows says what that means
+        return False
 
 
 def keep(home: Home) -> None:
