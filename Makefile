@@ -8,7 +8,7 @@ AT_ONCE := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 LOCK := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --annotation-style line $(if $(UPGRADE),--upgrade) pyproject.toml
 
-.PHONY: help up down purge test test-unit test-integration test-coverage lint bench chaos lock development programs programs-external compose-env
+.PHONY: help up down purge test test-unit test-integration test-systemd test-coverage lint bench chaos lock development programs programs-external compose-env
 .DEFAULT_GOAL := help
 
 help: ## show this
@@ -33,6 +33,9 @@ test-unit: development ## what needs no server
 
 test-integration: development programs ## what needs servers
 	@$(VENV) -m pytest $(AT_ONCE) --ignore=tests/unit
+
+test-systemd: development programs ## the service, under a systemd of its own; as root
+	@$(VENV) -m pytest --systemd tests/systemd
 
 test-coverage: development programs ## the whole suite, and which lines it does not reach
 	@$(VENV) -m pytest $(AT_ONCE) --cov --cov-report=term-missing:skip-covered

@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SERVER",
         help="where workflow tests run: dev (the run's own server), time-skipping, or the address of a server",
     )
+    parser.addoption("--systemd", action="store_true", help="also boot a systemd, for tests of the service; as root")
 
 
 def pytest_configure() -> None:
