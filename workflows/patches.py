@@ -23,4 +23,13 @@ TOLD_UNTIL_TAKEN = "told-until-taken"
 PROMPT_IS_HANDED_ON = "prompt-is-handed-on"
 """A prompt that waits for its agent goes to the next run, between two tries; it held that back until it was taken."""
 
-ALL: tuple[str, ...] = (REFUSED_AFTER_ARRIVAL, KILLS_DO_NOT_PARK, TOLD_UNTIL_TAKEN, PROMPT_IS_HANDED_ON)
+MOVED_WHILE_IT_BEGAN = "moved-while-it-began"
+"""A move that is asked while the runner still begins takes the next one to the other host; it stayed where it was."""
+
+ALL: tuple[str, ...] = (
+    REFUSED_AFTER_ARRIVAL,
+    KILLS_DO_NOT_PARK,
+    TOLD_UNTIL_TAKEN,
+    PROMPT_IS_HANDED_ON,
+    MOVED_WHILE_IT_BEGAN,
+)

@@ -156,6 +156,29 @@ async def moved(sessions: Sessions) -> Session:
     return session
 
 
+async def stayed_while_it_began(sessions: Sessions) -> Session:
+    """As it was before ``patches.MOVED_WHILE_IT_BEGAN``: started anew where it was."""
+    return await _moved_while_it_began(sessions)
+
+
+async def moved_while_it_began(sessions: Sessions) -> Session:
+    return await _moved_while_it_began(sessions)
+
+
+async def _moved_while_it_began(sessions: Sessions) -> Session:
+    begun = sessions.world.hold("launch")
+    session = await sessions.start()
+    await until(lambda: "launch is held" in sessions.world.log)
+    async with host_worker(sessions.world, "host-2"):
+        await session.move("host-2", request_id="move")
+        await session.heard_an_answer()
+        begun.set()
+        await session.runs(2)
+        await session.ends(ExitKind.COMPLETED, 2)
+        await session.result()
+    return session
+
+
 async def moved_back(sessions: Sessions) -> Session:
     """It is refused after it was shown as running there."""
     session = await sessions.start()
@@ -241,6 +264,8 @@ PATHS: tuple[Callable[[Sessions], Awaitable[Session]], ...] = (
     continued_by_actions,
     moved,
     moved_back,
+    moved_while_it_began,
+    stayed_while_it_began,
     told_again,
     told_until_taken,
     prompt_held_back,

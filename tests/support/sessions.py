@@ -8,6 +8,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
@@ -31,7 +32,7 @@ from stratavore.models.session import (
 from stratavore.models.states import ExitKind, SessionState
 from stratavore.naming import TASK_QUEUE, host_queue, launch_queue, workflow_id
 from stratavore.search_attributes import AGENT, HOST, PROJECT, STATE
-from tests.support.waiting import PATIENCE_SECONDS, until
+from tests.support.waiting import PATIENCE_SECONDS, answer, until
 from tests.support.world import World
 from workflows.session import SessionWorkflow
 
@@ -108,6 +109,16 @@ class Session:
             if monotonic() > deadline:
                 raise AssertionError(f"{text!r} is not in {details!r}; {self._world.log}")
             await asyncio.sleep(0.02)
+
+    async def heard_an_answer(self) -> None:
+        """Wait until the workflow has acted on the first answer of a host."""
+
+        async def acted() -> bool:
+            types = [event.event_type async for event in self.handle.fetch_history_events()]
+            answered = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+            return answered in types and EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in types[types.index(answered) :]
+
+        await answer(acted, what="the answer of a host")
 
     async def run_id(self) -> str | None:
         """The present run of its workflow."""

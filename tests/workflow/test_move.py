@@ -29,6 +29,25 @@ async def test_the_next_runner_begins_on_the_other_host_when_the_last_has_ended(
         await session.result()
 
 
+async def test_who_is_asked_while_its_runner_still_begins_moves_too(sessions: Sessions) -> None:
+    """As it can be where a daemon died over the launch: it is shown as running before its workflow hears of it."""
+    world = sessions.world
+    begun = world.hold("launch")
+    session = await sessions.start()
+    await until(lambda: "launch is held" in world.log)
+    async with host_worker(world, OTHER):
+        await session.move(OTHER)
+        await session.heard_an_answer()  # of the other host
+        begun.set()
+        await session.runs(2)
+        assert world.destinations == [None, OTHER]
+        await session.ends(ExitKind.LOST, 2)
+        await session.runs(3)
+        assert world.destinations[2:] == [None]
+        await session.terminate()
+        await session.result()
+
+
 async def test_a_host_that_cannot_have_it_is_asked_before_anything_ends(sessions: Sessions) -> None:
     world = sessions.world
     world.unwelcome = "the host has no directory /site"

@@ -145,7 +145,7 @@ class Launching(Supervising, Texts):
         if launched.end:
             await self._settle(launched.end)
             return
-        self._arrive()
+        self._arrive(live)
         self._show(SessionState.RUNNING, None)
         if launched.unheard is not None:
             self._tell_again(launched.unheard, live)

@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from activities.runners import RunnerActivities
-from stratavore.models.session import MoveSignal
+from stratavore.models.session import LiveRunner, MoveSignal
 from stratavore.models.states import ExitKind, RunnerStatus
 from stratavore.models.steps import Received, ReceiveRequest, RunnerExit
 from stratavore.naming import host_queue
@@ -51,8 +51,11 @@ class Moving(Showing):
         self._destination, self._left = self._left, None
         return Relaunch(timedelta(0), self._crashes, reason, RunnerStatus.FAILED)
 
-    def _arrive(self) -> None:
+    def _arrive(self, live: LiveRunner) -> None:
         """It has begun: where it was to go, or where there was room after all. It may be refused all the same."""
+        leaves = self._destination is not None and live.generation <= self._replaced  # asked while it began
+        if leaves and workflow.patched(patches.MOVED_WHILE_IT_BEGAN):
+            return
         self._destination = None
         if self._left is not None and not workflow.patched(patches.REFUSED_AFTER_ARRIVAL):
             self._left = None
