@@ -37,7 +37,8 @@ class Machine:
     async def boot(self) -> None:
         """Power it on, and wait until all its services have started."""
         join = " && ".join(f"echo $$ >{group}/cgroup.procs" for group in self._groups)
-        become = f'exec unshare {" ".join(_OWN)} sh "$@"'
+        # It does not outlive the test, however that ends.
+        become = f'exec setpriv --pdeathsig KILL unshare {" ".join(_OWN)} sh "$@"'
         with self._console.open("ab") as console:
             self._life = subprocess.Popen(
                 ["sh", "-c", f"{join} && {become}", "boot", str(BOOT), str(self._directory)],
