@@ -1,11 +1,11 @@
 """Directories that sessions are to run in."""
 
 import os
-import pwd
 import stat
 from pathlib import Path
 
 from stratavore.errors import ClosedDirectory, MissingDirectory
+from stratavore.operators import user_name
 
 
 def check_directory(path: str | Path, missing: type[MissingDirectory] = MissingDirectory) -> None:
@@ -18,17 +18,10 @@ def check_directory(path: str | Path, missing: type[MissingDirectory] = MissingD
     try:
         there = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - Path.is_dir hides what else is wrong
     except PermissionError:
-        raise ClosedDirectory(path=path, user=_user()) from None
+        raise ClosedDirectory(path=path, user=user_name(os.getuid())) from None
     except (OSError, ValueError):
         there = False
     if not there:
         raise missing(path=path)
     if not os.access(path, os.X_OK):
-        raise ClosedDirectory(path=path, user=_user())
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+        raise ClosedDirectory(path=path, user=user_name(os.getuid()))

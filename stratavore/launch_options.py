@@ -4,7 +4,7 @@ A person's flags come before the project's file, and that before the project its
 every launch pays for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -106,14 +106,7 @@ def existing_directory(path: str, base: Path) -> str:
     Raises:
         InvalidInput: it does not exist, is none, or may not be seen.
     """
-    found = base / Path(path).expanduser()
-    try:
-        there = found.is_dir()
-    except OSError as error:
-        raise InvalidInput(reason=f"The directory {found} cannot be used: {error.strerror}") from None
-    if not there:
-        raise InvalidInput(reason=f"There is no directory {found}")
-    return str(found.resolve())
+    return _existing("directory", Path.is_dir, path, base)
 
 
 def existing_file(path: str, base: Path) -> str:
@@ -122,11 +115,15 @@ def existing_file(path: str, base: Path) -> str:
     Raises:
         InvalidInput: it does not exist, is none, or may not be seen.
     """
+    return _existing("file", Path.is_file, path, base)
+
+
+def _existing(what: str, is_one: Callable[[Path], bool], path: str, base: Path) -> str:
     found = base / Path(path).expanduser()
     try:
-        there = found.is_file()
+        there = is_one(found)
     except OSError as error:
-        raise InvalidInput(reason=f"The file {found} cannot be used: {error.strerror}") from None
+        raise InvalidInput(reason=f"The {what} {found} cannot be used: {error.strerror}") from None
     if not there:
-        raise InvalidInput(reason=f"There is no file {found}")
+        raise InvalidInput(reason=f"There is no {what} {found}")
     return str(found.resolve())
