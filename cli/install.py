@@ -17,6 +17,7 @@ from cli.terminal import note
 from cli.unit import NAME, Scope
 from stratavore.config.path import VARIABLE, configuration_file
 from stratavore.errors import NotRoot, ServiceOfAnother, SystemdAway, SystemdFailed
+from stratavore.operators import user_name
 from stratavore.paths import Home
 
 SYSTEMD = Path("/run/systemd/system")
@@ -150,10 +151,9 @@ def uninstall(user: UserOption = False, system: SystemOption = False) -> None:
 
 def installed(home: Home) -> Service | None:
     """The service of a state directory; None if there is none."""
-    account = pwd.getpwuid(os.getuid()).pw_name
     for scope in Scope:
-        found = Service(scope, account, home)
-        with suppress(OSError):
+        found = Service(scope, user_name(os.getuid()), home)
+        with suppress(OSError, RuntimeError):  # nobody knows where the home of this user is
             if unit.home_of(found.file.read_text()) == unit.home_of(found.text):
                 return found
     return None

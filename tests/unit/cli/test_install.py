@@ -114,6 +114,16 @@ def test_who_starts_another_daemon_than_the_service_is_told(
     assert run("daemon", "start").err == ""
 
 
+def test_a_user_of_whom_nothing_is_known_has_no_service(
+    machine: Machine, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: a daemon starts all the same."""
+    monkeypatch.setattr("os.getuid", lambda: 1_234_567)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert install.installed(home) is None
+
+
 def test_what_would_be_done_is_shown_and_nothing_done(run: Run, machine: Machine, home: Home) -> None:
     result = run("daemon", "install", "--user", "--dry-run")
     assert result.out.startswith("[Unit]\n")
