@@ -83,14 +83,17 @@ async def whole_turn(talk: Conversations, session: str, prompt: str) -> None:
 
 
 async def killed(talk: Conversations, session: str) -> None:
-    """Kill it, and wait for its next runner; one that was put away for crashing so often is resumed."""
+    """Kill it, and wait for its next runner; who does not want to wait for the next try pauses and resumes."""
     before = (await talk.runner(session))["generation"]
     await talk.kill(session)
-    while (found := await talk.daemon.wait(session, "running", "parked", timeout=60))["generation"] == before:
-        if found["state"] == "parked":
+    found = await talk.daemon.wait(session, "recovering", "starting", "running", generation=before)
+    while found["generation"] == before:
+        if found["state"] == "recovering" and "the next try is" in (found["reason"] or ""):
+            await talk.daemon.command(session, "pause")
+            await talk.daemon.wait(session, "paused")
             await talk.daemon.command(session, "resume")
-            await talk.daemon.wait(session, "starting", "running", timeout=60)
         await asyncio.sleep(0.02)
+        found = await talk.daemon.wait(session, "recovering", "starting", "running", generation=before)
 
 
 def answered(talk: Conversations, prompt: str) -> bool:
