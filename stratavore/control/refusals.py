@@ -23,6 +23,8 @@ def wrong_state(target: str, found: Sequence[SessionView], action: str) -> Excep
         SessionState.PAUSED: f"Run it again with: stratavore resume {short}",
         SessionState.PARKED: f"It crashed too often; try again with: stratavore resume {short}",
         SessionState.ENDED: f"Take it up again with: stratavore resume {short}",
+        SessionState.STARTING: f"It is about to run; look with: stratavore sessions show {short}",
+        SessionState.RECOVERING: f"It goes on by itself; see when, with: stratavore sessions show {short}",
         SessionState.QUEUED: "It waits for a slot; see: stratavore quotas show",
         SessionState.LIMITED: f"It goes on by itself when the limit lets it; past it: stratavore resume {short} --god",
         SessionState.ASKING: f"Let it go on with: stratavore approve {short}; or put it away: stratavore deny {short}",
@@ -33,5 +35,5 @@ def wrong_state(target: str, found: Sequence[SessionView], action: str) -> Excep
         session=short,
         state=session.state,
         action=_DONE.get(action, action),
-        hint=hints.get(session.state, "See: stratavore sessions"),
+        hint=hints[session.state],
     )
