@@ -16,9 +16,9 @@ import pytest
 from cli.client import Unanswered
 from stratavore.errors import RemoteError
 from tests.integration.worker.conversing import assistant
-from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
+from tests.support.hosts import HostProcess, Hosts
 from tests.support.processes import marked
-from tests.support.waiting import PATIENCE_SECONDS, answer
+from tests.support.waiting import PATIENCE_SECONDS, answer, until
 
 PROGRAM = "its-agent"
 """Each host has its own; it notes who began."""
@@ -162,7 +162,6 @@ class Move:
 
 @pytest.fixture
 def move(hosts: Hosts) -> Move:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     return Move(hosts.new("source"), hosts.new("target"))
 
 
@@ -171,8 +170,8 @@ async def test_a_death_on_the_way_changes_nothing(hosts: Hosts, move: Move, poin
     await move.begin(hosts.shared)
     await move.arm(who, point)
     await move.arrives(move.target, 2)
-    runs = (hosts.shared / "runs").read_text().split()
-    assert runs == [f"{move.session}.1", f"{move.session}.2"]
+    runs = [f"{move.session}.1", f"{move.session}.2"]
+    await until(lambda: (hosts.shared / "runs").read_text().split() == runs, what="that it began once on each")
     await move.happened_once(runs, ["terminated", "running"])
 
 

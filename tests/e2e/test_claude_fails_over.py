@@ -10,7 +10,7 @@ from tests.claude_code import messages_api
 from tests.claude_code.messages import say
 from tests.claude_code.program import PrivateHome
 from tests.e2e.conversing import Conversations
-from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
+from tests.support.hosts import Hosts
 from tests.support.waiting import answer
 
 PATIENCE_SECONDS = 120.0
@@ -18,7 +18,6 @@ PATIENCE_SECONDS = 120.0
 
 async def test_a_conversation_goes_on_where_there_is_a_host(hosts: Hosts) -> None:
     here = hosts.new("here")
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     there = hosts.new("there")
     async with messages_api.serve([say("one"), say("lost"), say("two")]) as api:
         before, after = Conversations(here, api), Conversations(there, api)
@@ -41,6 +40,7 @@ async def test_a_conversation_goes_on_where_there_is_a_host(hosts: Hosts) -> Non
         assert agent is not None
 
         here.kill()
+        await hosts.lose(here)
         # Nobody counts what it is told now: its host is lost, and it goes on until its guard ends it.
         (project,) = await there.fetch("SELECT project_id::text AS id FROM sessions WHERE id = $1::uuid", session)
         await Tmux(here.home).type_text(project["id"], f"{session}.1", "and the mouse", enter=True)

@@ -7,7 +7,7 @@ from tests.claude_code.messages import say
 from tests.claude_code.program import PrivateHome
 from tests.e2e.conversing import Conversations
 from tests.support.command_line import CommandLine
-from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
+from tests.support.hosts import Hosts
 from tests.support.waiting import answer
 
 
@@ -18,7 +18,6 @@ def conversation(user: PrivateHome, session: str) -> Path:
 
 
 async def test_a_conversation_goes_along_to_another_host_and_back(hosts: Hosts) -> None:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     here, there = hosts.new("here"), hosts.new("there")
     async with messages_api.serve([say("one"), say("two"), say("three")]) as api:
         talk = Conversations(here, api)

@@ -17,7 +17,7 @@ from tests.e2e.test_upgrade import become_next, schema
 from tests.support import guardian, servers
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
-from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
+from tests.support.hosts import Hosts
 from tests.support.next_version import SCHEMA
 from tests.support.nursery import PROGRAM
 from tests.support.processes import marked
@@ -130,7 +130,6 @@ async def test_with_servers_of_ones_own(daemon_process: DaemonProcess, stack: St
 
 
 async def test_agents_of_another_host_are_taken_over(hosts: Hosts, stack: Stack, tmp_path: Path) -> None:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     here, there = await hosts.start("here"), await hosts.start("there")
     cli = CommandLine(here.environment, tmp_path)
     project = await here.project(["cat"], hosts.shared)

@@ -9,14 +9,20 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
+import asyncpg
+
+from stratavore import fencing
+from stratavore.procfs import uptime
 from tests.support import guardian, servers
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import PATIENCE_SECONDS, answer
 
-LEASE_SECONDS = 5.0
-"""Long enough for a busy machine to renew it, short enough to wait for its end."""
-LONG_LEASE_SECONDS = 60.0
-"""For tests in which no host is to be away."""
+LEASE_SECONDS = 60.0
+"""Nobody is taken for away only since the machine is busy."""
+LOST_SECONDS = 5.0
+"""Until the lease of a host that cannot renew it any more is over, when a test ends it: see :meth:`Hosts.lose`."""
+SHORT_LEASE_SECONDS = 15.0
+"""Of a host whose daemon works on as it loses its lease; a busy machine is to renew it until then."""
 
 
 class HostProcess(DaemonProcess):
@@ -106,6 +112,20 @@ class Hosts:
         """A host as another one shows it."""
         (found,) = [one for one in (await by.call("show_resources"))["hosts"] if one["host"] == host.host]
         return dict(found)
+
+    async def lose(self, host: HostProcess) -> None:
+        """Let the lease of a host whose daemon was killed or frozen end soon: first for its agents, then for others."""
+        fencing.shorten(host.home, sent=uptime(), seconds=LOST_SECONDS)
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            await connection.execute(
+                "UPDATE hosts SET lease_expires_at = least(lease_expires_at, now() + make_interval(secs => $2))"
+                " WHERE name = $1",
+                host.host,
+                LOST_SECONDS,
+            )
+        finally:
+            await connection.close()
 
     async def end(self) -> None:
         """End all daemons, and what ran for them."""

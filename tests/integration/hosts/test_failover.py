@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from stratavore import fencing, procfs
+from stratavore.naming import session_of
 from stratavore.procfs import uptime
 from stratavore.runtime.processes import RUNNER_MARKER, Liveness, ProcessIdentity, identify, liveness
 from tests.integration.worker.watching import ended, generation
 from tests.support.command_line import CommandLine
-from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
+from tests.support.hosts import SHORT_LEASE_SECONDS, HostProcess, Hosts
 from tests.support.proxy import Proxy
 from tests.support.waiting import answer, until
 
@@ -29,21 +30,14 @@ WATCH_SECONDS = 0.2
 pytestmark = pytest.mark.waits
 
 
-async def pair(hosts: Hosts) -> tuple[HostProcess, HostProcess]:
-    """A host whose lease is over soon when it is lost, and one that nobody takes for lost."""
-    lost = await hosts.start("lost")
-    hosts.lease_seconds = LONG_LEASE_SECONDS
-    return lost, await hosts.start("other")
-
-
 @asynccontextmanager
 async def pair_with_a_way(hosts: Hosts) -> AsyncIterator[tuple[HostProcess, HostProcess, Proxy]]:
-    """The same; and the way of the first one to Postgres, which can be cut."""
+    """Two hosts; and the way of the first one to Postgres, which can be cut."""
     lost = hosts.new("lost")
+    lost.lease_seconds = SHORT_LEASE_SECONDS
     async with Proxy.before(lost.dsn) as way:
         lost.dsn = way.url
         await lost.start()
-        hosts.lease_seconds = LONG_LEASE_SECONDS
         yield lost, await hosts.start("other"), way
 
 
@@ -99,7 +93,15 @@ async def runs_elsewhere(other: HostProcess, session: str) -> None:
 
 def runs_of(session: str, hosts: Hosts) -> list[str]:
     """Where its runners began: the state directory of the host, and the runner."""
-    return [line for line in (hosts.shared / "runs").read_text().splitlines() if session in line]
+    runs = hosts.shared / "runs"
+    return [line for line in runs.read_text().splitlines() if session in line] if runs.exists() else []
+
+
+async def begun_on_each(lost: HostProcess, other: HostProcess, runner: str, hosts: Hosts) -> None:
+    """Its first runner began on the lost host, this one on the other, and none beside them. A program notes it late."""
+    session = session_of(runner)
+    begun = [f"{lost.home.root} {session}.1", f"{other.home.root} {runner}"]
+    await until(lambda: runs_of(session, hosts) == begun, what="that it began once on each")
 
 
 async def began_once_on_each(lost: HostProcess, other: HostProcess, session: str, hosts: Hosts) -> dict[str, Any]:
@@ -110,23 +112,23 @@ async def began_once_on_each(lost: HostProcess, other: HostProcess, session: str
     """
     found = await other.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
     assert found["host"] == other.host
-    begun = [f"{lost.home.root} {session}.1", f"{other.home.root} {found['runner_id']}"]
-    await until(lambda: runs_of(session, hosts) == begun, what="that it began once on each")
+    await begun_on_each(lost, other, found["runner_id"], hosts)
     return found
 
 
 async def test_a_daemon_is_killed_and_its_sessions_go_on_elsewhere(hosts: Hosts) -> None:
-    lost, other = await pair(hosts)
+    lost, other = await hosts.start("lost"), await hosts.start("other")
     session, agent = await launched(lost, hosts.shared, options=AUTO)
     waits, waiting = await launched(lost, hosts.shared)
     async with never_two(session):
         lost.kill()
+        await hosts.lose(lost)
         await runs_elsewhere(other, session)
         assert liveness(agent) is Liveness.DEAD
     end = await ended(other, session, 1)
     assert end["exit_kind"] == "fenced"
     assert end["exit_reason"] == "its host lost is lost; it goes on on other"
-    assert runs_of(session, hosts) == [f"{lost.home.root} {session}.1", f"{other.home.root} {session}.2"]
+    await begun_on_each(lost, other, f"{session}.2", hosts)
 
     # Who did not choose it is not touched.
     assert (await other.wait(waits, "unreachable"))["generation"] == 1
@@ -144,10 +146,11 @@ async def test_a_daemon_is_killed_and_its_sessions_go_on_elsewhere(hosts: Hosts)
 
 
 async def test_a_daemon_that_was_frozen_finds_that_its_session_runs_elsewhere(hosts: Hosts) -> None:
-    lost, other = await pair(hosts)
+    lost, other = await hosts.start("lost"), await hosts.start("other")
     session, agent = await launched(lost, hosts.shared, options=AUTO)
     async with never_two(session):
         lost.freeze()
+        await hosts.lose(lost)
         await runs_elsewhere(other, session)
         lost.thaw()
         await hosts.back(lost, by=other)
@@ -165,12 +168,12 @@ async def test_a_daemon_that_was_frozen_finds_that_its_session_runs_elsewhere(ho
 @pytest.mark.parametrize("point", ["failover.claim.after", "host.give_up.before", "host.give_up.after"])
 async def test_who_takes_them_over_dies_in_it_and_goes_on(hosts: Hosts, point: str) -> None:
     lost = await hosts.start("lost")
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     other = hosts.new("other")
     await other.start(kill_at=point)
     session, _ = await launched(lost, hosts.shared, options=AUTO)
     async with never_two(session):
         lost.kill()
+        await hosts.lose(lost)
         await until(lambda: other.ended, timeout=PATIENCE_SECONDS, what=f"its death at {point}")
         await other.start()
         await runs_elsewhere(other, session)
@@ -185,7 +188,8 @@ async def test_a_daemon_that_dies_as_it_binds_a_runner_to_its_lease_starts_it_on
     await until(lambda: only.ended, what="its death")
     await only.start()
     assert (await only.wait(session, "running"))["generation"] == 1
-    assert (hosts.shared / "runs").read_text() == f"{only.home.root} {session}.1\n"
+    runs = [f"{only.home.root} {session}.1"]
+    await until(lambda: runs_of(session, hosts) == runs, what="that it began, once")
 
 
 async def test_a_host_that_is_cut_off_from_postgres_ends_them_itself(hosts: Hosts) -> None:
@@ -222,11 +226,11 @@ async def test_connections_that_fall_silent_cost_neither_the_lease_nor_an_agent(
         assert before is not None
         way.lose()
         way.go_on()  # for those that are made from now on
-        over = before.deadline + 2 * before.seconds
+        over = before.deadline + 1  # it was renewed by then, or its agents are ended
         await until(
             lambda: liveness(agent) is Liveness.DEAD or uptime() > over,
             timeout=PATIENCE_SECONDS,
-            what="that a lease has passed, and another one",
+            what="that a lease has passed",
         )
         after = fencing.held(lost.home)
         assert after is not None
@@ -256,9 +260,10 @@ async def test_an_only_host_goes_on_with_its_sessions_when_it_is_back(hosts: Hos
     session, agent = await launched(only, hosts.shared, options=AUTO)
     async with never_two(session):
         only.kill()
+        await hosts.lose(only)
         await until(lambda: liveness(agent) is Liveness.DEAD, timeout=PATIENCE_SECONDS, what="that its agent ended")
         await only.start()
         found = await only.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
     assert (found["host"], found["generation"]) == ("only", 2)
     end = await ended(only, session, 1)
-    assert (end["exit_kind"], end["exit_reason"]) == ("fenced", "its host could not renew its lease for 5 s")
+    assert (end["exit_kind"], end["exit_reason"]) == ("fenced", "its host could not renew its lease for 60 s")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.command_line import CommandLine
-from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
+from tests.support.hosts import Hosts
 from tests.support.waiting import until
 
 
@@ -28,7 +28,6 @@ class Followed(NamedTuple):
 
 @pytest.fixture
 async def followed(hosts: Hosts, tmp_path: Path) -> AsyncIterator[Followed]:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     here = await hosts.start("here")
     await hosts.start("there")
     cli = CommandLine(here.environment, hosts.shared)

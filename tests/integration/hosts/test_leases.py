@@ -18,7 +18,7 @@ from tests.integration.worker.conversing import assistant
 from tests.integration.worker.test_conversations import Person
 from tests.integration.worker.watching import ended, generation
 from tests.support.command_line import CommandLine
-from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
+from tests.support.hosts import HostProcess, Hosts
 from tests.support.waiting import answer
 
 
@@ -47,6 +47,7 @@ async def test_who_was_away_goes_on_where_it_was(hosts: Hosts, how: str) -> None
         away.freeze()
     else:
         away.kill()
+    await hosts.lose(away)
     seen = await other.wait(session, "unreachable")
     assert seen["reason"].startswith("the host away has not been heard of since ")
     await hosts.away(away, by=other)
@@ -85,6 +86,7 @@ async def test_what_is_asked_of_it_meanwhile_is_done_when_it_is_back(hosts: Host
     for session in (ends, pauses):
         await away.wait(session, "running")
     away.freeze()
+    await hosts.lose(away)
     await other.wait(pauses, "unreachable")
     cli = CommandLine(other.environment, other.home.root)
     for word, session, done in (("kill", ends, "ended"), ("pause", pauses, "paused")):
@@ -105,6 +107,7 @@ async def test_a_host_that_is_gone_for_good_is_deleted_and_its_sessions_go_on_el
     assert "is up" in await cli.refused(5, "hosts", "delete", "gone", "--force")
     assert "did you mean 'gone'" in await cli.refused(3, "hosts", "delete", "gon")
     gone.freeze()
+    await hosts.lose(gone)
     await other.wait(session, "unreachable")
     client = await other.client()
     handle = client.get_workflow_handle(workflow_id(ended))
@@ -135,6 +138,7 @@ async def test_what_was_spent_on_a_deleted_host_is_counted_when_it_is_back_all_t
     session = await person.launch()
     await person.tokens(session, 15)
     gone.freeze()
+    await hosts.lose(gone)
     with person.transcript(session).open("ab") as file:
         file.write(assistant("not told", 7, at=datetime.now(UTC).isoformat()))
     await other.wait(session, "unreachable")
@@ -160,6 +164,7 @@ async def test_a_host_that_could_not_be_deleted_says_what_became_of_it(
     (session,) = await gone.launch(await gone.project(["cat"], path=hosts.shared))
     await gone.wait(session, "running")
     gone.kill()
+    await hosts.lose(gone)
     monkeypatch.setattr("stratavore.control.hosts.GO_ON_SECONDS", 1.0)
     database = await Database.open(gone.dsn, b"k" * 32, connections=3)
     try:
@@ -187,7 +192,6 @@ async def test_a_host_that_could_not_be_deleted_says_what_became_of_it(
             assert "takes no new runners" in said
             assert "stratavore hosts undrain gone" in said
             assert (await control.show_host("gone")).draining
-        hosts.lease_seconds = LONG_LEASE_SECONDS
         other = await hosts.start("other")
         cli = CommandLine(other.environment, other.home.root)
         await cli.done("hosts", "delete", "gone", "--force", "--yes")
@@ -215,6 +219,7 @@ async def test_a_host_that_schedules_launch_on_is_deleted_only_if_they_may_wait(
 
     await answer(all_of_them, what="the schedules in the list")
     gone.kill()
+    await hosts.lose(gone)
     await hosts.away(gone, by=other)
     cli = CommandLine(other.environment, other.home.root)
     refused = await cli.refused(5, "hosts", "delete", "gone")

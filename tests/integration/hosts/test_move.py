@@ -9,14 +9,14 @@ import pytest
 from tests.support.command_line import CommandLine
 from tests.support.hosts import HostProcess, Hosts
 from tests.support.processes import marked
+from tests.support.waiting import until
 
 
 @pytest.fixture
 async def two(hosts: Hosts) -> tuple[HostProcess, HostProcess]:
-    """Hosts that nobody takes for away only since the machine is busy."""
+    """Hosts that answer."""
     made = hosts.new("one"), hosts.new("two")
     for host in made:
-        host.lease_seconds = 60.0
         await host.start()
     return made
 
@@ -37,9 +37,9 @@ async def launched(host: HostProcess) -> tuple[str, Path]:
 
 async def runs_on(host: HostProcess, session: str, generation: int) -> dict[str, Any]:
     """The session once a runner of that generation runs there."""
-    found = await host.call("wait", session_id=session, states=["running"], timeout_s=90, generation=generation)
-    assert (found["state"], found["generation"], found["host"]) == ("running", generation, host.host)
-    return dict(found)
+    found = await host.wait(session, "running", generation=generation)
+    assert (found["generation"], found["host"]) == (generation, host.host)
+    return found
 
 
 async def test_a_session_goes_on_on_another_host(two: tuple[HostProcess, HostProcess]) -> None:
@@ -51,8 +51,8 @@ async def test_a_session_goes_on_on_another_host(two: tuple[HostProcess, HostPro
     said = await cli.done("move", session, there.host)
     assert said == f"{session[:8]}  running on {there.host}\n"
     await runs_on(there, session, 2)
-    runs = (directory / "runs").read_text().splitlines()
-    assert runs == [f"{here.home.root} {session}.1", f"{there.home.root} {session}.2"]
+    begun = [f"{here.home.root} {session}.1", f"{there.home.root} {session}.2"]
+    await until(lambda: (directory / "runs").read_text().splitlines() == begun, what="that it began once on each")
     assert not marked(runner_id=f"{session}.1"), "nothing of it is left where it was"
     (ended,) = await here.fetch("SELECT status, exit_kind FROM runners WHERE id = $1", f"{session}.1")
     assert ended["status"] == "terminated"

@@ -6,17 +6,18 @@ from stratavore.errors import RemoteError
 from stratavore.runtime.processes import Liveness, liveness
 from tests.integration.worker.watching import generation
 from tests.support.command_line import CommandLine
-from tests.support.hosts import LONG_LEASE_SECONDS, HostProcess, Hosts
-from tests.support.waiting import answer
+from tests.support.hosts import HostProcess, Hosts
+from tests.support.waiting import answer, until
 
 PROGRAM = ["sh", "-c", 'echo "$STRATAVORE_HOME $STRATAVORE_RUNNER_ID" >>runs; exec cat']
 """Notes who runs where, and waits."""
 PATIENCE_SECONDS = 120.0
 
 
-async def lose(first: HostProcess, second: HostProcess) -> None:
+async def lose(hosts: Hosts, first: HostProcess, second: HostProcess) -> None:
     """Let the second one, on another machine, have the name of the first one, which is frozen meanwhile."""
     first.freeze()
+    await hosts.lose(first)
 
     async def is_free() -> bool:
         (row,) = await first.fetch("SELECT lease_expires_at <= now() AS free FROM hosts")
@@ -36,13 +37,12 @@ async def problem(host: HostProcess) -> str:
 
 async def test_who_lost_the_name_leaves_everything_to_the_other(hosts: Hosts) -> None:
     first = await hosts.start("same")
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     second = hosts.new("same")
     project = await first.project(PROGRAM, path=hosts.shared)
     (session,) = await first.launch(project)
     await first.wait(session, "running")
     _, agent = await generation(first, session, 1)
-    await lose(first, second)
+    await lose(hosts, first, second)
 
     async def says_so() -> str:
         return await problem(first)
@@ -81,4 +81,4 @@ async def test_who_lost_the_name_leaves_everything_to_the_other(hosts: Hosts) ->
     await answer(is_ours, what="that it has the name again")
     (last,) = await first.launch(project)
     await first.wait(last, "running", timeout=PATIENCE_SECONDS)
-    assert f"{first.home.root} {last}.1" in (hosts.shared / "runs").read_text()
+    await until(lambda: f"{first.home.root} {last}.1" in (hosts.shared / "runs").read_text(), what="its words")

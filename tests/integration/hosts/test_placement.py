@@ -3,12 +3,11 @@
 import json
 
 from tests.support.command_line import CommandLine
-from tests.support.hosts import LONG_LEASE_SECONDS, Hosts
+from tests.support.hosts import Hosts
 from tests.support.waiting import answer
 
 
 async def test_a_host_that_drains_keeps_what_it_has_and_gets_nothing_new(hosts: Hosts) -> None:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     one, two = await hosts.start("one"), await hosts.start("two")
     cli = CommandLine(one.environment, one.home.root)
     project = await one.project(["cat"], path=hosts.shared)
@@ -38,7 +37,6 @@ async def test_a_host_that_drains_keeps_what_it_has_and_gets_nothing_new(hosts: 
 
 
 async def test_a_session_that_runs_on_one_host_only_waits_for_it(hosts: Hosts) -> None:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     one, _ = await hosts.start("one"), await hosts.start("two")
     cli = CommandLine(one.environment, hosts.shared)
     said = await cli.refused(3, "new", "films", "--host", "tow", "--", "cat")
@@ -66,12 +64,11 @@ async def test_a_session_that_runs_on_one_host_only_waits_for_it(hosts: Hosts) -
 
     await cli.done("move", session, "one")
     await cli.done("restart", session)
-    again = await one.call("wait", session_id=session, states=["running"], timeout_s=90, generation=4)
+    again = await one.wait(session, "running", generation=4)
     assert (again["generation"], again["host"]) == (4, "one"), "it stays where a person moved it"
 
 
 async def test_what_the_file_of_a_project_says_of_its_host_holds(hosts: Hosts) -> None:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     one, _ = await hosts.start("one"), await hosts.start("two")
     cli = CommandLine(one.environment, hosts.shared)
     (hosts.shared / ".stratavore.yaml").write_text("host: two\n")
@@ -81,7 +78,6 @@ async def test_what_the_file_of_a_project_says_of_its_host_holds(hosts: Hosts) -
 
 
 async def test_stopping_everything_on_a_host_ends_its_own_sessions_only(hosts: Hosts) -> None:
-    hosts.lease_seconds = LONG_LEASE_SECONDS
     one, two = await hosts.start("one"), await hosts.start("two")
     cli = CommandLine(one.environment, one.home.root)
     project = await one.project(["cat"], path=hosts.shared)
