@@ -15,7 +15,7 @@ async def test_what_became_of_a_session_and_of_each_of_its_runners(daemon: Daemo
     assert (ran["generation"], ran["status"], ran["host"], ran["exit_kind"]) == (1, "running", daemon.host, None)
     assert ran["directory"] == str(daemon.home.run_directory(ran["runner_id"]))
     log = daemon.home.run_directory(ran["runner_id"]) / "log"
-    await until(lambda: "it began" in log.read_text(), what="the agent's first words")
+    await until(lambda: log.exists() and "it began" in log.read_text(), what="the agent's first words")
     os.kill(ran["pid"], signal.SIGKILL)
     await daemon.wait_for_generation(session["session_id"], 2)
     await cli.done("kill", "site")

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from cli.client import Unanswered
-from stratavore.naming import workflow_id
-from tests.integration.worker.watching import events, running
+from tests.integration.worker.watching import events, running, terminate_workflow
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import until
 
@@ -20,9 +19,8 @@ async def test_the_next_run_repairs_what_is_left(daemon_process: DaemonProcess, 
     taken_up, _ = await running(daemon, ["cat"])
     await daemon.command(paused, "pause")
     await daemon.wait(paused, "paused")
-    client = await daemon.client()
     for session in (paused, taken_up):
-        await client.get_workflow_handle(workflow_id(session)).terminate()
+        await terminate_workflow(daemon, session)
     with suppress(Unanswered):
         await daemon.call("reconcile")
     await until(lambda: daemon.ended, what="the daemon's death")

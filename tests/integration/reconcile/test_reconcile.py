@@ -21,7 +21,7 @@ from stratavore.naming import TASK_QUEUE, workflow_id
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, wait_dead
 from stratavore.store.database import Database
-from tests.integration.worker.watching import events, generation, running
+from tests.integration.worker.watching import events, generation, running, terminate_workflow
 from tests.support.daemon import DaemonProcess
 from tests.support.stacks import Stack
 from tests.support.waiting import PATIENCE_SECONDS, answer
@@ -109,7 +109,7 @@ async def test_an_agent_whose_workflow_was_terminated_is_taken_up_or_ended_if_as
 ) -> None:
     session, agent = await running(daemon, ["cat"])
     await nothing_differs(daemon)
-    await (await workflow(daemon, session)).terminate()
+    await terminate_workflow(daemon, session)
     found = await one_found(daemon, "session_without_workflow")
     assert found["what"] == f"The session {session[:8]} is shown as running, but its workflow is terminated"
     assert (found["outcome"], found["session_id"]) == ("repaired", session)
@@ -121,7 +121,7 @@ async def test_an_agent_whose_workflow_was_terminated_is_taken_up_or_ended_if_as
     # The workflow has it: what ends the agent is heard, and the session goes on.
     os.kill(agent.pid, signal.SIGKILL)
     _, agent = await generation(daemon, session, 2)
-    await (await workflow(daemon, session)).terminate()
+    await terminate_workflow(daemon, session)
     assert (await one_found(daemon, "session_without_workflow", end_orphans=True))["outcome"] == "repaired"
     await daemon.wait(session, "ended")
     assert await wait_dead(agent, PATIENCE_SECONDS)
@@ -142,7 +142,7 @@ async def test_a_session_without_agent_ends_with_its_terminated_workflow(daemon:
     await daemon.command(paused, "pause")
     await daemon.wait(paused, "paused")
     for one in (queued, paused):
-        await (await workflow(daemon, one)).terminate()
+        await terminate_workflow(daemon, one)
     found = await reconcile(daemon)
     assert {(one["kind"], one["subject"], one["outcome"]) for one in found} == {
         ("session_without_workflow", one, "repaired") for one in (queued, paused)
@@ -150,7 +150,7 @@ async def test_a_session_without_agent_ends_with_its_terminated_workflow(daemon:
     assert (await daemon.wait(queued, "ended"))["reason"] == "its workflow had been terminated"
     assert (await daemon.wait(paused, "ended"))["position"] is None
     # The one that runs ends without its workflow, and who gets its slot hears of it.
-    await (await workflow(daemon, first)).terminate()
+    await terminate_workflow(daemon, first)
     _, agent = await generation(daemon, first, 1)
     os.kill(agent.pid, signal.SIGKILL)
     await daemon.wait(last, "running")

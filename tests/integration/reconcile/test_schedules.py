@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from stratavore.naming import QUOTAS_RESET, UPKEEP_OF_SERVERS, upkeep_of_host, workflow_id
 from stratavore.runtime.processes import Liveness, liveness
 from stratavore.servers import schedules
-from tests.integration.worker.watching import events, running
+from tests.integration.worker.watching import events, running, terminate_workflow
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import answer, until
 
@@ -74,15 +74,14 @@ async def test_what_differs_is_mended_when_it_is_time(daemon: DaemonProcess) -> 
     rests, _ = await running(daemon, ["cat"])
     await daemon.command(rests, "pause")
     await daemon.wait(rests, "paused")
-    client = await daemon.client()
     for session in (lives, rests):
-        await client.get_workflow_handle(workflow_id(session)).terminate()
+        await terminate_workflow(daemon, session)
     assert await run(daemon) == "1 difference: 1 repaired"
     await daemon.wait(rests, "ended")
     assert await events(daemon, lives, "system.reconciled") == []
     assert await run(daemon, upkeep_of_host(daemon.host)) == "1 difference: 1 repaired"
     assert len(await events(daemon, lives, "system.reconciled")) == 1
-    description = await client.get_workflow_handle(workflow_id(lives)).describe()
+    description = await (await daemon.client()).get_workflow_handle(workflow_id(lives)).describe()
     assert description.status is WorkflowExecutionStatus.RUNNING
     assert liveness(agent) is Liveness.ALIVE
     for name in (UPKEEP_OF_SERVERS, upkeep_of_host(daemon.host)):
@@ -114,10 +113,9 @@ async def test_a_daemon_that_dies_amid_upkeep_leaves_it_to_the_next(daemon_proce
     daemon = daemon_process
     await daemon.start(kill_at="upkeep.before")
     session, _ = await running(daemon, ["cat"])
-    client = await daemon.client()
     own = upkeep_of_host(daemon.host)
     await described(daemon, own)
-    await client.get_workflow_handle(workflow_id(session)).terminate()
+    await terminate_workflow(daemon, session)
     await (await handle(daemon, own)).trigger()
     await until(lambda: daemon.ended, what="the daemon's death")
     await daemon.start()

@@ -80,6 +80,13 @@ async def stands_still(one: Frozen) -> None:
     await until(lambda: procfs.stat(pid).state == "T", what="the launch that stops")
 
 
+async def began(runners: Runners, point: str) -> set[int]:
+    """The agents by the time that a launch stands still: one, if it has opened the terminal."""
+    if point == "launch.tmux.after":
+        await until(lambda: agents(runners), what="the agent in the terminal")
+    return agents(runners)
+
+
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_launch_that_is_tried_again_while_the_first_try_stands_still(
     runners: Runners, seen: list[set[int]], point: str
@@ -102,7 +109,7 @@ async def test_a_launch_that_stood_still_while_its_session_went_on(
     spec = runners.spec("sleep", "1000")
     with frozen(runners, spec, point) as stale:
         await stands_still(stale)
-        begun = agents(runners)
+        begun = await began(runners, point)
         current = await runners.launch(runners.next(spec))
         assert current.identity
         outcome = await stale.goes_on()
@@ -121,7 +128,7 @@ async def test_a_launch_that_stood_still_while_its_runner_was_stopped(
     spec = runners.spec("sleep", "1000")
     with frozen(runners, spec, point) as called_off:
         await stands_still(called_off)
-        begun = agents(runners)
+        begun = await began(runners, point)
         await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
         assert (await called_off.goes_on())["pid"] is None
     assert agents(runners) == set()

@@ -37,6 +37,10 @@ time.sleep(1000)
 """An agent and two that it started, whom no polite signal ends; one has not kept the runner's marker."""
 
 
+SOON_SECONDS = 6.0
+"""Until a lease that a test lets end is over; a guard looks each 5 s."""
+
+
 async def launched(runners: Runners, spec: RunSpec, lease: HeldLease) -> ProcessIdentity:
     """Its agent, once the guard is beside it."""
     started = await runners.host.launch(spec, ENVIRONMENT, guard_files(lease))
@@ -64,6 +68,14 @@ def hold(runners: Runners, seconds: float, *, lapsed: bool = False) -> HeldLease
     return fencing.hold(runners.home, sent=uptime(), seconds=seconds, lapsed=lapsed)
 
 
+def lapse(runners: Runners) -> HeldLease:
+    """Let the lease that is held end soon: while a runner begins, a busy machine may take its time."""
+    fencing.shorten(runners.home, sent=uptime(), seconds=SOON_SECONDS)
+    lease = fencing.read(runners.home.lease_file)
+    assert lease is not None
+    return lease
+
+
 def pids(directory: Path) -> list[int]:
     return [int(pid) for pid in (directory / "pids").read_text().split()]
 
@@ -77,26 +89,24 @@ async def assert_fenced(runners: Runners, spec: RunSpec, seconds: str) -> None:
 
 
 async def test_it_ends_all_of_the_runner_when_the_lease_is_over(runners: Runners) -> None:
-    lease = hold(runners, 6)
-    spec, agent = await stubborn(runners, lease)
+    spec, agent = await stubborn(runners, hold(runners, 600))
+    lease = lapse(runners)
     await runners.gone(agent)
     assert uptime() >= lease.deadline
-    await assert_fenced(runners, spec, "6")
+    await assert_fenced(runners, spec, "600")
     await until(lambda: not any(Path(f"/proc/{pid}/cwd").exists() for pid in pids(runners.work)), what="their end")
 
 
 async def test_it_leaves_a_runner_alone_while_the_lease_is_renewed(runners: Runners) -> None:
-    lease = hold(runners, 4)
     spec = runners.shell("exec cat")
-    agent = await launched(runners, spec, lease)
-    end = lease.deadline + 4
+    agent = await launched(runners, spec, hold(runners, 600))
+    end = lapse(runners).deadline + SOON_SECONDS
 
     def renewed() -> bool:
-        nonlocal lease
-        lease = hold(runners, 4)
+        hold(runners, 15)
         return uptime() > end
 
-    await until(renewed, what="several leases")
+    await until(renewed, what="that the first one would be over")
     assert liveness(agent) is Liveness.ALIVE
     os.kill(agent.pid, signal.SIGKILL)
     record = await runners.exit(spec)
@@ -123,19 +133,19 @@ async def test_who_was_prepared_for_a_lease_that_is_over_never_begins(runners: R
 
 
 async def test_a_lease_that_cannot_be_read_is_good_until_the_last_known_deadline(runners: Runners) -> None:
-    lease = hold(runners, 6)
+    lease = hold(runners, 15)
     spec = runners.shell("exec cat")
     agent = await launched(runners, spec, lease)
     runners.home.lease_file.unlink()
     await runners.gone(agent)
     assert uptime() >= lease.deadline
-    await assert_fenced(runners, spec, "6")
+    await assert_fenced(runners, spec, "15")
 
 
 @pytest.mark.parametrize("who", ["wrapper", "terminal"])
 async def test_it_outlives_wrapper_and_terminal_as_long_as_the_agent_does(runners: Runners, who: str) -> None:
-    lease = hold(runners, 6)
-    spec, agent = await stubborn(runners, lease)
+    spec, agent = await stubborn(runners, hold(runners, 600))
+    lease = lapse(runners)
     wrapper = runners.files(spec).wrapper()
     assert wrapper
     os.kill(wrapper.pid if who == "wrapper" else await runners.server(), signal.SIGKILL)

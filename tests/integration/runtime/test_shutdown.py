@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from time import monotonic
 
 import pytest
 
@@ -17,6 +18,9 @@ POLITE = (
 )
 GAP_SECONDS = 0.05
 """Between one process and the next: systemd takes a tenth of it for all of a machine."""
+SOON_SECONDS = 0.25
+"""A wrapper waits that long for what others are told; a machine too busy to tell them by then proves nothing."""
+TRIES = 10
 
 
 @pytest.mark.parametrize(
@@ -33,24 +37,36 @@ GAP_SECONDS = 0.05
     ],
 )
 async def test_who_ends_politely_then_has_not_ended_by_itself(runners: Runners, order: tuple[str, ...]) -> None:
+    for _ in range(TRIES):
+        kind, why, seconds = await told(runners, order)
+        if kind is ExitKind.LOST or seconds < SOON_SECONDS:
+            break
+    assert kind is ExitKind.LOST, why
+
+
+async def told(runners: Runners, order: tuple[str, ...]) -> tuple[ExitKind, str, float]:
+    """How a runner ended of which these were told to end; and how long that took, in seconds."""
     spec = runners.python(POLITE)
     started = await runners.launch(spec)
     assert started.identity and started.wrapper
     await runners.shows(spec, "up")
     server = identify(await runners.server())
     assert server
-    told: dict[str, ProcessIdentity] = {"agent": started.identity, "wrapper": started.wrapper, "server": server}
+    began = monotonic()
+    named: dict[str, ProcessIdentity] = {"agent": started.identity, "wrapper": started.wrapper, "server": server}
     for name in order:
         if name == "group":
             send_group(started.identity, signal.SIGTERM)
         elif name == "hangup of wrapper":
             send(started.wrapper, signal.SIGHUP)
         else:
-            send(told[name], signal.SIGTERM)
+            send(named[name], signal.SIGTERM)
         await asyncio.sleep(GAP_SECONDS)
+    if "server" in order:
+        await runners.gone(server)  # only then it has hung up
+    seconds = monotonic() - began
     await runners.gone(started.identity, started.wrapper)
-    kind, why = classify_exit(runners.files(spec).exit(), spec)
-    assert kind is ExitKind.LOST, why
+    return *classify_exit(runners.files(spec).exit(), spec), seconds
 
 
 @pytest.mark.parametrize("program", ["exit 0", "exit 3", "kill -9 $$"])

@@ -39,23 +39,23 @@ async def test_a_session_whose_budget_is_used_up_is_put_away_and_goes_on_in_the_
     daemon: DaemonProcess,
 ) -> None:
     session, process = await running(daemon, ["cat"])
-    budget = await set_budget(daemon, session, period="hourly")
+    budget = await set_budget(daemon, session, period="weekly")
     await spend(daemon, session, 80)
     await until_told(daemon, "budget.warning")
     await spend(daemon, session, 40)
     view = await daemon.wait(session, "limited")
     assert view["reason"].startswith(
-        "its budget of 100 tokens an hour is used up (120 tokens were used); it goes on at "
+        "its budget of 100 tokens a week is used up (120 tokens were used); it goes on at "
     )
     assert identify(process.pid) != process
     assert not await daemon.fetch("SELECT FROM admissions")
     (exceeded,) = await told(daemon, "budget.exceeded")
     assert (exceeded["budget_id"], exceeded["used"], exceeded["amount"]) == (budget["budget_id"], 120, 100)
     assert (await daemon.call("show_budgets"))[0]["held"] == 1
-    schedule = budgets_reset("hourly", "UTC")
+    schedule = budgets_reset("weekly", "UTC")
     await described(daemon, schedule)
     assert (await run(daemon, schedule)).endswith(": 0 sessions let in")
-    await daemon.fetch("UPDATE budget_periods SET starts_at = starts_at - interval '1 hour'")  # an hour passes
+    await daemon.fetch("UPDATE budget_periods SET starts_at = starts_at - interval '1 week'")  # a week passes
     assert (await run(daemon, schedule)).endswith(": 1 session let in")
     await daemon.wait_for_generation(session, 2)
     (begun,) = await told(daemon, "budget.reset")

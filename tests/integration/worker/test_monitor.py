@@ -15,7 +15,7 @@ from stratavore.environment import write_environment
 from stratavore.naming import workflow_id
 from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness, send, wait_dead
 from stratavore.runtime.rundir import RunDirectory
-from tests.integration.worker.watching import ended, events, generation, running
+from tests.integration.worker.watching import ended, events, generation, running, shows
 from tests.support.daemon import DaemonProcess
 from tests.support.processes import marked
 from tests.support.terminal import person_terminal
@@ -31,7 +31,9 @@ async def tmux_server(daemon: DaemonProcess, session: str) -> int:
 
 
 async def test_busy_and_idle_are_shown_everywhere(daemon: DaemonProcess) -> None:
-    session, _ = await running(daemon, ["sh", "-c", "while read line; do echo got $line; done"])
+    rest = daemon.home.root / "rest"
+    works = f"while read line; do until [ -e {rest} ]; do echo got $line; sleep 0.2; done; done"
+    session, _ = await running(daemon, ["sh", "-c", works])
 
     async def shown(activity: str) -> bool:
         (found,) = await daemon.call("list_sessions")
@@ -48,6 +50,7 @@ async def test_busy_and_idle_are_shown_everywhere(daemon: DaemonProcess) -> None
             person.type("work\r")
             await answer(lambda: shown("busy"), what="busy")
         watcher.until("busy")
+        rest.touch()
         await answer(lambda: shown("idle"), what="idle again")
         watcher.until("idle")
     told = await events(daemon, session, "runner.activity")
@@ -73,17 +76,17 @@ async def test_memory_and_time_are_measured(daemon: DaemonProcess) -> None:
 async def test_a_log_whose_writer_was_killed_goes_on(daemon: DaemonProcess) -> None:
     session, _ = await running(daemon, ["cat"])
     server = await tmux_server(daemon, session)
-    (writer,) = [
-        int(pid)
-        for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()
-        if Path(f"/proc/{pid}/comm").read_text() == "cat\n"
-    ]
-    os.kill(writer, signal.SIGKILL)
-    log = RunDirectory(daemon.home, f"{session}.1").log
+
+    def writers() -> list[int]:
+        children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "cat\n"]
+
+    await until(lambda: len(writers()) == 1, what="the log's writer")  # a shell becomes it
+    os.kill(writers()[0], signal.SIGKILL)
 
     async def written() -> bool:
         await daemon.call("send", target=session, text="anybody there", request_id=os.urandom(16).hex())
-        return b"anybody there" in log.read_bytes()
+        return shows(daemon, f"{session}.1", "anybody there")
 
     await answer(written, what="a log that goes on")
 
@@ -102,7 +105,7 @@ async def test_the_death_of_a_terminal_server_takes_only_its_project_along(daemo
     assert liveness(untouched) is Liveness.ALIVE
     assert (await generation(daemon, other, 1))[1] == untouched
     await daemon.call("send", target=sessions[0], text="in a new terminal", request_id=os.urandom(16).hex())
-    await until(lambda: b"in a new terminal" in RunDirectory(daemon.home, f"{sessions[0]}.2").log.read_bytes())
+    await until(lambda: shows(daemon, f"{sessions[0]}.2", "in a new terminal"))
 
 
 STUBBORN = "trap '' HUP TERM INT; echo up; while :; do sleep 0.1; done"
@@ -111,7 +114,7 @@ STUBBORN = "trap '' HUP TERM INT; echo up; while :; do sleep 0.1; done"
 async def test_an_agent_whose_wrapper_was_killed_is_ended_and_runs_again(daemon: DaemonProcess) -> None:
     session, agent = await running(daemon, ["sh", "-c", STUBBORN])
     files = RunDirectory(daemon.home, f"{session}.1")
-    await until(lambda: b"up" in files.log.read_bytes())
+    await until(lambda: shows(daemon, files.runner_id, "up"))
     wrapper = files.wrapper()
     assert wrapper is not None
     send(wrapper, signal.SIGKILL)
@@ -183,7 +186,7 @@ async def test_who_is_told_to_end_from_outside_runs_again(daemon: DaemonProcess)
     """As at the machine's shutdown, where every process gets SIGTERM."""
     polite = "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done"
     session, agent = await running(daemon, ["sh", "-c", polite])
-    await until(lambda: b"up" in RunDirectory(daemon.home, f"{session}.1").log.read_bytes())
+    await until(lambda: shows(daemon, f"{session}.1", "up"))
     os.killpg(os.getpgid(agent.pid), signal.SIGTERM)
     await generation(daemon, session, 2)
     found = await ended(daemon, session, 1)
@@ -248,13 +251,13 @@ async def test_the_prompt_reaches_the_first_runner_that_lives_to_be_told(daemon_
     send(agent, signal.SIGKILL)
     await daemon.start()
     await generation(daemon, session, 2)
-    log = RunDirectory(daemon.home, f"{session}.2").log
-    await until(lambda: "the first words" in log.read_text(), what="the prompt")
+    await until(lambda: shows(daemon, f"{session}.2", "the first words"), what="the prompt")
     _, agent = await generation(daemon, session, 2)
     send(agent, signal.SIGKILL)
     await generation(daemon, session, 3)
     await daemon.call("send", target=session, text="more", request_id=os.urandom(16).hex())
-    assert "the first words" not in RunDirectory(daemon.home, f"{session}.3").log.read_text()
+    await until(lambda: shows(daemon, f"{session}.3", "more"), what="the text")
+    assert not shows(daemon, f"{session}.3", "the first words")
 
 
 async def test_heartbeats_reach_temporal(daemon: DaemonProcess) -> None:

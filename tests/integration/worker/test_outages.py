@@ -113,9 +113,9 @@ async def test_a_terminal_server_that_hangs_ends_no_session_and_holds_up_no_othe
     with paused(await tmux_server(daemon, hung)):
         send(mortal, signal.SIGKILL)
         await generation(daemon, other, 2)
-        await daemon.call("send", target=other, text="still typing", request_id=str(uuid.uuid4()))
 
         async def busy() -> bool:
+            await daemon.call("send", target=other, text="still typing", request_id=str(uuid.uuid4()))
             rows = await daemon.call("list_sessions")
             return (other, "busy") in [(one["session_id"], one["activity"]) for one in rows]
 

@@ -28,9 +28,15 @@ async def scheduled(daemon: DaemonProcess, argv: list[str], **params: Any) -> di
 
 
 async def run(daemon: DaemonProcess, schedule: dict[str, Any]) -> str:
-    """Have it launch now. Returns the session."""
-    shown = await daemon.call("run_schedule", name=schedule["name"], request_id=str(uuid4()))
-    return str(shown["last_session_id"])
+    """Have it launch now. Returns the session, which the answer does not know yet if Temporal is slow."""
+    before = (await shown(daemon, schedule))["last_session_id"]
+    await daemon.call("run_schedule", name=schedule["name"], request_id=str(uuid4()))
+
+    async def launched() -> str | None:
+        last = (await shown(daemon, schedule))["last_session_id"]
+        return str(last) if last not in (None, before) else None
+
+    return str(await answer(launched, what="a launch"))
 
 
 async def shown(daemon: DaemonProcess, schedule: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +123,8 @@ async def test_a_daemon_that_dies_amid_a_launch_launches_one_session(daemon_proc
     await daemon.start()
 
     async def launched() -> str | None:
-        return str((await shown(daemon, schedule))["last_session_id"])
+        last = (await shown(daemon, schedule))["last_session_id"]
+        return str(last) if last else None
 
     session = await answer(launched, what="the session")
     await daemon.wait(str(session), "running")

@@ -50,6 +50,8 @@ while True:
         if key != "\\r":
             typed += key
             continue
+        if not typed:
+            continue  # an empty box is no prompt
         if generation in HEARD:
             tell(hook_event_name="UserPromptSubmit", prompt=typed)
         if generation in DEADLY:

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 from stratavore.environment import write_environment
 from stratavore.naming import workflow_id
 from stratavore.runtime.processes import Liveness, liveness, wait_dead
-from tests.integration.worker.watching import generation, running
+from tests.integration.worker.watching import generation, running, terminate_workflow
 from tests.support.daemon import DaemonProcess
 
 
@@ -87,7 +87,7 @@ async def test_one_that_cannot_start_ends_when_it_is_cancelled(daemon_process: D
 
 async def test_one_that_was_terminated_is_started_again_with_its_live_agent(daemon: DaemonProcess) -> None:
     session, agent = await running(daemon, ["cat"])
-    await (await daemon.client()).get_workflow_handle(workflow_id(session)).terminate("by hand")
+    await terminate_workflow(daemon, session)
     (found,) = (await daemon.call("reconcile"))["differences"]
     assert (found["kind"], found["outcome"]) == ("session_without_workflow", "repaired")
     assert await status(daemon, session) is WorkflowExecutionStatus.RUNNING

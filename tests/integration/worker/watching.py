@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+from stratavore.naming import workflow_id
 from stratavore.runtime.processes import ProcessIdentity, identify
+from stratavore.runtime.rundir import RunDirectory
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import answer
 
@@ -54,3 +56,21 @@ async def events(daemon: DaemonProcess, session: str, type_: str) -> list[dict[s
         "SELECT data::text FROM events WHERE session_id = $1 AND type = $2 ORDER BY sequence", session, type_
     )
     return [json.loads(row["data"]) for row in rows]
+
+
+def shows(daemon: DaemonProcess, runner_id: str, text: str) -> bool:
+    """Whether its terminal has shown this. The log is begun by a process beside the agent, maybe a moment later."""
+    log = RunDirectory(daemon.home, runner_id).log
+    return log.exists() and text in log.read_text(errors="replace")
+
+
+async def terminate_workflow(daemon: DaemonProcess, session: str) -> None:
+    """As a person does it in the Web UI; until searches know of it too, which they do a moment late."""
+    client = await daemon.client()
+    await client.get_workflow_handle(workflow_id(session)).terminate("by hand")
+    running = f"WorkflowId = '{workflow_id(session)}' AND ExecutionStatus = 'Running'"
+
+    async def is_known() -> bool:
+        return (await client.count_workflows(running)).count == 0
+
+    await answer(is_known, what="that searches know it")
