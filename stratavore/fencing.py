@@ -8,6 +8,7 @@ and nobody sets it.
 
 import time
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from stratavore.killpoints import effect
@@ -84,20 +85,34 @@ def shorten(home: Home, *, sent: float, seconds: float) -> None:
     """Let the lease end no later than the one that is about to be asked for, if that is a shorter one than the last."""
     before = read(home.lease_file)
     if before and before.deadline > sent + seconds:
-        _write(home, replace(before, deadline=int(sent + seconds)))
+        _write(home.lease_file, replace(before, deadline=int(sent + seconds)).line())
 
 
-def hold(home: Home, *, sent: float, seconds: float, lapsed: bool) -> HeldLease:
-    """Write down that the lease was renewed, whole or not at all. See :func:`renewed`."""
+def hold(home: Home, *, sent: float, seconds: float, lapsed: bool, away_since: datetime | None = None) -> HeldLease:
+    """Write down that the lease was renewed. See :func:`renewed`.
+
+    ``away_since``: its last end, for as long as Postgres counts the host as away. One that was not heard of yet is an
+    end like that which ``lapsed`` tells of: the answer that did was lost, or its daemon died over it.
+    """
     before = read(home.lease_file)
-    lease = renewed(before, boot=boot_id(), sent=sent, now=uptime(), seconds=seconds, lapsed=lapsed)
+    unheard = away_since is not None and away_since.isoformat() != _heard_of(home)
+    lease = renewed(before, boot=boot_id(), sent=sent, now=uptime(), seconds=seconds, lapsed=lapsed or unheard)
     with effect("lease.hold"):
-        _write(home, lease)
+        _write(home.lease_file, lease.line())
+        if unheard and away_since is not None:
+            _write(home.absence_file, away_since.isoformat())  # afterwards: else a death between would lose it
     return lease
 
 
-def _write(home: Home, lease: HeldLease) -> None:
+def _heard_of(home: Home) -> str | None:
+    try:
+        return home.absence_file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _write(file: Path, text: str) -> None:
     """Whole or not at all. Nothing is synchronised to the disk: it says nothing of another run of the machine."""
-    temporary = home.lease_file.with_name(".lease.new")  # one daemon has the state directory
-    temporary.write_text(lease.line())
-    temporary.replace(home.lease_file)
+    temporary = file.with_name(f".{file.name}.new")  # one daemon has the state directory
+    temporary.write_text(text)
+    temporary.replace(file)

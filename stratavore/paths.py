@@ -105,6 +105,11 @@ class Home:
         return self.root / "lease"
 
     @property
+    def absence_file(self) -> Path:
+        """The last end of the host's lease that its daemon has heard of from Postgres."""
+        return self.root / "absence"
+
+    @property
     def servers_file(self) -> Path:
         """Addresses, ports and processes of the embedded servers (JSON); they outlive the daemon."""
         return self.root / "servers.json"

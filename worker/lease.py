@@ -85,7 +85,14 @@ class HostLease:
         except BaseException:
             self.close()
             raise
-        await asyncio.to_thread(fencing.hold, self._home, sent=sent, seconds=self._seconds, lapsed=renewed.lapsed)
+        await asyncio.to_thread(
+            fencing.hold,
+            self._home,
+            sent=sent,
+            seconds=self._seconds,
+            lapsed=renewed.lapsed,
+            away_since=renewed.away_since,
+        )
 
     async def keep(self) -> None:
         """Renew it. If another daemon has the name by now, that is told once; when it is free again it is taken."""

@@ -24,9 +24,12 @@ class Absence:
 
 @dataclass(frozen=True)
 class Renewal:
-    """That a lease was renewed. ``lapsed``: it had run out before, or there was none."""
+    """That a lease was renewed."""
 
     lapsed: bool
+    """It had run out before, or there was none."""
+    away_since: datetime | None
+    """When it ran out the last time, until the host's runners are found: told again, should an answer be lost."""
 
 
 class Dependent(Model):
@@ -59,7 +62,7 @@ async def renew(
     row = await connection.fetchrow(
         SQL.renew, host, daemon_id, state_directory, version, boot_id, measured, lease_seconds
     )
-    return Renewal(lapsed=row["lapsed"]) if row else None
+    return Renewal(lapsed=row["lapsed"], away_since=row["away_since"]) if row else None
 
 
 class Holder(Model):

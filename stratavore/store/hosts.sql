@@ -12,7 +12,7 @@ ON CONFLICT (name) DO UPDATE
         away_since = CASE WHEN hosts.lease_expires_at <= now() THEN coalesce(hosts.away_since, hosts.lease_expires_at)
                           ELSE hosts.away_since END
     WHERE hosts.state_directory = excluded.state_directory OR hosts.lease_expires_at <= now()
-RETURNING coalesce((SELECT lapsed FROM before), true) AS lapsed
+RETURNING coalesce((SELECT lapsed FROM before), true) AS lapsed, away_since
 
 -- name: holder
 SELECT state_directory, boot_id, version, extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS renewed_s,

@@ -1,5 +1,6 @@
 """The lease as a host's own processes know it: never longer than Postgres gave it, and over for good once over."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_it_begins_anew_with_a_number_that_was_never_there(tmp_path: Path) -> No
     assert second.term > first.term
     third = fencing.hold(home, sent=uptime(), seconds=30, lapsed=True)
     assert third.term > second.term
+
+
+def test_an_end_of_which_the_answer_was_lost_is_heard_of_with_the_next_one_and_once(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    first = fencing.hold(home, sent=uptime(), seconds=600, lapsed=True)
+    assert fencing.hold(home, sent=uptime(), seconds=600, lapsed=False).term == first.term
+    for ended in (datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)):
+        # Postgres answered that it had run out, and nobody heard it. The host counts as away until it has its runners.
+        after_it = fencing.hold(home, sent=uptime(), seconds=600, lapsed=False, away_since=ended)
+        assert after_it.term > first.term
+        again = fencing.hold(home, sent=uptime(), seconds=600, lapsed=False, away_since=ended)
+        back = fencing.hold(home, sent=uptime(), seconds=600, lapsed=False)
+        assert again.term == back.term == after_it.term
+        first = back
 
 
 @pytest.mark.parametrize("text", ["", "boot 7 130", "boot x 130 30", "boot 7 130 30 4", "boot 7 1e3 30"])

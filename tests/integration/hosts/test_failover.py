@@ -255,6 +255,22 @@ async def test_what_a_host_was_recording_as_it_was_cut_off_goes_on_elsewhere(hos
             await other.wait(session, "running", timeout=PATIENCE_SECONDS)
 
 
+async def test_an_end_of_the_lease_is_heard_of_though_the_daemon_died_over_the_answer(hosts: Hosts) -> None:
+    only = await hosts.start("only")
+    session, agent = await launched(only, hosts.shared, options=AUTO)
+    async with never_two(session):
+        only.kill()
+        # Its machine stood still, the clock too: by its uptime the lease is good, and others may have the session.
+        await only.fetch("UPDATE hosts SET lease_expires_at = now() - interval '1 second'")
+        only.spawn(kill_at="lease.renew.after")
+        await until(lambda: only.ended, timeout=PATIENCE_SECONDS, what="its death over the answer")
+        assert liveness(agent) is Liveness.ALIVE
+        await only.start()
+        await only.wait(session, "running", generation=2, timeout=PATIENCE_SECONDS)
+    assert liveness(agent) is Liveness.DEAD
+    assert (await ended(only, session, 1))["exit_kind"] == "fenced"
+
+
 async def test_an_only_host_goes_on_with_its_sessions_when_it_is_back(hosts: Hosts) -> None:
     only = await hosts.start("only")
     session, agent = await launched(only, hosts.shared, options=AUTO)
