@@ -161,6 +161,15 @@ def ignores(pid: int, number: int) -> bool:
     return bool(mask >> (number - 1) & 1)
 
 
+def owner(pid: int) -> int | None:
+    """The user whose rights the process has; ``None`` if that cannot be told."""
+    try:
+        status = _read(f"/proc/{pid}/status").decode("ascii", "replace")
+        return int(status.partition("\nUid:")[2].split(None, 2)[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def ancestors(pid: int) -> Iterator[int]:
     """The process, its parent, and so on.
 

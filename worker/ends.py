@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +16,10 @@ from stratavore.events.envelope import EventType, NewEvent
 from stratavore.killpoints import effect
 from stratavore.models.states import RunnerStatus, SessionState
 from stratavore.models.steps import RecordRequest, RunnerExit
+from stratavore.operators import user_name
+from stratavore.procfs import owner
 from stratavore.runtime.host import RunnerHost
-from stratavore.runtime.processes import TICKS
+from stratavore.runtime.processes import TICKS, ProcessIdentity
 from stratavore.runtime.rundir import ExitRecord
 from stratavore.signals import wake
 from stratavore.store import runners
@@ -44,6 +46,7 @@ class Ends:
         database: Database,
         client: Client,
         host: RunnerHost,
+        host_name: str,
         transcripts: Transcripts,
         limits: ProviderLimits,
         go_on: Callable[[str, str], Awaitable[None]],
@@ -56,6 +59,7 @@ class Ends:
         self._database = database
         self._client = client
         self._host = host
+        self._host_name = host_name
         self._transcripts = transcripts
         self._limits = limits
         self._go_on = go_on
@@ -63,7 +67,7 @@ class Ends:
 
     async def at_once(self, watched: Watched) -> RunnerExit:
         """How a runner ended that ended before it could be watched; whoever launched it hears it, and tells it."""
-        lines = await self._host.finish(watched.runner_id, watched.project_id)
+        lines = await self._finish(watched)
         await self._transcripts.drain(watched)
         return _exit_of(watched, watched.run.exit(), timedelta(0), lines)
 
@@ -88,7 +92,7 @@ class Ends:
             delay = min(delay * 2, LONGEST_RETRY_SECONDS)
 
     async def _find_end(self, watched: Watched, died_at: datetime) -> RunnerExit:
-        lines = await self._host.finish(watched.runner_id, watched.project_id)
+        lines = await self._finish(watched)
         await self._drain(watched)
         await self._remember(watched)
         # Read last: its wrapper may have been told meanwhile what it was that ended the agent.
@@ -97,6 +101,14 @@ class Ends:
         # From here on `supervise` may tell it too, and what comes later counts no more.
         end = _exit_of(watched, exit_record, lived(watched, exit_record, died_at), lines)
         return end.model_copy(update={"hold": hold})
+
+    async def _finish(self, watched: Watched) -> str:
+        """End what it left. Who of that is not ours to end is told, and its session goes on."""
+        finished = await self._host.finish(watched.runner_id, watched.project_id)
+        if finished.out_of_reach:
+            async with self._database.transaction("monitor.out_of_reach") as transaction:
+                transaction.emit(_out_of_reach(watched, finished.out_of_reach, self._host_name))
+        return finished.lines
 
     async def _drain(self, watched: Watched) -> None:
         """Read what it wrote to the end. What cannot be read though Postgres answers is told, and its end goes on."""
@@ -197,6 +209,24 @@ def _exit_of(watched: Watched, exit_record: ExitRecord | None, lived: timedelta,
         reason=reason,
         last_lines=lines,
     )
+
+
+def _out_of_reach(watched: Watched, processes: Sequence[ProcessIdentity], host: str) -> NewEvent:
+    pids = [str(each.pid) for each in processes]
+    owners = {user_name(uid) for each in processes if (uid := owner(each.pid)) is not None}
+    whose = " and ".join(sorted(owners)) or "another user"
+    data = {
+        "runner_id": watched.runner_id,
+        "host": host,
+        "pids": [each.pid for each in processes],
+        "severity": "warning",
+        "message": f"The session {naming.short(watched.session_id)} left what the daemon has no right to end, "
+        f"processes of {whose} on the host {host}: {', '.join(pids)}",
+        "advice": f"the session goes on. Look at them there: ps -fp {','.join(pids)}; "
+        f"to end them: sudo kill {' '.join(pids)}",
+    }
+    key = f"{watched.runner_id}/out-of-reach"
+    return NewEvent(watched.session_id, key, EventType.SYSTEM_ALERT, watched.project, data)
 
 
 def _set_aside(watched: Watched, reason: str) -> NewEvent:

@@ -89,7 +89,7 @@ class HostMonitor:
         self._limits = ProviderLimits(database, client)
         self._transcripts = Transcripts(home, host_name, database, following)
         self._heartbeats = Heartbeats(client)
-        self._ends = Ends(database, client, host, self._transcripts, self._limits, go_on, following)
+        self._ends = Ends(database, client, host, host_name, self._transcripts, self._limits, go_on, following)
 
     def watched_runners(self) -> frozenset[str]:
         """The runners that are watched, or whose end is being told."""

@@ -34,7 +34,7 @@ stat() {
 }
 
 # Sets `found` to the living processes of the runner, but for its wrapper and this guard: who carries its marker, who is of
-# its terminal's session, and who was seen to descend from it.
+# its terminal's session, and who was seen to descend from it. Whom it has no right to end (`sudo`) it does not wait for.
 find() {
     found=
     for each in $(grep -lszxF "STRATAVORE_RUNNER_ID=$runner" /proc/[0-9]*/environ) /proc/[0-9]*; do
@@ -45,11 +45,11 @@ find() {
         *) [ "$session" = "$leader" ] || continue ;;
         esac
         case $pid in "$leader" | "$$") continue ;; esac
-        [ "$parent" = "$$" ] || found="$found $pid"
+        [ "$parent" = "$$" ] || ! kill -0 "$pid" || found="$found $pid"
     done
     [ -e descendants ] || return 0
     while read -r boot pid began; do
-        if stat "$pid" && [ "$start" = "$began" ]; then
+        if stat "$pid" && [ "$start" = "$began" ] && kill -0 "$pid"; then
             found="$found $pid"
         fi
     done <descendants

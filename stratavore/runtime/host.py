@@ -24,7 +24,9 @@ from stratavore.runtime.processes import (
     Snapshot,
     end,
     ignores,
+    is_out_of_reach,
     liveness,
+    outlive,
     send,
     send_group,
     wait_dead,
@@ -74,6 +76,16 @@ class Started:
         return self.identity is not None and self.wrapper is None
 
 
+@dataclass(frozen=True)
+class Finished:
+    """What is left of a runner."""
+
+    lines: str
+    """The last that it showed, without secrets of its environment."""
+    out_of_reach: tuple[ProcessIdentity, ...]
+    """Its processes that live on, since we have no right to end them."""
+
+
 class RunnerHost:
     """The runners of one host."""
 
@@ -118,6 +130,8 @@ class RunnerHost:
     async def stop(self, runner_id: str, project_id: str, *, grace: float, force: bool) -> None:
         """End the runner's processes; one that has not begun never will. The terminal stays for `finish`.
 
+        Who of them is out of reach (:class:`Finished`) lives on, unless it is the agent.
+
         Args:
             runner_id: whose.
             project_id: of which project.
@@ -145,7 +159,8 @@ class RunnerHost:
                     now, _ = await self._snapshot(None)
                     known.update(now.tree(foremost))
                 # Its descendants are known still, though who their parent was is not any more.
-                await end(known - {run.wrapper()}, grace=_LEFTOVER_GRACE_SECONDS if gone else 0)
+                ours = known - {run.wrapper()} - _out_of_reach(known, run)
+                await end(ours, grace=_LEFTOVER_GRACE_SECONDS if gone else 0)
         await self._sweep(runner_id)
 
     async def fence(self, runner_id: str, seconds: float) -> None:
@@ -167,13 +182,10 @@ class RunnerHost:
 
         with effect("fence.end"):
             run.note_fenced(seconds)
-            await self._end_all(runner_id, all_but_wrapper, grace=0)
+            await self._end_all(run, all_but_wrapper, grace=0)
 
-    async def finish(self, runner_id: str, project_id: str) -> str:
+    async def finish(self, runner_id: str, project_id: str) -> Finished:
         """After the agent's end: keep the last screen, close the terminal, end what it left.
-
-        Returns:
-            The last lines that it showed, without secrets of its environment.
 
         Raises:
             ProcessesRemain: the agent lives (it is not touched), or what it left does not end.
@@ -192,9 +204,10 @@ class RunnerHost:
         except TerminalFailed as error:
             # The terminal is for people to look at; the session does not wait for it.
             _log.warning("the terminal of %s was not closed: %s", runner_id, error)
-        await self._sweep(runner_id)
+        left = await self._sweep(runner_id)
         environment = environment_of(self._home, session_of(runner_id))
-        return last_words(screen or run.saved_screen(), environment) or last_words(plain_tail(run.log), environment)
+        lines = last_words(screen or run.saved_screen(), environment) or last_words(plain_tail(run.log), environment)
+        return Finished(lines, tuple(left))
 
     async def _settled(self, run: RunDirectory, spec: RunSpec) -> Started:
         """Wait until the agent's process is known, or how it ended, or that there is none."""
@@ -243,7 +256,7 @@ class RunnerHost:
             recorded = {each for each in (previous.agent(), previous.wrapper()) if each and _unless_dead(each)}
             return found | recorded | _without_marker(snapshot, previous)
 
-        await self._end_all(spec.runner_id, of_the_session)
+        await self._end_all(previous, of_the_session)
 
     def _refuse_stale(self, spec: RunSpec) -> None:
         if self._home.run_directory(f"{spec.session_id}.{spec.generation + 1}").exists():
@@ -258,30 +271,41 @@ class RunnerHost:
             if generation < spec.generation and not run.started:
                 run.forbid()
 
-    async def _sweep(self, runner_id: str) -> None:
-        """End every process of the runner, wherever it has moved, by its marker and by what was seen of its descent."""
+    async def _sweep(self, runner_id: str) -> list[ProcessIdentity]:
+        """End every process of the runner, wherever it has moved, by its marker and by what was seen of its descent.
+
+        Returns those that are out of reach.
+        """
         run = RunDirectory(self._home, runner_id)
         wrapper = run.wrapper()
         if wrapper is not None:
             await wait_dead(wrapper, _WRAPPER_SECONDS)  # it is about to write how the agent ended
-        await self._end_all(
-            runner_id, lambda snapshot, marked: {*marked.get(runner_id, ()), *_without_marker(snapshot, run)}
+        return await self._end_all(
+            run, lambda snapshot, marked: {*marked.get(runner_id, ()), *_without_marker(snapshot, run)}
         )
 
     async def _end_all(
         self,
-        runner_id: str,
+        run: RunDirectory,
         choose: Callable[[Snapshot, Mapping[str, list[ProcessIdentity]]], set[ProcessIdentity]],
         grace: float = _LEFTOVER_GRACE_SECONDS,
-    ) -> None:
-        """End the chosen processes, and look again for those that they started meanwhile."""
+    ) -> list[ProcessIdentity]:
+        """End the chosen processes, and look again for those that they started meanwhile.
+
+        Returns those that are out of reach, and do not end by themselves either.
+        """
         for _ in range(_SWEEPS):
             snapshot, marked = await self._snapshot(None)
             chosen = choose(snapshot, marked)
-            if not chosen:
-                return
-            await end(chosen, grace=grace)
-        raise ProcessesRemain(runner_id=runner_id, pids=",".join(str(each.pid) for each in chosen))
+            ours = chosen - _out_of_reach(chosen, run)
+            if not ours:
+                # The kernel may have hung them up with their terminal, or `sudo` passed on how its program ended.
+                left = await outlive(chosen, grace)
+                if left:
+                    _log.warning("of %s live on, since we may not end them: %s", run.runner_id, _pids(left))
+                return left
+            await end(ours, grace=grace)
+        raise ProcessesRemain(runner_id=run.runner_id, pids=_pids(ours))
 
     async def _last_screen(self, run: RunDirectory, project_id: str) -> str | None:
         """The screen with the last of what was written to it: tmux closes a pane when it has read all."""
@@ -331,6 +355,16 @@ def _without_marker(snapshot: Snapshot, run: RunDirectory) -> set[ProcessIdentit
     found = set(snapshot.session(wrapper, run.ended_ticks())) if wrapper else set()
     found.update(one for each in snapshot.living(run.descendants()) for one in snapshot.tree(each))
     return found - {wrapper}
+
+
+def _out_of_reach(processes: Iterable[ProcessIdentity], run: RunDirectory) -> set[ProcessIdentity]:
+    """Those of a runner's processes that we have no right to end; neither agent nor wrapper, which must be gone."""
+    awaited = (run.agent(), run.wrapper())
+    return {each for each in processes if each not in awaited and is_out_of_reach(each)}
+
+
+def _pids(processes: Iterable[ProcessIdentity]) -> str:
+    return ",".join(str(each.pid) for each in processes)
 
 
 def _hang_up(processes: Iterable[ProcessIdentity]) -> None:

@@ -253,6 +253,18 @@ def send(identity: ProcessIdentity, number: signal.Signals) -> None:
                 os.close(descriptor)
 
 
+def is_out_of_reach(identity: ProcessIdentity) -> bool:
+    """Whether it lives, and we have no right to end it: another user's, as what `sudo` started. Any doubt is a no."""
+    try:
+        os.kill(identity.pid, 0)
+    except PermissionError:
+        # Asked after the kernel refused: it was this process then, not another one with its pid.
+        return liveness(identity) is Liveness.ALIVE
+    except OSError:
+        pass
+    return False
+
+
 def ignores(identity: ProcessIdentity, number: signal.Signals) -> bool:
     """Whether a signal does nothing to the process; false if that cannot be told."""
     return liveness(identity) is Liveness.ALIVE and procfs.ignores(identity.pid, number)
@@ -288,6 +300,13 @@ async def wait_dead(identity: ProcessIdentity, timeout: float) -> bool:
     return True
 
 
+async def outlive(identities: Iterable[ProcessIdentity], timeout: float) -> list[ProcessIdentity]:
+    """Those that are not proven dead within ``timeout`` seconds."""
+    each = list(identities)
+    dead = await asyncio.gather(*(wait_dead(identity, timeout) for identity in each))
+    return [identity for identity, is_dead in zip(each, dead, strict=True) if not is_dead]
+
+
 async def end(identities: Iterable[ProcessIdentity], *, grace: float, patience: float = 5.0) -> list[ProcessIdentity]:
     """End the processes: SIGTERM, ``grace`` seconds, SIGKILL, ``patience`` seconds. Returns those left."""
     living = list(identities)
@@ -301,8 +320,7 @@ async def _signal_and_wait(
 ) -> list[ProcessIdentity]:
     for identity in identities:
         send(identity, number)
-    dead = await asyncio.gather(*(wait_dead(identity, timeout) for identity in identities))
-    return [identity for identity, is_dead in zip(identities, dead, strict=True) if not is_dead]
+    return await outlive(identities, timeout)
 
 
 async def _poll_dead(identity: ProcessIdentity, timeout: float) -> bool:

@@ -101,6 +101,7 @@ ELSEWHERE = {
     "export.alert": "an alert has a key: told again, it is one",
     "schedules.keep": "the next start makes them, or brings them up to date",
     "monitor.set_aside": "an alert has a key: told again, it is one",
+    "monitor.out_of_reach": "an alert has a key: told again, it is one",
     "receive": "asks, and changes nothing: test_moves.py",
     "reconcile.ask": "asks, and changes nothing",
     "reconcile.tell": "an alert has a key: told again, it is one",

@@ -101,7 +101,7 @@ async def test_the_death_of_the_terminal_server(runners: Runners) -> None:
     assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
     assert await runners.tmux.runners(spec.project_id) == {}
     assert await runners.tmux.capture(spec.project_id, spec.runner_id) is None
-    assert await runners.host.finish(spec.runner_id, spec.project_id) == ""
+    assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines == ""
     assert (await runners.launch(runners.next(spec))).identity
 
 
@@ -111,7 +111,7 @@ async def test_what_was_written_is_told_when_the_terminal_server_is_dead(runners
     await runners.shows(spec, "100%")
     os.kill(await runners.server(), signal.SIGKILL)
     await runners.gone(started.identity, started.wrapper)
-    assert await runners.host.finish(spec.runner_id, spec.project_id) == "red\n100%"
+    assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines == "red\n100%"
 
 
 async def test_secrets_that_came_from_the_daemon_are_left_out_of_what_was_shown_last(
@@ -123,7 +123,7 @@ async def test_secrets_that_came_from_the_daemon_are_left_out_of_what_was_shown_
     assert len(secret) > spec.cols
     await runners.launch(spec, environment_of(runners.home, spec.session_id))
     await runners.exit(spec)
-    assert await runners.host.finish(spec.runner_id, spec.project_id) == "bad key ****"
+    assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines == "bad key ****"
 
 
 class Watch:
@@ -314,7 +314,7 @@ async def test_stop_again(runners: Runners) -> None:
     await runners.launch(spec)
     for _ in range(2):
         await runners.host.stop(spec.runner_id, spec.project_id, grace=5, force=False)
-        assert await runners.host.finish(spec.runner_id, spec.project_id) == ""
+        assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines == ""
     assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
 
 
@@ -344,18 +344,18 @@ async def test_stop_without_a_terminal_server(runners: Runners) -> None:
     os.kill(await runners.server(), signal.SIGKILL)
     await runners.host.stop(spec.runner_id, spec.project_id, grace=0.1, force=False)
     assert liveness(agent) is Liveness.DEAD
-    assert await runners.host.finish(spec.runner_id, spec.project_id) == "up"
+    assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines == "up"
 
 
 async def test_finish_returns_the_last_lines_and_keeps_the_screen(runners: Runners) -> None:
     spec = runners.shell("i=0; while [ $i -lt 99 ]; do echo line $i; i=$((i+1)); done; echo; echo Traceback: ü; exit 1")
     await runners.launch(spec)
     await runners.exit(spec)
-    lines = (await runners.host.finish(spec.runner_id, spec.project_id)).splitlines()
+    lines = (await runners.host.finish(spec.runner_id, spec.project_id)).lines.splitlines()
     assert lines == [*(f"line {number}" for number in range(85, 99)), "Traceback: ü"]
     assert "line 98" in runners.files(spec).screen.read_text()
     assert await runners.tmux.pane(spec.project_id, spec.runner_id) is None
-    assert (await runners.host.finish(spec.runner_id, spec.project_id)).splitlines() == lines
+    assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines.splitlines() == lines
 
 
 async def test_finish_does_not_wait_for_a_terminal_server_that_hangs(
@@ -369,7 +369,7 @@ async def test_finish_does_not_wait_for_a_terminal_server_that_hangs(
     monkeypatch.setattr("stratavore.runtime.tmux.CALL_SECONDS", 0.2)
     os.kill(server, signal.SIGSTOP)
     try:
-        assert await runners.host.finish(spec.runner_id, spec.project_id) == "done"
+        assert (await runners.host.finish(spec.runner_id, spec.project_id)).lines == "done"
     finally:
         os.kill(server, signal.SIGCONT)
     assert "no answer" in caplog.text

@@ -1,5 +1,6 @@
 """A runner that is to end with its host's lease has a guard, which needs nobody."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -10,13 +11,13 @@ from stratavore import fencing
 from stratavore.agents.exits import classify_exit
 from stratavore.fencing import HeldLease
 from stratavore.models.states import ExitKind
-from stratavore.procfs import command_line, uptime
+from stratavore.procfs import command_line, owner, uptime
 from stratavore.runtime.guard import guard_files
-from stratavore.runtime.processes import Liveness, ProcessIdentity, liveness
+from stratavore.runtime.processes import Liveness, ProcessIdentity, identify, liveness
 from stratavore.runtime.rundir import RunSpec
 from tests.integration.runtime.runners import ENVIRONMENT, Runners, pids_in
 from tests.support.processes import marked
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 from worker.fence import Fence
 
 STUBBORN = """
@@ -180,3 +181,26 @@ async def test_it_costs_no_time_when_the_runner_is_to_end(runners: Runners) -> N
     assert not marked(runner_id=spec.runner_id)
     record = await runners.exit(spec)
     assert (record.code, record.asked, record.fenced) == (128 + signal.SIGTERM, True, None)
+
+
+async def test_it_does_not_wait_for_what_is_another_users(runners: Runners) -> None:
+    """The machine's first process stands for what `sudo` started: an ordinary user may not end it."""
+    first = identify(1)
+    user = 65534 if os.geteuid() == 0 else os.geteuid()
+    if first is None or owner(1) == user:
+        pytest.skip("the first process is another user's elsewhere")
+    spec = runners.spec("/bin/true")
+    files = runners.files(spec)
+    files.prepare(spec, {}, guard_files(hold(runners, 600)))
+    hold(runners, 600, lapsed=True)
+    files.keep_descendants([first])
+    stat = Path("/proc/self/stat").read_text().replace(str(os.getpid()), "4194304", 1)
+    (files.path / "started").write_text(f"{first.boot_id} {stat}")
+    for path in (runners.home.root, runners.home.runners, files.path, *files.path.iterdir()):
+        path.chmod(0o777)
+    guarding = await asyncio.create_subprocess_exec("/bin/sh", "guard", cwd=files.path, user=user)
+    try:
+        assert await asyncio.wait_for(guarding.wait(), PATIENCE_SECONDS) == 0
+    finally:
+        if guarding.returncode is None:
+            guarding.kill()
