@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -25,6 +25,15 @@ LOOK_SECONDS = 0.2
 _AT_ONCE = 4 * 1024**2
 """Bytes of hooks; no line is longer."""
 _UNSEEN = Observation(alive_seconds=0.0, quiet_seconds=None)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What runners used at one moment, by their ids."""
+
+    at: float
+    """By the monotonic clock."""
+    usage: Mapping[str, Usage]
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,11 @@ class Sightings:
 
     async def look(self, watched: Sequence[Watched]) -> None:
         """Hear hooks, judge activities; now and then measure. What changed is written, with its events."""
-        usage: dict[str, Usage] = {}
+        measured = _Measured(monotonic(), {})
         if monotonic() >= self._next_measurement:  # a pass over all processes of the machine
             self._next_measurement = monotonic() + self._measure_seconds
             try:
-                usage = await asyncio.to_thread(self._measure, [one for one in watched if one.ending is None])
+                measured = await asyncio.to_thread(self._measure, [one for one in watched if one.ending is None])
             except StratavoreError as error:  # what they do is seen all the same
                 log.warning("the monitor could not measure runners, and tries again: %s", error)
         async with self._following:
@@ -75,37 +84,38 @@ class Sightings:
                 self._next_judgement = monotonic() + self._interval
             looked_at = alive if every else [one for one in alive if one.restless or one.told_more]
             changes = [change for one in looked_at if (change := _change(one))]
-            if changes or usage:
-                await self._write(alive, changes, usage)
+            if changes or measured.usage:
+                await self._write(alive, changes, measured)
 
-    def _measure(self, alive: Sequence[Watched]) -> dict[str, Usage]:
+    def _measure(self, alive: Sequence[Watched]) -> _Measured:
         for one in alive:
             try:
                 logs.trim_log(one.run.log)
             except OSError as error:  # a full disk: the log grows on, and all else is seen as before
                 log.warning("the log of %s was not shortened: %s", one.runner_id, error)
-        snapshot = Snapshot()
+        at, snapshot = monotonic(), Snapshot()
         for one in alive:
             try:
                 _keep_descendants(snapshot, one)
             except OSError as error:
                 log.warning("the processes of %s were not written down: %s", one.runner_id, error)
-        return measure(snapshot, {one.runner_id: one.identity.pid for one in alive})
+        return _Measured(at, measure(snapshot, {one.runner_id: one.identity.pid for one in alive}))
 
-    def _cpu_percent(self, runner_id: str, usage: Usage) -> float | None:
-        """Of one core, since the last measurement."""
-        before, now = self._cpu.get(runner_id), monotonic()
-        self._cpu[runner_id] = (now, usage.cpu_seconds)
-        if before is None or now <= before[0]:
+    def _cpu_percent(self, runner_id: str, usage: Usage, at: float) -> float | None:
+        """Of one core, since the last measurement: by when each was made, which may be long before it is written."""
+        before = self._cpu.get(runner_id)
+        self._cpu[runner_id] = (at, usage.cpu_seconds)
+        if before is None or at <= before[0]:
             return None
-        return max(0.0, 100 * (usage.cpu_seconds - before[1]) / (now - before[0]))
+        return max(0.0, 100 * (usage.cpu_seconds - before[1]) / (at - before[0]))
 
-    async def _write(self, alive: Sequence[Watched], changes: Sequence[_Change], usage: dict[str, Usage]) -> None:
+    async def _write(self, alive: Sequence[Watched], changes: Sequence[_Change], measured: _Measured) -> None:
         changed = {change.watched.runner_id: change for change in changes}
+        usage = measured.usage
         if usage:
             self._cpu = {runner_id: kept for runner_id, kept in self._cpu.items() if runner_id in usage}
         seen = [
-            self._sighting(one, changed.get(one.runner_id), usage.get(one.runner_id))
+            self._sighting(one, changed.get(one.runner_id), usage.get(one.runner_id), measured.at)
             for one in alive
             if one.runner_id in usage or one.runner_id in changed
         ]
@@ -140,13 +150,13 @@ class Sightings:
             log.error("what was seen of %s is set aside, since Postgres refuses it: %s", one.runner_id, error)
             return {}
 
-    def _sighting(self, one: Watched, change: _Change | None, usage: Usage | None) -> Sighting:
+    def _sighting(self, one: Watched, change: _Change | None, usage: Usage | None, at: float) -> Sighting:
         return Sighting(
             one.runner_id,
             change.now if change else one.shown,
             change.followed if change else one.followed,
             usage.memory_mb if usage else None,
-            self._cpu_percent(one.runner_id, usage) if usage else None,
+            self._cpu_percent(one.runner_id, usage, at) if usage else None,
             one.attached,
         )
 

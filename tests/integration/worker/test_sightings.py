@@ -9,11 +9,13 @@ import pytest
 from stratavore.agents.adapter import Follower, Judgement, Observation
 from stratavore.models.states import Activity
 from stratavore.paths import Home
+from stratavore.runtime.processes import Usage
 from stratavore.runtime.rundir import RunDirectory
 from stratavore.store.runners import run as show_running
 from tests.integration.store.conftest import store as store
 from tests.integration.store.steps import Session, Store
 from tests.integration.store.test_runners import AGENT, DAEMON, WRAPPER
+from tests.support.waiting import until
 from worker.sightings import Sightings
 from worker.watched import Watched
 
@@ -72,3 +74,28 @@ async def test_of_a_runner_of_the_past_nothing_is_told(store: Store, home: Home,
     assert [row["session_id"] for row in told] == [current.session_id]
     shown = await store.fetch("SELECT id, activity FROM runners")
     assert {row["id"]: row["activity"] for row in shown}[stale.runner_id] == "starting"
+
+
+async def test_cpu_is_counted_by_when_it_was_measured(
+    store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a measurement and its row others may write for long, and what a thread used meanwhile is not in it."""
+    clock = 1000.0
+    monkeypatch.setattr("worker.sightings.monotonic", lambda: clock)
+    monkeypatch.setattr("worker.sightings.Snapshot", lambda: "now")
+    monkeypatch.setattr("worker.sightings._keep_descendants", lambda *_: None)
+    monkeypatch.setattr(
+        "worker.sightings.measure", lambda _, pids: {one: Usage(memory_mb=1.0, cpu_seconds=clock) for one in pids}
+    )
+    one, following = await watched(store, home, "busy", "May it?"), asyncio.Lock()
+    sightings = Sightings(store.database, following, interval=0.0, measure_seconds=0.0)
+    await following.acquire()
+    looking = asyncio.create_task(sightings.look([one]))
+    await until(lambda: following._waiters)
+    clock += 5
+    following.release()
+    await looking
+    clock += 1
+    await sightings.look([one])
+    (row,) = await store.fetch("SELECT cpu_percent FROM runners")
+    assert row["cpu_percent"] == pytest.approx(100)
