@@ -66,8 +66,9 @@ async def postgres(connection: Connection) -> tuple[Part, Part]:
     took = (perf_counter() - began) * 1000
     before = datetime.now(UTC)
     found = await health.database(connection)
-    middle = before + (datetime.now(UTC) - before) / 2
-    return _database(found, took), _clock((middle - found.at).total_seconds())
+    asked = datetime.now(UTC) - before
+    ahead = (before + asked / 2 - found.at).total_seconds()
+    return _database(found, took), _clock(ahead, asked.total_seconds())
 
 
 async def events(connection: Connection, broker: Broker | None, *, daemon: bool) -> tuple[Part, Part]:
@@ -125,7 +126,9 @@ def _database(found: health.DatabaseFacts, took: float) -> Part:
     )
 
 
-def _clock(ahead: float) -> Part:
+def _clock(ahead: float, asked: float) -> Part:
+    """How far the clocks are apart at least: Postgres read its own at any of the moments that it was ``asked`` for."""
+    ahead = max(0.0, ahead - asked / 2) + min(0.0, ahead + asked / 2)
     right = abs(ahead) <= SKEW_SECONDS
     which = "ahead of" if ahead > 0 else "behind"
     return Part(
