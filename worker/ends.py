@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
@@ -34,6 +35,8 @@ from worker.watched import Watched
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY_SECONDS = 10.0
+RECORD_SECONDS = 10.0
+"""So long a workflow may take to record an end that it was told of, before it is told again."""
 READ_TRIES = 8
 """Of a transcript at its runner's end, within about 15 s."""
 
@@ -72,7 +75,7 @@ class Ends:
         return _exit_of(watched, watched.run.exit(), timedelta(0), lines)
 
     async def see_to(self, watched: Watched) -> None:
-        """Clean up after the runner, and tell its workflow for as long as it takes."""
+        """Clean up after the runner, and tell its workflow for as long as it takes: until its end is recorded."""
         died_at = datetime.now(UTC)
         delay = 0.05
         while True:
@@ -148,11 +151,24 @@ class Ends:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            async with self._database.pool.acquire() as connection:
-                if await runners.is_ended(connection, watched.runner_id):
-                    return True
+            if await self._is_recorded(watched):
+                return True
             return await self._record_without_workflow(workflow_id, watched, end)
-        return True
+        return await self._is_recorded_soon(watched)
+
+    async def _is_recorded_soon(self, watched: Watched) -> bool:
+        """Wait until its workflow has recorded the end. Until then it is watched: else it would seem to run unseen."""
+        last, delay = monotonic() + RECORD_SECONDS, 0.05
+        while monotonic() < last:
+            await asyncio.sleep(delay)
+            if await self._is_recorded(watched):
+                return True
+            delay = min(delay * 2, 1.0)
+        return False
+
+    async def _is_recorded(self, watched: Watched) -> bool:
+        async with self._database.pool.acquire() as connection:
+            return await runners.is_ended(connection, watched.runner_id)
 
     async def _record_without_workflow(self, workflow_id: str, watched: Watched, end: RunnerExit) -> bool:
         """A workflow that somebody terminated decides nothing any more: its runner's end is the session's.
