@@ -34,6 +34,6 @@ async def test_what_a_slow_answer_cannot_tell_is_no_difference(
     facts = DatabaseFacts(at=at, bytes=0, version="18", schema_version=HEAD)
     now = Mock(side_effect=[ASKED, ASKED + timedelta(seconds=answered)])
     monkeypatch.setattr(servers, "datetime", Mock(now=now))
-    monkeypatch.setattr(servers.health, "database", AsyncMock(return_value=facts))
+    monkeypatch.setattr("stratavore.store.health.database", AsyncMock(return_value=facts))
     _, clock = await servers.postgres(cast(Connection, AsyncMock()))
     assert (clock.figures["ahead_s"], clock.state) == (ahead, state)

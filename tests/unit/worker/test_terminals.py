@@ -117,6 +117,6 @@ def test_a_log_that_cannot_be_shortened_does_not_stop_the_measuring(
 
     monkeypatch.setattr(logs, "trim_log", full)
     one = watched()
-    usage = Sightings(None, asyncio.Lock(), interval=1, measure_seconds=1)._measure([one])  # type: ignore[arg-type]
-    assert usage[one.runner_id].memory_mb > 0
+    measured = Sightings(None, asyncio.Lock(), interval=1, measure_seconds=1)._measure([one])  # type: ignore[arg-type]
+    assert measured.usage[one.runner_id].memory_mb > 0
     assert "No space left" in caplog.text
