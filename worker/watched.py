@@ -53,9 +53,8 @@ class Watched:
     """Its agent has hooks: what it does is known at once."""
     stumbled: bool = False
     """Something of it was not understood, and that was said."""
-    entered: dict[str, str] = field(default_factory=dict)
-    """Transcripts that its hooks told of, each with the agent's own id of the conversation."""
-
+    entered: dict[str, str] = field(init=False)
+    """Transcripts that its hooks told of until there, each with the agent's own id of the conversation."""
     descendants: frozenset[ProcessIdentity] | None = field(default=None, repr=False)
     """Those that were written down last; None: not looked for by this daemon."""
 
@@ -64,7 +63,7 @@ class Watched:
         self.tells = adapter.hooks
         # Looked at for hundreds of runners several times a second: no paths are made for that.
         self._log, self._hooks = str(self.run.log), str(self.run.hooks)
-        self.hooks_read = self.followed.hooks_read
+        self.hooks_read, self.entered = self.followed.hooks_read, dict(self.followed.entered)
         try:
             self.follower = adapter.follow(self.followed.agent)
         except ValueError as error:  # another version kept it
@@ -96,7 +95,7 @@ class Watched:
     @property
     def known(self) -> Followed:
         """What is known of it now."""
-        return Followed(hooks_read=self.hooks_read, agent=self.follower.state())
+        return Followed(hooks_read=self.hooks_read, entered=dict(self.entered), agent=self.follower.state())
 
     def observe(self) -> Observation:
         """What is seen of it from outside, now."""

@@ -31,6 +31,8 @@ class Followed(Model):
 
     hooks_read: int = 0
     """Bytes of its file of hooks."""
+    entered: dict[str, str] = Field(default_factory=dict)
+    """Transcripts that these told of, each with the agent's own id of the conversation."""
     agent: dict[str, Any] = Field(default_factory=dict)
     """What its adapter's follower knew."""
 

@@ -1,5 +1,6 @@
 """And if this one is broken? What cannot be seen ends nobody, and what is broken of one holds up no other."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,11 +13,12 @@ from stratavore.environment import write_environment
 from stratavore.errors import EXIT_FAILED, RemoteError
 from stratavore.runtime.processes import Liveness, liveness
 from stratavore.runtime.rundir import RunDirectory
+from tests.integration.worker.conversing import assistant
 from tests.integration.worker.watching import ended, events, generation, running
 from tests.support import failing_daemon
 from tests.support.daemon import DaemonProcess
 from tests.support.servers import REPOSITORY
-from tests.support.waiting import until
+from tests.support.waiting import answer, until
 
 KINDS = ("runner.stopped", "runner.failed", "session.resumed", "session.ended", "system.reconciled")
 
@@ -101,6 +103,31 @@ async def test_a_transcript_that_is_a_directory_holds_up_nobody(daemon: DaemonPr
     os.kill(agent.pid, signal.SIGKILL)
     await ended(daemon, session, 1)
     await generation(daemon, session, 2)
+
+
+async def test_conversations_that_were_left_count_though_the_daemon_dies_once_it_has_heard_of_them(
+    daemon: DaemonProcess,
+) -> None:
+    session = await launch_claude(daemon)
+    daemon.kill()
+    hooks = RunDirectory(daemon.home, f"{session}.1").hooks
+    spent = {"msg_1": 3, "msg_2": 5, "msg_3": 7}
+    for reply, output in spent.items():  # and a /clear before each but the first
+        path = daemon.home.root / f"{uuid.uuid4()}.jsonl"
+        path.write_bytes(assistant(reply, output))
+        told = {"hook_event_name": "SessionStart", "session_id": path.stem, "transcript_path": str(path)}
+        with hooks.open("a") as file:
+            file.write(f"1 {json.dumps(told)}\n")
+    daemon.spawn(kill_at="monitor.flush.after")
+    await until(lambda: daemon.ended, what="its death")
+    assert await daemon.fetch("SELECT message_id FROM usage") == []
+    await daemon.start()
+
+    async def counted() -> dict[str, int]:
+        rows = await daemon.fetch("SELECT message_id, output_tokens FROM usage WHERE session_id = $1", session)
+        return {row["message_id"]: row["output_tokens"] for row in rows} if len(rows) == len(spent) else {}
+
+    assert await answer(counted, what="the whole account") == spent
 
 
 async def test_a_row_that_is_not_understood_holds_up_no_other(daemon: DaemonProcess) -> None:
