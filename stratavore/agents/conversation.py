@@ -74,6 +74,8 @@ class Row:
     message: Message | None = None
     prompt_id: str | None = None
     """The agent's id of the prompt that a message is, or belongs to."""
+    taken: str | None = None
+    """The words of a prompt that waited, and that the turn under way takes in here."""
     news: News | None = None
 
 

@@ -1,5 +1,6 @@
 """Claude Code and the daemon die together in the middle of a turn: it goes on without a person, told once."""
 
+import asyncio
 import os
 import signal
 
@@ -9,7 +10,7 @@ from tests.claude_code import messages_api
 from tests.claude_code.messages import Asked, Gate, Reply, Tool, say
 from tests.e2e.conversing import Conversations
 from tests.support.daemon import DaemonProcess
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, answer, until
 
 PROMPT = "do what is asked"
 
@@ -61,3 +62,40 @@ async def test_the_turn_goes_on_after_both_died(daemon: DaemonProcess, moment: s
         assert await talk.ask(session, "and now?") == "all of it is done"
         (said,) = [text for text in talk.asked[-1] if PROMPT in text]
         assert said.count(PROMPT) == 1
+
+
+async def test_a_prompt_that_waited_for_the_turn_is_told_after_it(daemon: DaemonProcess) -> None:
+    """Claude Code forgets what waits when it is killed, and writes more of the turn before after that was given."""
+    gate, dead, waits = Gate(after=1), False, "and this is the next thing"
+
+    def turns(asked: Asked) -> Reply:
+        if dead:
+            return say("I go on.")
+        return say("many words of a reply " * 5, Tool("Bash", {"command": "touch began; sleep 1000"}), gate=gate)
+
+    async with messages_api.serve(turns) as api:
+        talk = Conversations(daemon, api)
+        await talk.create("Bash")
+        session = await talk.launch()
+        await talk.does(session, "idle")
+        await talk.say(session, PROMPT)
+        await asyncio.wait_for(gate.reached.wait(), PATIENCE_SECONDS)
+        await talk.say(session, waits)
+        gate.open()
+        await until((talk.site / "began").exists)
+        await answer(lambda: written(daemon, "many words of a reply"), what="the reply in the transcript")
+        dead = True
+        await talk.kill(session)
+        await api.until(lambda: any(waits in text for texts in talk.asked for text in texts))
+        await talk.does(session, "idle")
+        assert (await talk.runner(session))["generation"] == 2
+        assert await talk.ask(session, "and now?") == "I go on."
+        for prompt in (PROMPT, waits):
+            (said,) = [text for text in talk.asked[-1] if prompt in text]
+            assert said.count(prompt) == 1
+
+
+async def written(daemon: DaemonProcess, words: str) -> bool:
+    """Whether the transcript that is kept holds this."""
+    rows = await daemon.fetch("SELECT text FROM messages WHERE role = 'assistant'")
+    return any(words in row["text"] for row in rows)

@@ -71,6 +71,9 @@ class Known(BaseModel):
     prompt_id: str | None = None
     unheard: str | None = None
     """The last prompt, while nothing of it stands in the transcript: a death now would lose it."""
+    waits: bool = False
+    """It was given while a turn was under way, of which rows may still come. Only its own words say that it stands
+    there: a kill loses what waits for a turn."""
     limit: KnownLimit | None = None
     """Over which the last turn has ended. Resumed, it goes on with that by itself."""
     turn_ended_at: float | None = None
@@ -129,7 +132,10 @@ class ClaudeFollower(Follower):
                 known.prompted_at = hook.at
                 known.prompt_id = hook.text("prompt_id")
                 prompt = hook.text("prompt") or ""
-                known.unheard = None if prompt.startswith(_NO_PERSON) else prompt
+                if not prompt.startswith(_NO_PERSON):
+                    known.unheard, known.waits = prompt, known.queued
+                elif not known.waits:
+                    known.unheard = None
                 known.limit = None
                 self._is(Activity.BUSY, hook.at)
             case "PreCompact":
@@ -159,8 +165,8 @@ class ClaudeFollower(Follower):
     def row(self, row: Row) -> None:
         """A row of its transcript: a late Escape is told by nothing else."""
         known = self._known
-        if row.message and (self._is_of_now(row.message.at) or self._is_unheard(row)):
-            known.unheard = None
+        if self._hears(row):
+            known.unheard, known.waits = None, False
         if row.news and row.news.kind is NewsKind.LIMITED:
             if self._is_of_now(row.news.at):
                 self._limited(row.news.at.timestamp(), row.news.until, row.news.text)
@@ -264,6 +270,14 @@ class ClaudeFollower(Follower):
         """Whether something was written after the last prompt was taken."""
         return at.timestamp() >= (self._known.prompted_at or 0) - CLOCK_SECONDS
 
+    def _hears(self, row: Row) -> bool:
+        """Whether something of the last prompt stands in the transcript with this row."""
+        known = self._known
+        if known.waits:
+            said = row.taken or (row.message.text if row.message and row.message.role == "user" else None)
+            return said is not None and said.split() == (known.unheard or "").split()
+        return row.message is not None and (self._is_of_now(row.message.at) or self._is_unheard(row))
+
     def _is_unheard(self, row: Row) -> bool:
         """Whether it is the last prompt itself: its hook, which begins as a program, can be seconds behind.
 
@@ -313,7 +327,7 @@ class ClaudeFollower(Follower):
             self._ends(hook.at, hook.text("last_assistant_message"))
 
     def _ends(self, at: float, reply: str | None) -> None:
-        self._known.unheard = None
+        self._known.unheard, self._known.waits = None, False
         self._known.turn = self._known.queued = self._known.between = False
         self._known.reply, self._known.turn_ended_at, self._known.turn_failed = reply, at, False
         self._is(Activity.IDLE, at)

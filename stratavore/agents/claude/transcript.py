@@ -53,6 +53,8 @@ def read_row(line: bytes) -> Row:
     kind = given.get("type")
     if not isinstance(kind, str) or kind not in KINDS:
         return Row(known=False, kind=clean(kind)[:_LONGEST_NAME] if isinstance(kind, str) else "without a type")
+    if kind == "attachment":
+        return _of_attachment(given)
     if kind not in ("user", "assistant"):
         return Row(kind=kind)
     message = given.get("message")
@@ -73,6 +75,12 @@ def read_entries(line: bytes) -> Sequence[Entry]:
     if given.get("type") != "assistant":
         return ()
     return tuple(_entries(message.get("content"), at))
+
+
+def _of_attachment(given: Given) -> Row:
+    found = given.get("attachment")
+    taken = found if isinstance(found, dict) and found.get("type") == "queued_command" else {}
+    return Row(kind="attachment", taken=_text(taken.get("prompt")) or None)
 
 
 def _of_user(given: Given, message: Given) -> Row:

@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from stratavore.agents.adapter import UNHEARD, Judgement, Observation
 from stratavore.agents.claude.follower import ClaudeFollower
 from stratavore.agents.conversation import Message, Row
@@ -102,6 +104,30 @@ def test_a_prompt_is_heard_however_far_its_hook_is_behind_its_row() -> None:
         assert follower.state()[UNHEARD] == "one"
     follower.row(row("2", 8, "one", "a"))
     assert follower.state()[UNHEARD] is None
+
+
+@pytest.mark.parametrize("how", ["a row of its own", "taken in"])
+def test_a_prompt_that_waits_for_a_turn_is_not_heard_by_what_that_turn_writes(how: str) -> None:
+    """As seen: rows of the reply under way come after the hook of the next prompt, and a kill loses what waits."""
+    follower = begun()
+    follower.row(row("0", 10, "one"))
+    follower.hook(hook(12, "UserPromptSubmit", prompt="two  words", prompt_id="a"))
+    follower.row(row("1", 13, "to one", "assistant"))
+    follower.row(Row(kind="attachment", taken="other words"))
+    follower.hook(hook(14, "UserPromptSubmit", prompt="<task-notification>ended", prompt_id="a"))
+    assert ClaudeFollower.of(follower.state()).state()[UNHEARD] == "two  words"
+    if how == "taken in":
+        follower.row(Row(kind="attachment", taken="two  words"))
+    else:
+        follower.hook(hook(15, "Stop", last_assistant_message="to one", prompt_id="a"))
+        follower.row(row("2", 14, "more to one", "assistant"))
+        assert follower.state()[UNHEARD] == "two  words"
+        follower.row(row("3", 16, "two words"))
+    assert follower.state()[UNHEARD] is None
+
+
+def row(id_: str, at: float, text: str, role: str = "user") -> Row:
+    return Row(message=Message(id_, datetime.fromtimestamp(at, UTC), role, text))
 
 
 def test_what_it_tells_itself_is_never_told_again() -> None:
