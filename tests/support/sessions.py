@@ -223,6 +223,7 @@ async def host_worker(world: World, host: str | None = None) -> AsyncIterator[No
         world.client,
         task_queue=host_queue(host),
         activities=[world.supervise, world.stop, world.send, world.receive],
+        max_heartbeat_throttle_interval=timedelta(seconds=1),  # else so late that a short stall is a death
     )
     async with launches, others:
         yield

@@ -73,7 +73,8 @@ async def test_a_host_that_dies_over_the_question_is_asked_again(sessions: Sessi
         await until(lambda: "receive" in world.log)
         del world.gates["receive"]  # this try says nothing any more, as if its daemon had died; the next one does
         await session.runs(2)
-        assert (world.log.count("receive"), world.refused, world.destinations) == (2, [], [None, OTHER])
+        assert world.log.count("receive") >= 2
+        assert (world.refused, world.destinations) == ([], [None, OTHER])
         await session.terminate()
         await session.result()
 
