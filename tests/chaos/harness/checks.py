@@ -10,7 +10,7 @@ SLACK_SECONDS = 5.0
 """After a fault or a command an agent may take so long to be gone, and a look comes so late."""
 NOTICED_SECONDS = 60.0
 """Whatever is broken at once: so long a session is shown as running at most that does not run."""
-WRITTEN_SECONDS = 3.0
+WRITTEN_SECONDS = 15.0
 """An agent that lives this long after a reply was sent whole has written it down."""
 
 
@@ -92,12 +92,15 @@ def conversation(record: Record) -> Iterator[str]:
 
 
 def unharmed(record: Record) -> Iterator[str]:
-    """Agents live on through faults elsewhere, with the same pid."""
+    """Agents live on through faults elsewhere, with the same pid.
+
+    A machine that stalls for longer than a lease lasts is lost without a fault: its failing-over agents are fenced.
+    """
     for before, after in pairwise(record.samples):
         if before.agents is after.agents:
             continue
         for runner, agent in before.agents.items():
-            if after.agents.get(runner) == agent:
+            if after.agents.get(runner) == agent or _fenced(record, runner):
                 continue
             if not _covered(record, session_of(runner), before.at, after.read):
                 yield f"the agent of runner {runner} (pid {agent[0]}) was gone at {after.at:.2f}, and nobody touched it"
@@ -261,6 +264,12 @@ def _covered(record: Record, session: str, begin: float, end: float) -> bool:
         for harm in record.harms
         if harm.sessions is None or session in harm.sessions
     )
+
+
+def _fenced(record: Record, runner: str) -> bool:
+    """Whether its host's lease ended the agent of a session that goes on elsewhere then."""
+    session = record.sessions.get(session_of(runner))
+    return runner in record.fenced and session is not None and session.failover
 
 
 def _granted(rows: Mapping[str, Row], project: str | None = None) -> int:

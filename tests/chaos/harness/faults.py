@@ -174,7 +174,8 @@ class Faults:
         process = self._process(runner, which)
         if process is None:
             return ""
-        self._harm(time.time(), step.what, {session_of(runner)})
+        lasts = _HANGUP_SECONDS if step.what is Fault.KILL_WRAPPER else 0.0
+        self._harm(time.time(), step.what, {session_of(runner)}, lasts=lasts)
         signal_all([process[0]], signal.SIGKILL)
         return f"{runner}, process {process[0]}"
 

@@ -120,8 +120,8 @@ class Record:
     """Usage by reply, as the agents wrote it down."""
     ledger: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """Usage by reply, as Stratavore counted it."""
-    failed_over: frozenset[str] = frozenset()
-    """Sessions that a lost host's lease ended a runner of. What that host had not told when it was lost stays there."""
+    fenced: frozenset[str] = frozenset()
+    """Runners that a lost host's lease ended."""
     last_requests: dict[str, list[str]] = field(default_factory=dict)
     """All texts of the last request of each session, in order."""
     notes: dict[str, list[str]] = field(default_factory=dict)
@@ -133,6 +133,11 @@ class Record:
     """What came back, and after how many seconds."""
     counts: dict[str, int] = field(default_factory=dict)
     """How often each fault was done."""
+
+    @property
+    def failed_over(self) -> frozenset[str]:
+        """Sessions of the fenced runners. What a host had not told when it was lost stays there."""
+        return frozenset(session_of(runner) for runner in self.fenced)
 
     @property
     def last(self) -> Sample:

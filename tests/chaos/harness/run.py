@@ -217,10 +217,8 @@ class Run:
             await self._collect_conversations()
             await self._collect_ledger()
             await self._collect_events()
-            fenced = await self.servers.fetch(
-                "SELECT DISTINCT session_id::text FROM runners WHERE exit_kind = 'fenced'"
-            )
-            record.failed_over = frozenset(row["session_id"] for row in fenced)
+            fenced = await self.servers.fetch("SELECT id FROM runners WHERE exit_kind = 'fenced'")
+            record.fenced = frozenset(row["id"] for row in fenced)
         record.replies = [
             Answered(
                 _conversation(one.asked),

@@ -59,8 +59,19 @@ def test_what_a_lost_host_had_not_told_is_no_fault() -> None:
     record = healthy()
     record.last_requests.update(a=["Last"])
     assert checks.check(record)[WHOLE]
-    record.failed_over = frozenset({"a"})
+    record.fenced = frozenset({"a.1"})
     assert not checks.check(record)[WHOLE]
+
+
+def test_who_fails_over_may_be_fenced_without_a_fault_and_nobody_else() -> None:
+    record = healthy()
+    look(record, agents={"a.1": (100, 7)})
+    record.fenced = frozenset({"b.1"})
+    assert checks.check(record)[UNHARMED]
+    record.sessions["b"].failover = True
+    assert not checks.check(record)[UNHARMED]
+    record.fenced = frozenset()
+    assert checks.check(record)[UNHARMED]
 
 
 def test_a_healthy_run_breaks_no_promise() -> None:
