@@ -107,6 +107,9 @@ ELSEWHERE = {
     "reconcile.tell": "an alert has a key: told again, it is one",
     "refuse": "tests/workflow: a request that is refused twice is refused once",
 }
+RECOVERY_SECONDS = 150.0
+OF_A_BUSY_HOST = ("runner.activity", "session.unreachable", "session.reachable")
+"""Events that come as often as it happens: one that renews no lease for long is taken for away, and comes back."""
 SETTINGS = {"STRATAVORE_QUOTAS__MAX_CONCURRENT_RUNNERS": "10"}
 
 
@@ -146,7 +149,7 @@ class Survivor:
         """Wait until the session is in one of the states with this generation."""
         found = None
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(RECOVERY_SECONDS):
                 while True:
                     found = await self.call("wait", session_id=session, states=wanted, timeout_s=1)
                     if found and found["state"] in wanted and found["generation"] == generation:
@@ -244,7 +247,7 @@ async def everything_happened_once(daemon: Survivor, session: str, typed: bool) 
     assert all(row["ended_at"] for row in runners)
     rows = await process.fetch("SELECT type, sequence FROM events WHERE session_id = $1 ORDER BY sequence", session)
     assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
-    counted = Counter(row["type"] for row in rows if row["type"] != "runner.activity")
+    counted = Counter(row["type"] for row in rows if row["type"] not in OF_A_BUSY_HOST)
     assert counted == {
         "session.created": 1,
         "runner.started": 3,
@@ -261,7 +264,7 @@ async def everything_happened_once(daemon: Survivor, session: str, typed: bool) 
     assert configured["times"] == 1
     echoed = (process.home.run_directory(f"{session}.1") / "log").read_text().count("some words")
     assert echoed in ((2,) if typed else (0, 1, 2))  # cat's echo and output, or nobody knows
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(RECOVERY_SECONDS):
         while await process.fetch("SELECT 1 FROM outbox WHERE NOT delivered"):
             await daemon.ready()
             await asyncio.sleep(0.05)
