@@ -50,14 +50,19 @@ class Conversations:
         )
 
     async def launch(
-        self, *, environment: Mapping[str, str] = MappingProxyType({}), state: str = "running", **params: Any
+        self,
+        *,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        state: str = "running",
+        timeout: float = PATIENCE_SECONDS,
+        **params: Any,
     ) -> str:
         """A new session, running. Returns its id."""
         session = str(uuid.uuid4())
         given = {**self.user.environment(self.api.url, subscribed=self.subscribed), **environment}
         write_environment(self.daemon.home.session_environment(session), given)
         await self.daemon.call("launch", project=self.project, session_ids=[session], **params)
-        await self.daemon.wait(session, state)
+        await self.daemon.wait(session, state, timeout=timeout)
         return session
 
     async def runner(self, session: str) -> dict[str, Any]:

@@ -145,7 +145,7 @@ async def test_ten_sessions_at_once_in_one_project(daemon: DaemonProcess) -> Non
     async with messages_api.serve(reply) as api:
         talk = Conversations(daemon, api)
         await talk.create()
-        sessions = await asyncio.gather(*(talk.launch(prompt=f"number {number}") for number in range(10)))
+        sessions = await asyncio.gather(*(talk.launch(prompt=f"number {number}", timeout=240) for number in range(10)))
 
         async def replied(number: int, session: str) -> None:
             async def ask() -> bool:

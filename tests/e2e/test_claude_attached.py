@@ -52,8 +52,11 @@ async def test_who_is_attached_goes_on(
                 (one.id, one.usage.input, one.usage.output) for one in REPLIES
             } and len(rows) == len(REPLIES)
 
+        async def is_shown() -> bool:
+            return bool((await talk.runner(session))["reply"] == "Reply number 4.")
+
         await answer(is_counted, what="every reply, once")
-        assert (await talk.runner(session))["reply"] == "Reply number 4."
+        await answer(is_shown, what="the last reply")
         rows = await daemon.fetch("SELECT type FROM events WHERE session_id = $1", uuid.UUID(session))
         kinds = [row["type"] for row in rows]
         assert (kinds.count("runner.started"), kinds.count("runner.stopped"), kinds.count("runner.failed")) == (1, 0, 0)

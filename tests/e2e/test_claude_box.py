@@ -4,7 +4,7 @@ import pytest
 
 from stratavore.runtime.tmux import Tmux
 from tests.claude_code import messages_api
-from tests.claude_code.messages import say
+from tests.claude_code.messages import Gate, say
 from tests.e2e.conversing import Conversations
 from tests.support.daemon import DaemonProcess
 from tests.support.waiting import answer, until
@@ -17,7 +17,8 @@ from tests.support.waiting import answer, until
 async def test_what_a_person_left_is_not_sent_along_and_no_turn_is_interrupted(
     daemon: DaemonProcess, left: str, shows: str
 ) -> None:
-    async with messages_api.serve([say("Hello."), say("word " * 60, pause=0.1), say("The third.")]) as api:
+    gate = Gate(after=2)
+    async with messages_api.serve([say("Hello."), say("word " * 60, gate=gate), say("The third.")]) as api:
         talk = Conversations(daemon, api)
         await talk.create()
         session = await talk.launch(prompt="the first words")
@@ -32,6 +33,7 @@ async def test_what_a_person_left_is_not_sent_along_and_no_turn_is_interrupted(
 
         await answer(shown, what="the text in the box")
         await talk.say(session, "what now?")
+        gate.open()
         await until(lambda: any("what now?" in text for texts in talk.asked for text in texts), what="the question")
         assert "Interrupted" not in await talk.screen(runner_id)
         await until(lambda: api.sent[1].finished, what="the end of a turn that nobody interrupted")

@@ -74,7 +74,7 @@ async def until_said(talk: Conversations, session: str, text: str) -> None:
 async def whole_turn(talk: Conversations, session: str, prompt: str) -> None:
     """Wait until a prompt was answered, with its tool and its words."""
     try:
-        await until(lambda: answered(talk, prompt), 60, f"a whole turn of {prompt!r}")
+        await until(lambda: answered(talk, prompt), what=f"a whole turn of {prompt!r}")
     except AssertionError as error:
         runner = await talk.runner(session)
         asked = "\n".join(str(texts[-1:]) for texts in talk.asked[-6:])
@@ -120,7 +120,7 @@ async def ledger_is_true(talk: Conversations, session: str) -> None:
         usage = {row["message_id"]: row for row in found}
         return usage if usage.keys() >= written & sent.keys() else {}
 
-    usage = await answer(counted, 30, "the whole account")
+    usage = await answer(counted, what="the whole account")
     assert usage.keys() <= written
     for message_id in written & sent.keys():
         row, true = usage[message_id], sent[message_id]

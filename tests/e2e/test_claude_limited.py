@@ -17,14 +17,17 @@ from tests.support.waiting import until
 
 PROMPT = "write it all down"
 DONE = "it is written down"
-SECONDS = 18.0
-"""How long a plan's limit lasts here: above what a busy machine takes to see it."""
+SECONDS = 24.0
+"""How long a plan's limit lasts here, from the first request that it refuses: above what a busy machine takes to see it
+and to start another agent."""
 
 
 @dataclass
 class Provider:
     """Answers, until it is told to refuse."""
 
+    used_up: bool = False
+    """The plan has nothing left: it refuses from the next request on, for so long."""
     resets_at: int = 0
     """Of the plan (Unix time); until then it refuses."""
     overloaded: bool = False
@@ -33,6 +36,8 @@ class Provider:
     def __call__(self, asked: Asked) -> Answer:
         if asked.kind is not Kind.MAIN:
             return say("a title")
+        if self.used_up:
+            self.used_up, self.resets_at = False, int(time.time() + SECONDS)
         if self.overloaded or time.time() < self.resets_at:
             self.refused.append(asked)
             return overloaded() if self.overloaded else usage_limit_reached(self.resets_at)
@@ -59,7 +64,7 @@ async def test_the_same_conversation_goes_on_when_the_plan_lets_it(daemon: Daemo
         for one in (session, other):
             await talk.does(one, "idle")
             assert await talk.ask(one, "good morning") == "hello"
-        provider.resets_at = int(time.time() + SECONDS)
+        provider.used_up = True
         await talk.say(session, PROMPT)
         view = await daemon.wait(session, "limited")
         assert view["reason"].startswith("its provider lets the key ")
@@ -81,7 +86,7 @@ async def test_the_same_conversation_goes_on_when_the_plan_lets_it(daemon: Daemo
 
 
 async def test_an_answer_without_a_terminal_waits_for_the_plan(daemon: DaemonProcess) -> None:
-    provider = Provider(resets_at=int(time.time() + SECONDS))
+    provider = Provider(used_up=True)
     async with messages_api.serve(provider) as api:
         talk = Conversations(daemon, api, subscribed=True)
         await talk.create()
@@ -123,7 +128,7 @@ async def test_a_daemon_that_dies_over_it_lets_it_wait_once(daemon_process: Daem
         await talk.create()
         session = await talk.launch()
         await talk.does(session, "idle")
-        provider.resets_at = int(time.time() + SECONDS)
+        provider.used_up = True
         await talk.say(session, PROMPT)
         await until(lambda: daemon.ended, what="the daemon's death")
         await daemon.start()

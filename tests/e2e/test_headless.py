@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stratavore.runtime.rundir import RunDirectory
-from tests.claude_code.messages import Failure, Gate, Reply, Tool, Usage, say
+from tests.claude_code.messages import Asked, Failure, Gate, Reply, Tool, Usage, say
 from tests.claude_code.messages_api import MessagesApi, Script, serve
 from tests.claude_code.program import KEY, PrivateHome
 from tests.support.command_line import SECONDS, CommandLine
@@ -103,9 +103,15 @@ async def test_a_reply_that_was_cut_off_is_made_anew_and_nothing_is_printed_twic
 
 
 async def test_one_that_dies_before_it_has_asked_is_asked_again(daemon: DaemonProcess) -> None:
-    async with asking(daemon, [say("It is blue.")]) as person:
+    gate = Gate()
+
+    def reply(_: Asked) -> Reply:
+        return say("It is blue.") if gate.opened.is_set() else say("never to be seen", gate=gate)
+
+    async with asking(daemon, reply) as person:
         process = person.start("--format", "json")
         os.kill((await person.runner())["pid"], signal.SIGKILL)
+        gate.open()
         out, err = await asyncio.to_thread(process.communicate, None, SECONDS)
         assert process.returncode == 0, err
         assert json.loads(out)["result"] == "It is blue."
@@ -185,7 +191,11 @@ async def test_a_schedule_asks_by_itself_in_the_environment_of_who_made_it(daemo
         words = ("--cron", "0 9 * * 1", "--prompt", "is all well?", "--name", "mondays")
         await person.cli.done("schedule", "create", "site", *words)
         await daemon.call("run_schedule", name="mondays", request_id="a request")  # by the daemon, which has no key
-        session = (await daemon.call("show_schedule", name="mondays"))["last_session_id"]
+
+        async def begun() -> Any:
+            return (await daemon.call("show_schedule", name="mondays"))["last_session_id"]
+
+        session = await answer(begun, what="the launch")
         ended = await daemon.wait(session, "ended")
         assert (ended["tokens_used"], ended["generation"]) == (34, 1)
         assert "is all well?" in person.api.asked()[0].texts

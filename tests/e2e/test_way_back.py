@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from stratavore.embedded.process import Process
 from stratavore.paths import Home
 from stratavore.runtime.processes import Liveness, Snapshot, identify, liveness
@@ -24,6 +26,8 @@ from tests.support.processes import marked
 from tests.support.stacks import Stack
 from tests.support.waiting import until
 from tests.support.whole_daemon import WholeDaemon
+
+pytestmark = pytest.mark.timeout(600)
 
 NO_BROKER = {"STRATAVORE_RABBITMQ__ENABLED": "false"}
 
@@ -67,7 +71,7 @@ async def goes_on(talk: Conversations, session: str) -> None:
     """The session runs again with its conversation, on a database of this version."""
     await talk.daemon.start(settings=NO_BROKER)
     assert await schema(talk.daemon) == HEAD
-    await talk.daemon.wait_for_generation(session, 2, timeout=60)
+    await talk.daemon.wait_for_generation(session, 2)
     await talk.does(session, "idle")
     said = await tell(talk, session, "what was it?")
     # It has its file still, and so it also knows what was said since.
