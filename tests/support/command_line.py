@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PROGRAM = Path(sys.executable).with_name("stratavore")
-SECONDS = 90.0
+SECONDS = 180.0
 """No command takes so long; one that does is at fault."""
 
 

@@ -1,8 +1,6 @@
 """One machine with its own servers: all that it had is lost, and it begins again from the file."""
 
-import os
 import shutil
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from tests.integration.cli.test_embedded import ended, of
 from tests.support import guardian
 from tests.support.command_line import CommandLine
 from tests.support.waiting import answer, until
+from tests.support.whole_daemon import kill
 
 
 @pytest.fixture
@@ -30,8 +29,7 @@ async def lose_everything(alone: CommandLine, home: Home) -> None:
     status = await alone.json("daemon", "status")
     pids = [status["pid"], *(one["pid"] for one in status["servers"] if one["pid"])]
     pids += [one.pid for found in Snapshot().marked(home=home.root).values() for one in found]
-    for pid in dict.fromkeys(pids):
-        os.kill(pid, signal.SIGKILL)
+    kill(*pids)
     await until(lambda: all(Process.of(pid) is None for pid in pids), what="the end of all")
     guardian.kill_terminals(home)
     for directory in (*EmbeddedStack(home, None).directories, home.sockets):
@@ -70,12 +68,12 @@ async def test_a_machine_that_was_lost(alone: CommandLine, home: Home, tmp_path:
         found = {one["session_id"]: one["state"] for one in await renamed.json("sessions")}
         return runs == [f"{first}.2"] and found == {first: "running", second: "paused", third: "parked"}
 
-    await answer(as_it_was, 60, "all sessions as they were")
+    await answer(as_it_was, what="all sessions as they were")
 
     async def agreed() -> bool:
         return not (await renamed.json("reconcile"))["differences"]
 
-    await answer(agreed, 60, "a workflow of each")
+    await answer(agreed, what="a workflow of each")
     assert await as_it_was()
     assert [one["reason"] for one in await renamed.json("sessions")] == [None, None, why]
     await renamed.done("resume", second)

@@ -1,9 +1,7 @@
 """The state directory is destroyed, and every session is as it was when the backup was made."""
 
 import asyncio
-import os
 import shutil
-import signal
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
 from tests.support.stacks import Stack
 from tests.support.waiting import answer
+from tests.support.whole_daemon import kill
 
 
 @pytest.fixture
@@ -40,9 +39,7 @@ async def second(home: Home, stack: Stack, empty: str, daemon_process: DaemonPro
 def destroy(daemon: DaemonProcess) -> None:
     """End the daemon and its agents, and delete all that they had on the disk."""
     daemon.kill()
-    for found in Snapshot().marked(home=daemon.home.root).values():
-        for one in found:
-            os.kill(one.pid, signal.SIGKILL)
+    kill(*(one.pid for found in Snapshot().marked(home=daemon.home.root).values() for one in found))
     guardian.kill_terminals(daemon.home)
     for directory in (daemon.home.root, daemon.home.sockets):
         shutil.rmtree(directory, ignore_errors=True)
@@ -85,8 +82,8 @@ async def test_everything_goes_on(daemon: DaemonProcess, second: DaemonProcess, 
             await daemon.wait(waiting[-1], "queued")
 
         path = tmp_path / "saved.tar"
-        await CommandLine(daemon.environment, tmp_path).done("backup", str(path))
         events = {row["id"] for row in await daemon.fetch("SELECT id FROM events")}
+        await CommandLine(daemon.environment, tmp_path).done("backup", str(path))
         await talk.ask(claude, "forget it")
         (late,) = await daemon.launch(project)
         await daemon.wait(late, "queued")
@@ -98,7 +95,7 @@ async def test_everything_goes_on(daemon: DaemonProcess, second: DaemonProcess, 
         await second.start()
         talk.daemon = second
         for one in (claude, running):
-            await second.wait_for_generation(one, 2, timeout=60)
+            await second.wait_for_generation(one, 2)
         assert (await second.wait(paused, "paused"))["generation"] == 1
         assert (await second.wait(ended, "ended"))["generation"] == 1
         for one in waiting:
@@ -115,7 +112,7 @@ async def test_everything_goes_on(daemon: DaemonProcess, second: DaemonProcess, 
         assert await until_counted(second, claude, 2) > tokens
         assert len(await second.fetch("SELECT 1 FROM usage WHERE session_id = $1", claude)) == 2
 
-        await answer(lambda: asyncio.to_thread(lambda: not second.home.restored_file.exists()), 60, "the comparison")
+        await answer(lambda: asyncio.to_thread(lambda: not second.home.restored_file.exists()), what="the comparison")
         await second.command(running, "terminate", force=True)
         await second.wait(waiting[0], "running")
         assert (await second.wait(waiting[1], "queued"))["generation"] == 0

@@ -5,8 +5,22 @@ import pytest
 from stratavore.environment import read_environment
 from tests.support.command_line import CommandLine
 from tests.support.daemon import DaemonProcess
+from tests.support.waiting import answer
 
 WEEKLY = ("--cron", "0 9 * * 1", "--prompt", "go")
+
+
+async def run(cli: CommandLine, name: str) -> str:
+    """Run a schedule for the first time. Returns its session, which the command names unless it is late."""
+    (shown,) = await cli.json("schedule", "run", name)
+
+    async def launched() -> str:
+        (found,) = [one for one in await cli.json("schedule", "list") if one["name"] == name]
+        return str(found["last_session_id"] or "")
+
+    session = await answer(launched, what="its launch")
+    assert shown["last_session_id"] in (session, None)
+    return session
 
 
 async def test_from_its_creation_to_its_end(daemon: DaemonProcess, cli: CommandLine) -> None:
@@ -19,8 +33,7 @@ async def test_from_its_creation_to_its_end(daemon: DaemonProcess, cli: CommandL
     kept = read_environment(daemon.home.schedule_environment(made["schedule_id"]))
     assert (kept["KEY"], "STRATAVORE_SECRET" in kept) == ("of a shell", False)
 
-    (launched,) = await cli.json("schedule", "run", "weekly")
-    session = launched["last_session_id"]
+    session = await run(cli, "weekly")
     await daemon.wait(session, "ended")
     assert read_environment(daemon.home.session_environment(session))["KEY"] == "of a shell"
     assert (await cli.done("logs", session[:8])).strip() == "go"
@@ -38,11 +51,9 @@ async def test_from_its_creation_to_its_end(daemon: DaemonProcess, cli: CommandL
 async def test_each_launch_has_limits_of_its_own(daemon: DaemonProcess, cli: CommandLine) -> None:
     await cli.done("new", "site", "--", "cat")
     (made,) = await cli.json("schedule", "create", "site", *WEEKLY, "--max-tokens", "7000", "--max-memory", "300")
-    (launched,) = await cli.json("schedule", "run", made["name"])
-    await daemon.wait(launched["last_session_id"], "ended")
-    limits = await daemon.fetch(
-        "SELECT name, value FROM limits WHERE scope = 'session' AND scope_id = $1", launched["last_session_id"]
-    )
+    session = await run(cli, made["name"])
+    await daemon.wait(session, "ended")
+    limits = await daemon.fetch("SELECT name, value FROM limits WHERE scope = 'session' AND scope_id = $1", session)
     assert {row["name"]: row["value"] for row in limits} == {"max_tokens_per_day": 7000, "max_memory_mb": 300}
 
 

@@ -33,10 +33,10 @@ class Ways:
     postgres: Proxy
     temporal: Proxy
 
-    def typed(self) -> int:
+    def typed(self, text: str = TEXT) -> int:
         """How often the text stands in the terminal: once as it was typed, and once as the program repeated it."""
         log = self.daemon.home.run_directory(f"{self.session}.1") / "log"
-        return log.read_text(errors="replace").count(TEXT)
+        return log.read_text(errors="replace").count(text)
 
 
 @pytest.fixture
@@ -128,6 +128,7 @@ async def test_it_is_not_known_whether_a_text_was_noted_while_temporal_says_noth
     )
     ways.temporal.go_on()
     await cli.done("send", ways.session, "another text")
+    await until(lambda: ways.typed("another text") == 2, what="echo and output of cat")
     assert ways.typed() in (0, 2)
 
 

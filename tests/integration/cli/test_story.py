@@ -26,8 +26,7 @@ async def test_what_became_of_a_session_and_of_each_of_its_runners(daemon: Daemo
     shown = await cli.json("sessions", "show", "site")
     assert [one["what"] for one in shown["story"]] == ["created", "started", "failed", "started", "stopped", "ended"]
     assert [one["generation"] for one in shown["story"]] == [None, 1, 1, 2, 2, None]
-    recovery = shown["story"][3]["after_s"]
-    assert 0 <= recovery < 30
+    assert shown["story"][3]["after_s"] >= 0
     assert [one["status"] for one in shown["runners"]] == ["failed", "terminated"]
     story = (await cli.done("sessions", "show", "site")).split("\n\n")[1]
     assert story.splitlines()[0].split()[:4] == ["WHEN", "RUNNER", "WHAT", "AFTER"]

@@ -245,6 +245,7 @@ async def test_what_a_full_queue_does_not_take_is_tried_again_in_order(
     monkeypatch.setattr(relay_module, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(doubts, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(doubts, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(doubts, "TRIES", 1000)  # however long it takes until there is room
     full, other = await world.new_sessions(2)
     async with a_full_queue(world, "runner.activity.#") as has_room, world.relay():
         for number in range(3):
