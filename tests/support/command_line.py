@@ -1,4 +1,4 @@
-"""``stratavore`` as a person or a script runs it: the installed program, in a process of its own."""
+"""``stratavore`` as a person or a script runs it, in a process of its own; with more patience, unless as installed."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PROGRAM = Path(sys.executable).with_name("stratavore")
+PATIENT = (sys.executable, "-P", str(Path(__file__).with_name("patient.py")))
 SECONDS = 180.0
 """No command takes so long; one that does is at fault."""
 
@@ -24,23 +25,27 @@ class Result(NamedTuple):
 class CommandLine:
     """Runs commands in an environment and a directory, away from any terminal."""
 
-    def __init__(self, environment: Mapping[str, str], directory: Path, *, before: tuple[str, ...] = ()) -> None:
+    def __init__(self, environment: Mapping[str, str], directory: Path, *, program: tuple[str, ...] = PATIENT) -> None:
         self.environment = dict(environment)
         self.directory = directory
-        self._before = before
+        self._program = program
 
     def with_settings(self, **settings: str) -> "CommandLine":
         """The same, with other environment variables."""
-        return CommandLine(self.environment | settings, self.directory, before=self._before)
+        return CommandLine(self.environment | settings, self.directory, program=self._program)
 
     def behind(self, *words: str) -> "CommandLine":
         """The same, run by another program: ``words`` come before it."""
-        return CommandLine(self.environment, self.directory, before=words)
+        return CommandLine(self.environment, self.directory, program=(*words, *self._program))
+
+    def as_installed(self) -> "CommandLine":
+        """The same, by the installed program: a daemon that says nothing for 5 s counts as away."""
+        return CommandLine(self.environment, self.directory, program=(str(PROGRAM),))
 
     def start(self, *words: str, out: int = subprocess.PIPE) -> "subprocess.Popen[str]":
         """Start a command and do not wait; ``out`` is where its output goes."""
         return subprocess.Popen(
-            [*self._before, str(PROGRAM), *words],
+            [*self._program, *words],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.PIPE,

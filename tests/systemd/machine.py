@@ -80,7 +80,7 @@ class Machine:
 
     def command_line(self, environment: dict[str, str], directory: Path) -> CommandLine:
         """``stratavore`` as somebody types it there; to be made anew after a boot."""
-        return CommandLine(environment, directory, before=self.inside)
+        return CommandLine(environment, directory).as_installed().behind(*self.inside)
 
     @property
     def inside(self) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ class Host:
     @property
     def command_line(self) -> CommandLine:
         """Commands as people type them."""
-        return CommandLine(self.environment, self.home.root)
+        return CommandLine(self.environment, self.home.root).as_installed()
 
     def boot(self) -> None:
         """From now on what is started sees another boot id."""

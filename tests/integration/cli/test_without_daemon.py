@@ -92,6 +92,7 @@ async def test_a_project_is_opened_without_a_daemon(daemon: DaemonProcess, cli: 
 
 async def test_a_daemon_that_says_nothing(daemon: DaemonProcess, cli: CommandLine) -> None:
     killed, *_ = await four_sessions(daemon, cli)
+    cli = cli.as_installed()
     os.kill(daemon.pid, signal.SIGSTOP)
     try:
         launched, ended, *refused = await asyncio.gather(
