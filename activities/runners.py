@@ -1,10 +1,10 @@
 """Starting, watching, typing into and ending runners: activities on the queue of the host that holds them."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 from uuid import UUID, uuid5
 
@@ -15,10 +15,11 @@ from activities.heartbeats import heartbeats
 from activities.starts import Starts
 from activities.typing import Attention, Typist
 from stratavore import fencing, telemetry
-from stratavore.agents.adapter import UNHEARD, Start
+from stratavore.agents.adapter import UNHEARD, Plan, Start
 from stratavore.agents.registry import adapter_for
+from stratavore.directories import check_directory
 from stratavore.environment import environment_of
-from stratavore.errors import NoLease, StaleGeneration, StratavoreError
+from stratavore.errors import ClosedDirectory, MissingDirectory, NoLease, StaleGeneration, StratavoreError
 from stratavore.events.envelope import NewEvent
 from stratavore.killpoints import effect
 from stratavore.models.states import ExitKind, Failover
@@ -33,6 +34,7 @@ from stratavore.models.steps import (
     StopRequest,
     SuperviseRequest,
 )
+from stratavore.mounts import ask, look
 from stratavore.paths import Home
 from stratavore.restore import restore
 from stratavore.runtime.guard import guard_files
@@ -43,6 +45,9 @@ from stratavore.store import accounts, runners, sessions
 from stratavore.store.connection import Connection
 from stratavore.store.database import Database
 from stratavore.store.runners import Followed
+
+RECEIVE_SECONDS = 2.0
+"""What the directory of a session that is to go on here may take for an answer; one try has a second more."""
 
 
 class Monitor(Attention, Protocol):
@@ -82,9 +87,10 @@ class RunnerActivities:
         async with heartbeats(), self._turn(request):
             try:
                 await self._check_current(request)
-                if held := await self._held(request):
-                    return Launched(end=held)
-                started = await self._start_or_explain(request)
+                async with self._explained(request):
+                    if held := await self._held(request):
+                        return Launched(end=held)
+                    started = await self._start(request)
                 if started.identity is None or started.exit is not None:
                     return Launched(end=await self._monitor.judge(request, started))
                 unheard = await self._unheard(request)
@@ -138,10 +144,16 @@ class RunnerActivities:
             return await self._receive(request)
 
     async def _receive(self, request: ReceiveRequest) -> Received:
-        if not await asyncio.to_thread(Path(request.spec.cwd).is_dir):
-            return Received(refusal=f"the host {request.host} has no directory {request.spec.cwd}")
+        spec = request.spec
+
+        def check() -> None:
+            check_directory(spec.cwd)
+            adapter_for(spec.agent).check(spec, environment_of(self._home, request.session_id))
+
         try:
-            adapter_for(request.spec.agent).check(request.spec, environment_of(self._home, request.session_id))
+            await look(spec.cwd, check, seconds=RECEIVE_SECONDS)
+        except MissingDirectory:
+            return Received(refusal=f"the host {request.host} has no directory {spec.cwd}")
         except StratavoreError as error:
             return Received(refusal=f"the host {request.host} cannot start it: {error}")
         return Received()
@@ -159,7 +171,7 @@ class RunnerActivities:
         begun = await asyncio.to_thread(lambda: RunDirectory(self._home, request.runner_id).started)
         if adapter.transcripts and not begun:  # one that is adopted writes its conversation itself
             start = await self._with_conversation(start, request)
-        plan = adapter.plan(request.spec, start)
+        plan = await look(request.spec.cwd, lambda: _plan(request, start, begun=begun))
         spec = RunSpec(
             runner_id=request.runner_id,
             session_id=request.session_id,
@@ -226,7 +238,7 @@ class RunnerActivities:
         Whose plan it spends is known here, where its environment is. One that has begun is adopted all the same.
         """
         environment = environment_of(self._home, request.session_id)
-        account = await asyncio.to_thread(adapter_for(request.spec.agent).account, environment)
+        account = await look(environment.get("HOME", "/"), lambda: adapter_for(request.spec.agent).account(environment))
         if account is None:
             return None
         async with self._database.transaction("launch.account") as transaction:
@@ -243,10 +255,11 @@ class RunnerActivities:
             hold=hold,
         )
 
-    async def _start_or_explain(self, request: LaunchRequest) -> Started:
-        """Start it, or show why it does not start; then it is tried again all the same."""
+    @asynccontextmanager
+    async def _explained(self, request: LaunchRequest) -> AsyncIterator[None]:
+        """Show why it does not start; then it is tried again all the same."""
         try:
-            return await self._start(request)
+            yield
         except StaleGeneration:
             raise
         except (StratavoreError, OSError) as error:
@@ -269,7 +282,7 @@ class RunnerActivities:
             )
         if found is None:
             return replace(start, resume=False)
-        if await asyncio.to_thread(adapter.begun, found):
+        if await ask(found, lambda: adapter.begun(found)):
             return replace(start, resume=True)
         # It died over its first words: there is nothing to resume, and the id is taken for ever.
         fresh = str(uuid5(UUID(start.session_id), request.runner_id))
@@ -314,3 +327,15 @@ class RunnerActivities:
         if recovered:
             cause, seconds = recovered
             telemetry.RECOVERY.labels(cause).observe(seconds)
+
+
+def _plan(request: LaunchRequest, start: Start, *, begun: bool) -> Plan:
+    """How it is started. Not for the event loop.
+
+    Raises:
+        SilentDirectory: nobody knows now what is in its directory: it is waited for, and no failure of the agent's.
+    """
+    if not begun:
+        with suppress(MissingDirectory, ClosedDirectory):  # the agent's end says so
+            check_directory(request.spec.cwd)
+    return adapter_for(request.spec.agent).plan(request.spec, start)

@@ -73,8 +73,8 @@ EXIT_CODES = {
     "`health` found a problem, or after `reconcile` a difference remains.",
     errors.EXIT_USAGE: "What was typed is wrong: an option, a name, a value, a directory, a setting.",
     errors.EXIT_NOT_FOUND: "Nothing is called so, or several are.",
-    errors.EXIT_UNAVAILABLE: "The daemon, a server, a program that it needs or room on the disk is missing; or the "
-    "daemon is of another version.",
+    errors.EXIT_UNAVAILABLE: "The daemon, a server, a program that it needs, a mount or room on the disk is "
+    "missing; or the daemon is of another version.",
     errors.EXIT_REFUSED: "It cannot be done with things as they are: a session in another state, a name that is taken.",
     errors.EXIT_AGENT_FAILED: "The agent's program was not found, or ended at once; its last lines are shown. "
     "After `launch --print` it is the agent's own exit code that counts; this one, if it had none.",

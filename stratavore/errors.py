@@ -189,6 +189,13 @@ class ClosedDirectory(StratavoreError):
     exit_code = EXIT_USAGE
 
 
+class SilentDirectory(StratavoreError):
+    """The directory {path} does not answer: what it is mounted from is away, or hangs. Bring that mount back and try again, or make a project for another: stratavore new NAME --path DIR."""
+
+    code = "silent_directory"
+    exit_code = EXIT_UNAVAILABLE
+
+
 class ProgramNotFound(StratavoreError):
     """The program '{program}' was not found or may not be executed on this machine. Install it, or give its whole path."""
 

@@ -1,16 +1,22 @@
 """Conversations whose files are gone, written again from what is stored: their agents resume from files only."""
 
-import asyncio
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from stratavore import mounts
 from stratavore.agents.adapter import Adapter
 from stratavore.killpoints import effect
 from stratavore.store import transcripts
 from stratavore.store.connection import Connection
 from stratavore.store.transcripts import Kept
+
+ANSWER_SECONDS = 20.0
+"""What the disk may take for a piece of a file, and for having all of it."""
+
+_ask = partial(mounts.ask, seconds=ANSWER_SECONDS)
 
 
 async def restore(
@@ -39,17 +45,17 @@ async def restore(
         Where the conversation is; None: there is none, neither here nor stored.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written, or its directory does not answer.
     """
     files = await transcripts.files(connection, session_id, agent_session_id)
     main = next((one for one in files if not one.subagent), None)
     if main is None:
-        return default if await asyncio.to_thread(default.is_file) else None
-    path = default if elsewhere else await asyncio.to_thread(_place, Path(main.path), default)
+        return default if await _ask(default, default.is_file) else None
+    path = default if elsewhere else await _ask(default, partial(_place, Path(main.path), default))
     beside = adapter.subagent_transcripts(path) or path.parent
     for one in files:
         where = beside / one.key.name if one.subagent else path
-        if elsewhere or one.place.read_to > await asyncio.to_thread(_size, where):
+        if elsewhere or one.place.read_to > await _ask(where, partial(_size, where)):
             await _write(connection, one, where)
     return path
 
@@ -71,15 +77,15 @@ def _size(path: Path) -> int:
 
 async def _write(connection: Connection, kept: Kept, path: Path) -> None:
     """All of it or nothing: under another name until it is whole and on the disk."""
-    temporary = await asyncio.to_thread(_begin, path)
+    temporary = await _ask(path, partial(_begin, path))
     try:
         async for piece in transcripts.content(connection, kept.id):
-            await asyncio.to_thread(_append, temporary, piece)
+            await _ask(path, partial(_append, temporary, piece))
         with effect("restore.rename"):
-            await asyncio.to_thread(_finish, temporary, path)
+            await _ask(path, partial(_finish, temporary, path))
     finally:
         with suppress(FileNotFoundError):
-            await asyncio.to_thread(temporary.unlink)
+            await _ask(path, temporary.unlink)
 
 
 def _begin(path: Path) -> Path:

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TypeVar
 from uuid import uuid4
 
-from stratavore import __version__, connect, procfs, telemetry
+from stratavore import __version__, connect, procfs, telemetry, threads
 from stratavore.config.path import name_file
 from stratavore.config.reading import Configuration, read_configuration
 from stratavore.config.settings import Settings
@@ -58,6 +58,7 @@ class Daemon:
     async def run(self) -> None:
         """Start everything, run until asked to stop, and leave sessions and servers running."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(threads.Unwaited())
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         stopping = asyncio.create_task(self._stop.wait())

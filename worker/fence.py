@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from stratavore import fencing
+from stratavore import fencing, threads
 from stratavore.fencing import HeldLease
 from stratavore.paths import Home
 from stratavore.procfs import boot_id, uptime
@@ -31,10 +31,10 @@ class Fence:
 
     async def look(self) -> None:
         """End those that are not covered. As long as the lease is renewed in time there are none."""
-        lease = await asyncio.to_thread(fencing.held, self._home)
+        lease = await threads.reserved(fencing.held, self._home)
         if lease and lease.term == self._clean:
             return
-        found = await asyncio.to_thread(_uncovered, self._home)
+        found = await threads.reserved(_uncovered, self._home)
         for run, _ in found:
             log.warning("the runner %s is ended: this host could not renew its lease in time", run.runner_id)
         ends = (self._host.fence(run.runner_id, term.seconds) for run, term in found)

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from temporalio.client import Client
 
-from stratavore import __version__, fencing, machine
+from stratavore import __version__, fencing, machine, threads
 from stratavore.config.settings import Settings
 from stratavore.control.hosts import let_waiting_look
 from stratavore.errors import HostTaken
@@ -68,7 +68,7 @@ class HostLease:
             HostTaken: the daemon of another state directory says so of the same name.
             TimeoutError: Postgres does not answer.
         """
-        measured = await asyncio.to_thread(machine.measure, self._home.root)
+        measured = await threads.reserved(machine.measure, self._home.root)
         try:
             await self._renew(measured, patience=2 * self.interval)
         except TimeoutError:  # the connection fell silent, or the server is slow: another one, at once, and longer
@@ -76,7 +76,7 @@ class HostLease:
 
     async def _renew(self, measured: MachineView, *, patience: float) -> None:
         sent = uptime()
-        await asyncio.to_thread(fencing.shorten, self._home, sent=sent, seconds=self._seconds)
+        await threads.reserved(fencing.shorten, self._home, sent=sent, seconds=self._seconds)
         try:
             async with asyncio.timeout(patience):
                 renewed = await self._ask(measured)
@@ -85,7 +85,7 @@ class HostLease:
         except BaseException:
             self.close()
             raise
-        await asyncio.to_thread(
+        await threads.reserved(
             fencing.hold,
             self._home,
             sent=sent,

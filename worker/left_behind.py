@@ -10,9 +10,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
+from stratavore import mounts
 from stratavore.agents.adapter import Observation, Start
 from stratavore.agents.registry import adapter_for
 from stratavore.environment import environment_of
@@ -95,7 +97,7 @@ class Rest:
         agent = await asyncio.to_thread(run.agent)
         if agent and liveness(agent) is not Liveness.DEAD:
             return  # it is about to be ended
-        found = await asyncio.to_thread(self._files, one, run)
+        found = await mounts.ask(run.path, partial(self._files, one, run))
         failures = [await self._count_file(one, file, subagent) for file, subagent in sorted(found.files.items())]
         for failure in (found.unread, *failures):
             if failure:
@@ -110,7 +112,7 @@ class Rest:
         place, more = Place(), True
         while more:
             try:
-                piece = await asyncio.to_thread(read_on, file, place)
+                piece = await mounts.ask(file, partial(read_on, file, place))
             except _ABSENT:
                 return None
             except OSError as error:

@@ -7,6 +7,8 @@ from contextlib import suppress
 
 from temporalio.worker import Worker
 
+from stratavore import threads
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
@@ -54,7 +56,7 @@ class PartTimeWorker:
     async def _wait_for(self, may: bool) -> bool:
         """Wait until it may work, or may not any more. Returns False if it is to stop instead."""
         while not self._stop.is_set():
-            if await asyncio.to_thread(self._may_work) is may:
+            if await threads.reserved(self._may_work) is may:
                 return True
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), LOOK_SECONDS)

@@ -5,12 +5,16 @@ holds up nothing else.
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from time import monotonic
 
-from stratavore import telemetry
+from stratavore import mounts, telemetry
 from stratavore.agents.adapter import Judgement, Start
 from stratavore.agents.conversation import Row
 from stratavore.agents.registry import adapter_for
@@ -35,6 +39,18 @@ UNMETERED_SECONDS = 10.0
 """How long after its end a turn's usage may be written."""
 STALE_SECONDS = 1.0
 STALE_TRIES = 3
+ANSWER_SECONDS = 10.0
+"""What files may take for a pass; then the one that is read is known to hang."""
+
+
+@dataclass
+class _Pass:
+    """One look at files, in a thread that may hang."""
+
+    at: str = ""
+    """The runner whose files are read."""
+    given_up: bool = False
+    over: bool = False
 
 
 class Transcripts:
@@ -49,6 +65,9 @@ class Transcripts:
         self._conversations: dict[str, Conversations] = {}
         self._stale: dict[str, float] = {}
         """Runners of which something else is stored than was thought, and when that is asked again."""
+        self._silent: dict[str, _Pass] = {}
+        """Runners whose files do not answer, and the pass that waits for them: the next ones leave them out."""
+        self._passes = count()
         self._unknown: set[tuple[str, str]] = set()
         self._lock = asyncio.Lock()
 
@@ -73,13 +92,15 @@ class Transcripts:
         """Read a runner's transcripts to their ends: it has died, and what it wrote counts before its end is told.
 
         Raises:
-            OSError: some of it cannot be read now; the rest was read.
+            OSError: some of it cannot be read now; the rest was read, unless it is a file that does not answer.
         """
         if not adapter_for(one.agent).transcripts:
             return
         async with self._lock:
             judged = judge_dead(one)
             for _ in range(STALE_TRIES):
+                if self._is_silent(one.runner_id):
+                    raise TimeoutError(errno.ETIMEDOUT, "it does not answer")
                 self._stale.pop(one.runner_id, None)
                 self._conversations.pop(one.runner_id, None)
                 await self._open([one])
@@ -158,7 +179,17 @@ class Transcripts:
 
     async def _pass(self, wanted: Sequence[Conversations], *, every: bool = False) -> bool:
         """Read and store about :data:`AT_ONCE` bytes. Returns whether there is more to be read at once."""
-        readings, more = await asyncio.to_thread(self._read, wanted, every)
+        this = _Pass()
+        asked = [one for one in wanted if not self._is_silent(one.watched.runner_id)]
+        read = partial(self._read, asked, every, this)
+        try:
+            readings, more = await mounts.ask(f"transcripts/{next(self._passes)}", read, seconds=ANSWER_SECONDS)
+        except TimeoutError:
+            this.given_up, self._silent[this.at] = True, this
+            log.warning("a transcript of %s does not answer, and is left out until it does", this.at)
+            if every:
+                raise
+            return False
         self._tell(readings)
         if not readings:
             return False
@@ -171,13 +202,24 @@ class Transcripts:
             self._move_on(reading, stored=reading.part.key in kept)
         return more and bool(kept)
 
-    def _read(self, wanted: Sequence[Conversations], every: bool) -> tuple[list[Reading], bool]:
+    def _is_silent(self, runner_id: str) -> bool:
+        self._silent = {id_: waits for id_, waits in self._silent.items() if not waits.over}
+        return runner_id in self._silent
+
+    def _read(self, wanted: Sequence[Conversations], every: bool, this: _Pass) -> tuple[list[Reading], bool]:
         """Pieces of files, understood and priced."""
+        try:
+            return self._read_until(wanted, every, this)
+        finally:
+            this.over = True
+
+    def _read_until(self, wanted: Sequence[Conversations], every: bool, this: _Pass) -> tuple[list[Reading], bool]:
         now, size = monotonic(), 0
         found: list[Reading] = []
         for conversations in wanted:
+            this.at = conversations.watched.runner_id
             for file in conversations.changed(now, every=every):
-                if size >= AT_ONCE:
+                if size >= AT_ONCE or this.given_up:
                     return found, True
                 try:
                     piece = read_on(file.path, file.place)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,6 +24,8 @@ NO_SETTINGS = frozenset(
 """Variables that mean something else."""
 
 _DIRECTORIES = frozenset({"export.directory"})
+_ANSWER_SECONDS = 1.0
+"""What a directory may take for an answer."""
 _FILES_OF_DSN = frozenset({"sslrootcert", "sslcert", "sslkey"})
 _VARIABLES = {one.variable: one for one in SETTINGS.values()}
 
@@ -152,13 +155,21 @@ def _check_readable(path: Path, key: str, source: Source) -> None:
 
 
 def _check_directory(path: Path, key: str, source: Source) -> None:
-    """One that is not there yet is made when it is needed."""
-    try:
-        if path.exists() and not path.is_dir():
-            raise _wrong(key, source, f"names {path}, which is no directory")
-    except OSError as error:
-        why = os.strerror(error.errno or 0).lower()
-        raise _wrong(key, source, f"names {path}, which cannot be looked at: {why}") from None
+    """One that is not there yet is made when it is needed; one on a mount that hangs holds up nobody."""
+    reasons: list[str] = []
+
+    def look() -> None:
+        try:
+            if path.exists() and not path.is_dir():
+                reasons.append("is no directory")
+        except OSError as error:
+            reasons.append(f"cannot be looked at: {os.strerror(error.errno or 0).lower()}")
+
+    looking = Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(_ANSWER_SECONDS)
+    for reason in reasons:
+        raise _wrong(key, source, f"names {path}, which {reason}")
 
 
 def _wrong(key: str, source: Source, reason: str) -> ConfigurationInvalid:

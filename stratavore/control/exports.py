@@ -1,11 +1,12 @@
 """What was used on each day, in files for other programs."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from stratavore import mounts
 from stratavore.control.reach import Reach
 from stratavore.errors import ExportFailed
 from stratavore.events.envelope import EventType, NewEvent
@@ -19,6 +20,10 @@ CAUGHT_UP = 31
 """Days back that a missing file is written for."""
 BROUGHT_UP = 7
 """Days back that a file is written anew if more is known: of a host that was away it is counted late."""
+ANSWER_SECONDS = 60.0
+"""What the directory may take for one file, before it is told as one that does not answer."""
+
+_in = partial(mounts.ask, seconds=ANSWER_SECONDS)
 
 
 class Exports(Reach):
@@ -51,10 +56,10 @@ class Exports(Reach):
             path = directory / f"tokens-{day}.{form}"
             known = [row.model_dump() for row in days[day]]
             try:
-                text = await asyncio.to_thread(_due, path, known, ExportFormat(form), anew=day >= newest)
+                text = await _in(directory, partial(_due, path, known, ExportFormat(form), anew=day >= newest))
                 if text is not None:
                     with effect("export.write"):
-                        await asyncio.to_thread(write_whole, path, text, by=self._host)
+                        await _in(directory, partial(write_whole, path, text, by=self._host))
                     written.append(str(path))
             except OSError as error:
                 failed = ExportFailed(path=path, reason=error.strerror or str(error))

@@ -16,6 +16,7 @@ from stratavore.launch_options import LaunchOptions, check_failover, check_promp
 from stratavore.models.session import LaunchSpec
 from stratavore.models.states import ACTIVE_STATES, HELD_STATES, RESTING_STATES, Failover, SessionState
 from stratavore.models.views import ProjectView
+from stratavore.mounts import look
 from stratavore.store import sessions
 
 
@@ -91,9 +92,7 @@ class Launching(Commands):
             async with self._database.pool.acquire() as connection:
                 await known_host(connection, spec.host)
         if spec.host in (None, self._host):
-            environment = await asyncio.to_thread(read_environment, kept)
-            adapter_for(spec.agent).check(spec, environment)
-            await asyncio.to_thread(check_directory, spec.cwd, LostDirectory)
+            await look(spec.cwd, lambda: _check_here(spec, kept))
 
     async def open_project(
         self,
@@ -129,6 +128,11 @@ class Launching(Commands):
                 }
         await self.launch(project, [session_id], options=options, god=god)
         return {"session_id": session_id, "action": "launch", "generation": 0}
+
+
+def _check_here(spec: LaunchSpec, kept: Path) -> None:
+    adapter_for(spec.agent).check(spec, read_environment(kept))
+    check_directory(spec.cwd, LostDirectory)
 
 
 def _spec(project: ProjectView, said: LaunchOptions) -> LaunchSpec:

@@ -17,6 +17,7 @@ from stratavore.errors import ProjectExists, ProjectHasHistory, ProjectInUse, Un
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.launch_options import LaunchOptions, check_failover
 from stratavore.models.views import ProjectDetails, ProjectView
+from stratavore.mounts import look
 from stratavore.project_names import check_project_name
 from stratavore.servers import launch_schedules
 from stratavore.store import projects, sessions
@@ -53,7 +54,7 @@ class Projects(God):
         check_failover(failover)
         check_project_name(name)
         adapter_for(agent)
-        await asyncio.to_thread(check_directory, path)
+        await look(path, lambda: check_directory(path))
         async with self._database.transaction("project.create") as transaction:
             if host is not None:
                 await known_host(transaction.connection, host)

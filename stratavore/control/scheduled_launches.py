@@ -5,7 +5,7 @@ import asyncio
 from stratavore import targets
 from stratavore.control.launching import Launching
 from stratavore.environment import read_environment, write_environment
-from stratavore.errors import DiskFull, ServerAway, StratavoreError, UnknownProject
+from stratavore.errors import DiskFull, ServerAway, SilentDirectory, StratavoreError, UnknownProject
 from stratavore.events.envelope import EventType, NewEvent
 from stratavore.killpoints import effect
 from stratavore.launch_options import LaunchOptions
@@ -24,6 +24,7 @@ class ScheduledLaunches(Launching):
 
         Raises:
             ServerAway, DiskFull, RPCError, asyncpg.PostgresError: it cannot be told now; asked again, it may be.
+            SilentDirectory: the same.
         """
         launch = request.launch
         found = await launch_schedules.find(self._client, launch.name)
@@ -46,7 +47,7 @@ class ScheduledLaunches(Launching):
                 environment,
                 headless=launch.headless,
             )
-        except (ServerAway, DiskFull):
+        except (ServerAway, DiskFull, SilentDirectory):
             raise
         except StratavoreError as error:
             await asyncio.to_thread(environment.unlink, missing_ok=True)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 
+from stratavore import mounts
 from stratavore.agents.registry import adapter_for
 from stratavore.errors import StratavoreError
 from stratavore.identity import known_state_directory
@@ -76,7 +77,15 @@ async def tmux(home: Home) -> Part:
 
 async def agents(connection: Connection) -> list[Part]:
     """Whether the agents that projects launch are there. Sessions use the PATH that they were launched with."""
-    return [check for name in await health.agents(connection) if (check := await asyncio.to_thread(_agent, name))]
+    return [check for name in await health.agents(connection) if (check := await _answering(name))]
+
+
+async def _answering(name: str) -> Part | None:
+    try:
+        return await mounts.ask(f"the agent {name}", lambda: _agent(name))
+    except TimeoutError:
+        detail = "the directories of the daemon's PATH, or its HOME, do not answer"
+        return Part(name=f"agent {name}", state=PartState.WARNING, detail=detail)
 
 
 def _agent(name: str) -> Part | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from stratavore import threads
 from stratavore.environment import environment_of
 from stratavore.errors import StaleGeneration, StratavoreError
 from stratavore.killpoints import effect
@@ -381,4 +382,4 @@ async def _snapshot_for_all(
         snapshot = Snapshot()
         return snapshot, snapshot.marked()
 
-    return [await asyncio.to_thread(take)] * len(askers)
+    return [await threads.reserved(take)] * len(askers)  # what is to end ends, also with a lease that is over

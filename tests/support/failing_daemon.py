@@ -5,9 +5,11 @@ While a file of one of these names is in the state directory, what it names fail
 
 import asyncio
 import errno
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from stratavore import procfs
@@ -27,6 +29,8 @@ CANCELLED = "fails-cancelled"
 PART_RETURNS = "fails-returns"
 PART_CANCELLED = "fails-part-cancelled"
 """The relay ends by itself."""
+SILENT_MOUNT = "fails-mount"
+"""What is below :func:`mount` does not answer."""
 SLOW_TMUX = "fails-tmux"
 """For the program of :func:`slow_tmux`."""
 
@@ -42,6 +46,24 @@ def slow_tmux(home: Home) -> Path:
     )
     program.chmod(0o755)
     return directory
+
+
+def mount(home: Home) -> Path:
+    """What lies on a mount that can hang."""
+    return home.root / "mounted"
+
+
+def _hanging(real: Callable[..., Any]) -> Callable[..., Any]:
+    home = Home.from_environment()
+    flag, below = str(home.root / SILENT_MOUNT), str(mount(home))
+
+    @wraps(real)
+    def stat(path: Any, *words: Any, **named: Any) -> Any:
+        while not isinstance(path, int) and os.fsdecode(path).startswith(below) and os.access(flag, os.F_OK):
+            sleep(0.1)
+        return real(path, *words, **named)
+
+    return stat
 
 
 def _failing(name: str, real: Callable[..., Any], instead: Callable[[], Any]) -> Callable[..., Any]:
@@ -86,5 +108,6 @@ if __name__ == "__main__":
     for waits, name in ((Fence, "look"), (Sightings, "look"), (Relay, "_share"), (Transcripts, "drain")):
         setattr(waits, name, _failing(CANCELLED, getattr(waits, name), _cancelled))
     Relay.run = _ending(Relay.run)  # type: ignore[assignment, method-assign]
+    os.stat = _hanging(os.stat)
     tmux.CALL_SECONDS = 1.0
     daemon.main()
