@@ -24,7 +24,7 @@ DRAWING_SECONDS = 0.7
 EMPTY_SECONDS = 3.0
 """The same for a box that is empty, which alone is weak evidence that it stopped working."""
 UNDRAWN_SECONDS = 20.0
-"""The same while nothing was drawn since: who stops says so on its screen, and who is starved draws nothing."""
+"""The same for any box, while nothing was drawn since: who stops says so there, and who is starved draws nothing."""
 START_SECONDS = 20.0
 """Who shows neither box nor hook for so long, and is silent, waits for a person."""
 BEGUN_SECONDS = 3.0
@@ -194,9 +194,10 @@ class ClaudeFollower(Follower):
                 self._is(Activity.BUSY, at)
                 known.drawn = drawn
             case Shows.BOX if known.activity is Activity.BUSY:
-                # An early Escape puts the prompt back. An empty box is shown for a moment on a busy machine as well.
-                weak = EMPTY_SECONDS if self._drawn_at >= known.since else UNDRAWN_SECONDS
-                if not screen.typed and at < known.since + weak:
+                # An early Escape puts the prompt back. On a busy machine an empty box is shown for a moment as well,
+                # and the prompt as it was typed until something is drawn.
+                weak = 0.0 if screen.typed else EMPTY_SECONDS
+                if at < known.since + (weak if self._drawn_at >= known.since else UNDRAWN_SECONDS):
                     self._looked_at = 0.0
                 elif known.drawn:
                     self._is(Activity.IDLE, at)

@@ -158,14 +158,15 @@ def test_an_early_escape_is_told_by_the_prompt_that_is_back_in_the_box() -> None
     assert judged(follower).activity is Activity.IDLE
 
 
-def test_an_empty_box_tells_nothing_while_a_starved_agent_draws_nothing() -> None:
-    follower = begun()  # at 10; the box was emptied just before
+@pytest.mark.parametrize("screen", [IDLE_SCREEN, BOX % ("one", "")])
+def test_a_box_tells_nothing_while_a_starved_agent_draws_nothing(screen: str) -> None:
+    follower = begun()  # at 10; the box was emptied just before, or it is still to be
     for at in (10.5, 14, 29):
         follower.wants_screen(Observation(60, at - 9.9), at)
-        follower.screen(IDLE_SCREEN, at)
+        follower.screen(screen, at)
         assert judged(follower).activity is Activity.BUSY
     follower.wants_screen(Observation(60, 0.1), 29.5)  # it draws again, and not that it works
-    follower.screen(IDLE_SCREEN, 29.5)
+    follower.screen(screen, 29.5)
     assert judged(follower).activity is Activity.IDLE
 
 
